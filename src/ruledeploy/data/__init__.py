@@ -1,0 +1,1 @@
+"""Data shipped with the program: field tables and ATT&CK tables, as facts."""
