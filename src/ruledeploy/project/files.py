@@ -1,0 +1,118 @@
+"""Reading a content repository into memory, from a folder or from a Git commit."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ruledeploy.errors import ConfigError, Location, UsageError
+
+# Repository-relative POSIX path → content.
+Files = Mapping[str, bytes]
+
+CONFIG = "ruledeploy.toml"
+LOCKS = "ruledeploy.lock"
+DETECTION_TESTS = "tests/detection"
+SCENARIOS = "scenarios"
+_SUFFIXES = frozenset({".yml", ".yaml", ".txt", ".md", ".json", ".toml"})
+
+
+def read_folder(root: Path) -> dict[str, bytes]:
+    """The files of the content repository at `root`, sorted by path.
+
+    Raises `ConfigError` when there is no `ruledeploy.toml`, or when a file cannot be read.
+    """
+    config = root / CONFIG
+    if not config.is_file():
+        raise ConfigError(
+            f"no {CONFIG} in {root.resolve()}",
+            location=Location(CONFIG),
+            hint="run this where your rules are, or name the folder with --project",
+        )
+    found = {CONFIG: _read(root, config)}
+    for folder in _folders(found[CONFIG]):
+        for path in sorted((root / folder).rglob("*")):
+            name = path.relative_to(root).as_posix()
+            if _wanted(name) and path.is_file():
+                found[name] = _read(root, path)
+    return dict(sorted(found.items()))
+
+
+def read_commit(root: Path, revision: str) -> dict[str, bytes]:
+    """The same files as they are in a Git commit; the work tree is not touched.
+
+    Raises `UsageError` when `root` is no Git repository or the revision is unknown.
+    """
+    listing = _git(root, "ls-tree", "-r", "-z", "--name-only", revision, "--", ".")
+    names = [name for name in listing.decode("utf-8", "surrogateescape").split("\0") if name]
+    if CONFIG not in names:
+        raise UsageError(f"{revision} has no {CONFIG}")
+    config = _git(root, "cat-file", "blob", f"{revision}:./{CONFIG}")
+    folders = [PurePosixPath(folder) for folder in _folders(config)]
+    wanted = [
+        name
+        for name in names
+        if _wanted(name) and any(PurePosixPath(name).is_relative_to(f) for f in folders)
+    ]
+    found = {CONFIG: config, **dict(_blobs(root, revision, wanted))}
+    return dict(sorted(found.items()))
+
+
+def _folders(config: bytes) -> list[str]:
+    """The folders that hold content. A broken file gives the defaults; loading reports it."""
+    try:
+        project: Any = tomllib.loads(config.decode("utf-8")).get("project", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        project = {}
+    project = project if isinstance(project, dict) else {}
+    rules = project.get("rules", ["rules"])
+    rules = rules if isinstance(rules, list) else ["rules"]
+    exceptions = project.get("exceptions", "exceptions")
+    folders = [*rules, exceptions, DETECTION_TESTS, SCENARIOS, LOCKS]
+    return [folder for folder in folders if isinstance(folder, str)]
+
+
+def _wanted(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix in _SUFFIXES and not hidden
+
+
+def _read(root: Path, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        place = Location(path.relative_to(root).as_posix())
+        raise ConfigError(f"cannot be read: {error.strerror}", location=place) from error
+
+
+def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
+    try:
+        done = subprocess.run(  # noqa: S603 - git with a fixed verb and no shell
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - the user's own git
+            input=given,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UsageError("git is not installed", hint="install it to compare commits") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise UsageError(f"git {arguments[0]}: {said[0] if said else 'failed'}")
+    return done.stdout
+
+
+def _blobs(root: Path, revision: str, names: Iterable[str]) -> Iterable[tuple[str, bytes]]:
+    """Many blobs through one `git cat-file --batch`: a line with the size, then the bytes."""
+    wanted = list(names)
+    asked = "".join(f"{revision}:./{name}\n" for name in wanted).encode("utf-8", "surrogateescape")
+    answer = _git(root, "cat-file", "--batch", given=asked)
+    at = 0
+    for name in wanted:
+        end = answer.index(b"\n", at)
+        size = int(answer[at:end].rsplit(b" ", 1)[1])
+        yield name, answer[end + 1 : end + 1 + size]
+        at = end + 1 + size + 1

@@ -1,0 +1,210 @@
+"""A content repository, loaded: settings, environments, and which file is what."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ruledeploy.errors import ConfigError, Location, RefusedError
+from ruledeploy.model import Environment, ExceptionPolicy, Secret
+from ruledeploy.project.files import CONFIG, DETECTION_TESTS, SCENARIOS, Files
+from ruledeploy.project.settings import Settings, Table, parse_settings
+
+# By Sigma logsource; a project's own [defaults.indices] wins. One telemetry family each.
+DEFAULT_INDICES: Mapping[str, tuple[str, ...]] = {
+    "windows/api": ("logs-endpoint.events.api-*",),
+    "windows/create_remote_thread": ("logs-windows.sysmon_operational-*",),
+    "windows/image_load": ("logs-windows.sysmon_operational-*",),
+    "windows/image_load@defend": ("logs-endpoint.events.library-*",),
+    "windows/process_access": ("logs-windows.sysmon_operational-*",),
+}
+
+# Variables of the ecosystem, used where the file is silent.
+_FALLBACKS = {
+    "kibana_url": ("KIBANA_URL", "KIBANA_ENDPOINT"),
+    "elasticsearch_url": ("ELASTICSEARCH_URL", "ELASTICSEARCH_ENDPOINTS"),
+    "cloud_id": ("ELASTIC_CLOUD_ID",),
+    "api_key": ("KIBANA_API_KEY",),
+    "username": ("KIBANA_USERNAME",),
+    "password": ("KIBANA_PASSWORD",),
+    "ca_certs": ("KIBANA_CA_CERTS",),
+}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A content repository: its settings and its files by role."""
+
+    settings: Settings
+    files: Files
+
+    @property
+    def name(self) -> str:
+        """The ownership marker."""
+        return str(self.settings.project["name"])
+
+    @property
+    def env_names(self) -> tuple[str, ...]:
+        """Every environment of the file, in its order."""
+        return tuple(self.settings.envs)
+
+    @property
+    def rule_files(self) -> dict[str, bytes]:
+        """Sigma files by path."""
+        folders = self.settings.project.get("rules", ["rules"])
+        return {p: d for folder in folders for p, d in self._below(folder, ".yml", ".yaml")}
+
+    @property
+    def exceptions_folder(self) -> str:
+        """The folder that holds one folder of overlays per name."""
+        return str(self.settings.project.get("exceptions", "exceptions"))
+
+    def overlay_files(self, folder: str) -> dict[str, bytes]:
+        """Overlay files of one folder, such as `base` or `prod`, by path."""
+        return dict(self._below(f"{self.exceptions_folder}/{folder}", ".yml", ".yaml"))
+
+    @property
+    def test_files(self) -> dict[str, bytes]:
+        """Files of detection test cases by path."""
+        return dict(self._below(DETECTION_TESTS, ".yml", ".yaml"))
+
+    @property
+    def scenario_files(self) -> dict[str, bytes]:
+        """The project's own telemetry scenarios by path."""
+        return dict(self._below(SCENARIOS, ".yml", ".yaml"))
+
+    def _below(self, folder: str, *suffixes: str) -> list[tuple[str, bytes]]:
+        root = PurePosixPath(folder)
+        return [
+            (path, data)
+            for path, data in self.files.items()
+            if PurePosixPath(path).is_relative_to(root) and path.endswith(suffixes)
+        ]
+
+    def environment(self, name: str, environ: Mapping[str, str] | None = None) -> Environment:
+        """One environment, defaults merged in.
+
+        With `environ`, variables are filled in and the ecosystem's variables serve as fallbacks;
+        without it, the connection stays as written, which is all that compiling needs.
+        Raises `ConfigError` for an unknown name or a variable that is not set, `RefusedError`
+        when another environment has the same server and space.
+        """
+        if name not in self.settings.envs:
+            near = difflib.get_close_matches(name, self.env_names, n=1)
+            known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.env_names)}"
+            place = Location(self.settings.path)
+            raise ConfigError(f"no environment {name!r}", location=place, hint=known)
+        self._refuse_shared_target(name)
+        own = self.settings.envs[name]
+        reach = dict(own) if environ is None else self._filled(name, own, environ)
+        return self._build(name, own, reach)
+
+    def _build(self, name: str, own: Table, reach: Table) -> Environment:
+        merged = {**self.settings.defaults, **own}
+        indices = {**self.settings.defaults.get("indices", {}), **own.get("indices", {})}
+        policy = own.get("policy", {}).get("exceptions", {})
+        default = Environment(name)
+        urls = (
+            _cloud_urls(reach["cloud_id"], self.settings.at("env", name))
+            if (reach.get("cloud_id") and not own.get("kibana_url"))
+            else (None, None)
+        )
+        return Environment(
+            name=name,
+            kibana_url=reach.get("kibana_url") or urls[0] or default.kibana_url,
+            elasticsearch_url=reach.get("elasticsearch_url") or urls[1],
+            space=own.get("space", default.space),
+            api_key=_secret(reach.get("api_key")),
+            username=reach.get("username"),
+            password=_secret(reach.get("password")),
+            ca_certs=reach.get("ca_certs"),
+            verify_certs=own.get("verify_certs", True),
+            overlays=tuple(own.get("exceptions", ("base", name))),
+            language=merged.get("language", default.language),
+            interval=merged.get("interval", default.interval),
+            lookback=merged.get("lookback", default.lookback),
+            indices={**DEFAULT_INDICES, **{key: tuple(value) for key, value in indices.items()}},
+            attack_version=merged.get("attack_version", default.attack_version),
+            confirm=own.get("confirm", False),
+            policy=ExceptionPolicy(
+                require=tuple(policy.get("require", default.policy.require)),
+                max_days=policy.get("max_days"),
+                warn_days=policy.get("warn_days", default.policy.warn_days),
+            ),
+            line=self.settings.at("env", name).line,
+        )
+
+    def _filled(self, name: str, own: Table, environ: Mapping[str, str]) -> Table:
+        """The connection settings with `${VAR}` replaced and fallbacks applied."""
+        filled: Table = {}
+        embedded = own.get("kibana_url") == "embedded:"
+        for key, variables in _FALLBACKS.items():
+            found = next((environ[v] for v in variables if environ.get(v)), None)
+            if key in own:
+                filled[key] = self._substitute(own[key], ("env", name, key), environ)
+            elif found is not None and not embedded:
+                filled[key] = found
+        if not filled.get("kibana_url") and not filled.get("cloud_id"):
+            # Falling back to the local stack would report a push that went nowhere as done.
+            raise ConfigError(
+                f"env.{name} has no kibana_url",
+                location=self.settings.at("env", name),
+                hint='write kibana_url, set KIBANA_URL, or say "embedded:" for the local stack',
+            )
+        return filled
+
+    def _substitute(self, text: str, keys: tuple[str, ...], environ: Mapping[str, str]) -> str:
+        def value(found: re.Match[str]) -> str:
+            variable = found.group(1)
+            if not environ.get(variable):
+                raise ConfigError(
+                    f"{'.'.join(keys)} needs the environment variable {variable}, which is not set",
+                    location=self.settings.at(*keys),
+                    hint=f"export {variable}=…",
+                )
+            return environ[variable]
+
+        return _VARIABLE.sub(value, text)
+
+    def _refuse_shared_target(self, name: str) -> None:
+        """Two environments on one server and space would prune each other's objects."""
+
+        def target(env: str) -> tuple[str | None, str]:
+            table = self.settings.envs[env]
+            url = table.get("kibana_url", "embedded:").rstrip("/")
+            return url, table.get("space", "default")
+
+        for other in self.env_names:
+            if other != name and target(other) == target(name):
+                raise RefusedError(
+                    f"the environments {name!r} and {other!r} are the same server and space",
+                    location=self.settings.at("env", name),
+                    hint="give each its own space",
+                )
+
+
+def load_project(files: Files) -> Project:
+    """A project from the files of a content repository. Raises `ConfigError` or `Problems`."""
+    if CONFIG not in files:
+        raise ConfigError(f"no {CONFIG}", location=Location(CONFIG))
+    return Project(parse_settings(files[CONFIG], CONFIG), files)
+
+
+def _secret(value: str | None) -> Secret | None:
+    return Secret(value) if value else None
+
+
+def _cloud_urls(cloud_id: str, place: Location) -> tuple[str, str]:
+    """Kibana's and Elasticsearch's URL from a Cloud ID: `name:base64(host$es$kibana)`."""
+    try:
+        decoded = base64.b64decode(cloud_id.rpartition(":")[2], validate=True).decode()
+        host, elasticsearch, kibana = decoded.split("$")[:3]
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise ConfigError("the Cloud ID is malformed", location=place) from error
+    return f"https://{kibana}.{host}", f"https://{elasticsearch}.{host}"

@@ -1,0 +1,58 @@
+"""`ruledeploy.toml` is checked whole, and every problem has a line and a way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruledeploy.errors import ConfigError, Problems
+from ruledeploy.project.settings import parse_settings
+
+GOOD = """\
+[project]
+name = "acme"
+
+[env.prod]
+kibana_url = "https://kibana.example"
+api_key = "${KEY}"
+"""
+
+
+def test_a_good_file_is_read() -> None:
+    """A valid file gives its tables."""
+    settings = parse_settings(GOOD.encode(), "ruledeploy.toml")
+    assert settings.project["name"] == "acme"
+    assert settings.at("env", "prod", "api_key").line == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (GOOD + 'spaec = "soc"\n', 7, "did you mean 'space'?"),
+        (GOOD.replace('"${KEY}"', '"abc123"'), 6, "is written out in the file"),
+        (GOOD + 'language = "sql"\n', 7, "unknown language 'sql'"),
+        (GOOD + 'interval = "5 minutes"\n', 7, "is no duration"),
+        (GOOD + "confirm = 1\n", 7, "must be true or false"),
+        (GOOD + 'space = "SOC Team"\n', 7, "a space id takes"),
+        (GOOD + "[env.prod.policy.exceptions]\nrequire = ['owners']\n", 8, "cannot require"),
+        (GOOD + "[env.prod.policy]\nexceptionz = {}\n", 8, "did you mean 'exceptions'?"),
+        ('[projekt]\nname = "x"\n', 1, "did you mean 'project'?"),
+        ("[project]\n", 1, "needs a name"),
+        ('[project]\nname = "x"\nname = "y"\n', 3, "not TOML"),
+        ('[project]\nname = "x\n', 2, "not TOML"),
+    ],
+)
+def test_a_problem_names_its_line_and_the_way_out(text: str, line: int, said: str) -> None:
+    """Unknown keys, wrong types and secrets are refused at the line that writes them."""
+    with pytest.raises((ConfigError, Problems)) as caught:
+        parse_settings(text.encode(), "ruledeploy.toml")
+    error = caught.value.errors[0] if isinstance(caught.value, Problems) else caught.value
+    assert error.location is not None
+    assert (error.location.path, error.location.line) == ("ruledeploy.toml", line)
+    assert said in str(error)
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    """Two mistakes in one file give two errors."""
+    with pytest.raises(Problems) as caught:
+        parse_settings((GOOD + 'spaec = "x"\nlanguage = "sql"\n').encode(), "ruledeploy.toml")
+    assert len(caught.value.errors) == 2
