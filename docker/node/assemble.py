@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Assembles an Elasticsearch node from the jars that Elastic publishes on Maven Central, and prints its directory.
+"""Assembles an Elasticsearch node from Elastic's jars on Maven Central and prints its directory.
 
 Needs `mvn` and a JDK (17 or newer); nothing outside Python's standard library. The result lies in
-`<cache>/<hash of this folder's inputs>/`, so a second run finds it and does nothing, an edit of an input makes a new one,
-and two runs at once do not disturb each other. The jars are under Elastic's licences and are never part of this repository.
+`<cache>/<hash of the inputs>/`, so a second run finds it and does nothing, an edit of an input
+makes a new one, and two runs at once do not disturb each other. The jars are under Elastic's
+licences and never become part of this repository.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache" / "node"
 
-# What ends up in the node: everything else in this folder (image, documents) must not change the hash.
+# What the node is made of: the rest of this folder (image, documents) must not change the hash.
 INPUTS = ("assemble.py", "pom.xml", "launcher", "config", "bin")
 
-# Module → the jars it owns, as patterns over file names. Each module has a class loader of its own, so a jar that two
-# modules need lies in both. Jars that no module names belong to the server and go to lib/.
+# Module → the jars it owns, as patterns over file names. Each module has a class loader of its own,
+# so a jar that two modules need lies in both. Jars that no module names are the server's: lib/.
 MODULES: dict[str, tuple[str, ...]] = {
     "transport-netty4": ("transport-netty4-*", "netty-*", "elasticsearch-ssl-config-*"),
     "x-pack-core": (
@@ -39,7 +40,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "slf4j-api-*",
         "elasticsearch-ssl-config-*",
     ),
-    # The Version class of mapper-version is used by ES|QL's comparisons: without it some queries never answer.
+    # ES|QL's comparisons use the Version class of mapper-version: without it some never answer.
     "x-pack-esql-core": ("x-pack-esql-core-*", "antlr4-runtime-*", "x-pack-mapper-version-*"),
     "x-pack-kql": ("x-pack-kql-*", "antlr4-runtime-*"),
     "x-pack-esql": (
@@ -54,7 +55,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Lines of the published descriptors that do not hold here: as published they name modules that are not on Maven Central.
+# Which modules a module extends, where the published line names modules not on Maven Central.
 EXTENDS = {"x-pack-esql": "x-pack-esql-core,x-pack-core"}
 
 
@@ -63,7 +64,7 @@ class AssemblyError(Exception):
 
 
 def input_hash() -> str:
-    """The first 12 hex digits of a SHA-256 over names and contents of the inputs."""
+    """The first 12 hex digits of a SHA-256 over the inputs' names and contents."""
     digest = hashlib.sha256()
     for name in INPUTS:
         top = HERE / name
@@ -76,13 +77,17 @@ def input_hash() -> str:
 
 
 def run(*command: str | Path) -> None:
-    """Runs a program; raises AssemblyError, with what the program printed, if it is absent or fails."""
+    """Runs a program; raises AssemblyError, with its output, if it is absent or fails."""
     program = str(command[0])
     if shutil.which(program) is None:
-        message = f"{program} is not installed (Debian: apt-get install maven openjdk-17-jdk-headless)"
-        raise AssemblyError(message)
-    done = subprocess.run(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        packages = "maven openjdk-17-jdk-headless"
+        raise AssemblyError(f"{program} is not installed (Debian: apt-get install {packages})")
+    done = subprocess.run(  # noqa: S603 -- fixed programs, arguments are our own paths
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise AssemblyError(f"{program} ended with code {done.returncode}:\n{done.stdout}")
@@ -91,17 +96,24 @@ def run(*command: str | Path) -> None:
 def resolve_jars(target: Path) -> list[Path]:
     """Lets Maven copy the pom's jars into `target`; refuses jars whose checksum is wrong."""
     run(
-        "mvn", "--batch-mode", "--quiet", "--strict-checksums", "-Dstyle.color=never",
-        "-f", HERE / "pom.xml", "dependency:copy-dependencies",
-        f"-DoutputDirectory={target}", "-DincludeScope=runtime",
-    )  # fmt: skip
+        "mvn",
+        "--batch-mode",
+        "--quiet",
+        "--strict-checksums",
+        "--file",
+        HERE / "pom.xml",
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={target}",
+        "-DincludeScope=runtime",
+    )
     return sorted(target.glob("*.jar"))
 
 
 def descriptor(module: str, jars: list[Path]) -> str:
-    """The module's plugin descriptor from its own jar, with the lines that do not hold here replaced.
+    """The module's plugin descriptor out of its own jar, less the lines that do not hold here.
 
-    `modulename` is dropped so that the module loads from the class path: the Java modules it would need are not all there.
+    `modulename` is dropped so that the module loads from the class path: as a Java module it would
+    need others that are not published.
     """
     name = f"META-INF/es-plugins/{module}/plugin-descriptor.properties"
     for jar in jars:
@@ -111,15 +123,17 @@ def descriptor(module: str, jars: list[Path]) -> str:
                 break
     else:
         raise AssemblyError(f"no jar of module {module} holds {name}")
-    lines = [line for line in published if line.strip() and not line.startswith(("#", "modulename="))]
+    dropped = ["#", "modulename="]
+    added = []
     if module in EXTENDS:
-        lines = [line for line in lines if not line.startswith("extended.plugins=")]
-        lines.append(f"extended.plugins={EXTENDS[module]}")
-    return "\n".join(lines) + "\n"
+        dropped.append("extended.plugins=")
+        added.append(f"extended.plugins={EXTENDS[module]}")
+    kept = [line for line in published if line.strip() and not line.startswith(tuple(dropped))]
+    return "\n".join(kept + added) + "\n"
 
 
 def lay_out(jars: list[Path], home: Path) -> None:
-    """Puts each jar into the modules that own it, or into lib/, and writes the modules' descriptors."""
+    """Puts each jar into the modules that own it, or lib/, and writes their descriptors."""
     lib = home / "lib"
     lib.mkdir()
     owned: set[Path] = set()
@@ -127,7 +141,7 @@ def lay_out(jars: list[Path], home: Path) -> None:
         mine = [jar for jar in jars if any(fnmatch(jar.name, pattern) for pattern in patterns)]
         unused = [p for p in patterns if not any(fnmatch(jar.name, p) for jar in mine)]
         if unused:
-            raise AssemblyError(f"module {module}: no jar matches {', '.join(unused)}; see MODULES and pom.xml")
+            raise AssemblyError(f"module {module}: no jar matches {', '.join(unused)}")
         directory = home / "modules" / module
         directory.mkdir(parents=True)
         for jar in mine:
@@ -164,28 +178,26 @@ def assemble(cache: Path) -> Path:
         shutil.copytree(HERE / "config", draft / "config")
         shutil.copytree(HERE / "bin", draft / "bin")
         try:
-            # The last step and an atomic one: a directory with the final name is always complete.
+            # Last and atomic: a directory with the final name is always complete.
             draft.rename(home)
         except OSError:
-            if not home.is_dir():  # otherwise another run was faster, and its result is the same
+            if not home.is_dir():  # otherwise another run was faster, with the same result
                 raise
     return home
 
 
 def main() -> int:
-    """Command line: prints the node's directory, alone on stdout."""
+    """Prints the node's directory, alone on stdout."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where nodes are kept (default: %(default)s)")
-    parser.add_argument("--hash", action="store_true", help="print only the hash of the inputs; make nothing")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
+    parser.add_argument("--hash", action="store_true", help="print the inputs' hash, make nothing")
     options = parser.parse_args()
-    if options.hash:
-        print(input_hash())
-        return 0
     try:
-        print(assemble(options.cache.resolve()))
+        answer = input_hash() if options.hash else str(assemble(options.cache.resolve()))
     except AssemblyError as error:
-        print(f"assemble: {error}", file=sys.stderr)
+        sys.stderr.write(f"assemble: {error}\n")
         return 1
+    sys.stdout.write(f"{answer}\n")
     return 0
 
 
