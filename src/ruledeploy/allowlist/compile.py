@@ -1,0 +1,178 @@
+"""Overlays of one environment → exception lists, items, and which rule links which list."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ruledeploy.allowlist.entries import Entry, compile_entries
+from ruledeploy.allowlist.overlay import Overlay, OverlayItem
+from ruledeploy.allowlist.policy import expired, item_findings
+from ruledeploy.allowlist.targets import KnownRule, target_rules
+from ruledeploy.errors import Collector, OverlayError
+from ruledeploy.fields import load_table
+from ruledeploy.model import (
+    Environment,
+    ExceptionItem,
+    ExceptionList,
+    Finding,
+    Provenance,
+    digest,
+)
+
+# Every id we make is a uuid5 below this one.
+NAMESPACE = uuid.UUID("6f0d3a58-9f0b-5c39-8d0a-2f6b5e1f7c11")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowlist:
+    """The desired exceptions of one environment; `links` maps a `rule_id` to its lists."""
+
+    lists: tuple[ExceptionList, ...] = ()
+    items: tuple[ExceptionItem, ...] = ()
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What every object of one environment carries: project, environment, and the day."""
+
+    project: str
+    env: Environment
+    today: date
+
+    @property
+    def marker(self) -> str:
+        """The tag that says an object is ours."""
+        return f"ruledeploy:{self.project}:{self.env.name}"
+
+
+def compile_overlays(
+    overlays: Sequence[Overlay], rules: Sequence[KnownRule], scope: Scope
+) -> Allowlist:
+    """Lists, items and links for the overlays that are in force.
+
+    One list per overlay and telemetry family of the rules it names, since entries depend on the
+    field table. Expired items are left out and reported. Raises `OverlayError` or `Problems`.
+    """
+    collector = Collector()
+    builder = _Builder(scope, collector)
+    for overlay in overlays:
+        with collector.collect():
+            named, findings = target_rules(overlay, rules)
+            builder.findings += findings
+            builder.overlay(overlay, named)
+    collector.raise_if_any()
+    return builder.finished()
+
+
+class _Builder:
+    """Gathers the objects of one environment."""
+
+    def __init__(self, scope: Scope, collector: Collector) -> None:
+        self.scope = scope
+        self.collector = collector
+        self.lists: list[ExceptionList] = []
+        self.items: list[ExceptionItem] = []
+        self.links: dict[str, list[str]] = {}
+        self.findings: list[Finding] = []
+
+    def finished(self) -> Allowlist:
+        """Everything, sorted by id, findings once each."""
+        return Allowlist(
+            lists=tuple(sorted(self.lists, key=lambda each: each.list_id)),
+            items=tuple(sorted(self.items, key=lambda each: (each.list_id, each.item_id))),
+            links={rule: tuple(sorted(lists)) for rule, lists in sorted(self.links.items())},
+            findings=tuple(dict.fromkeys(self.findings)),
+        )
+
+    def overlay(self, overlay: Overlay, rules: Sequence[KnownRule]) -> None:
+        """The lists of one overlay, one for each family of the rules it names."""
+        for item in overlay.items:
+            self.findings += item_findings(item, self.scope.env.policy, self.scope.today)
+        compiled = [pair for rule in rules for pair in rule.compiled]
+        for family in sorted({family for _, family in compiled}):
+            list_id = f"rd-{self.scope.project}-{overlay.id}-{family}"
+            self.lists.append(self._list(overlay, family, list_id))
+            for rule_id, rule_family in compiled:
+                if rule_family == family:
+                    self.links.setdefault(rule_id, []).append(list_id)
+            for item in overlay.items:
+                with self.collector.collect():
+                    self._item(overlay, item, family, list_id)
+
+    def _list(self, overlay: Overlay, family: str, list_id: str) -> ExceptionList:
+        title = overlay.title or overlay.id
+        body = {
+            "list_id": list_id,
+            "name": title,
+            "description": f"Kept in {overlay.location.path} by ruledeploy; edit it there.",
+            "type": "detection",
+            "namespace_type": "single",
+            "tags": [self.scope.marker],
+        }
+        place = Provenance(overlay.location.path, overlay.location.line, overlay.id)
+        return ExceptionList(body, family, place)
+
+    def _item(self, overlay: Overlay, item: OverlayItem, family: str, list_id: str) -> None:
+        if expired(item, self.scope.today):
+            return
+        try:
+            entries = compile_entries(item.match, item.exclude, load_table(family))
+        except OverlayError as error:
+            if error.location is None:
+                error.location = item.location
+            raise
+        self.findings += entries.findings
+        numbered = len(entries.alternatives) > 1
+        for n, alternative in enumerate(entries.alternatives, start=1):
+            suffix = f"#{n}" if numbered else ""
+            source = f"{overlay.id}/{item.id}{suffix}"
+            key = (self.scope.project, overlay.id, item.id + suffix, family)
+            body = self._item_body(item, alternative, list_id)
+            body["item_id"] = _item_id(key, alternative, item.os)
+            body["name"] = f"{item.name} {suffix}".strip()
+            place = Provenance(item.location.path, item.location.line, source)
+            self.items.append(ExceptionItem(body, place))
+
+    def _item_body(
+        self, item: OverlayItem, entries: tuple[Entry, ...], list_id: str
+    ) -> dict[str, Any]:
+        tags = [self.scope.marker]
+        tags += [f"owner:{item.owner}"] if item.owner else []
+        tags += [f"ticket:{item.ticket}"] if item.ticket else []
+        body: dict[str, Any] = {
+            "list_id": list_id,
+            "type": "simple",
+            "namespace_type": "single",
+            "description": _description(item),
+            "entries": list(entries),
+            "os_types": list(item.os),
+            "tags": tags,
+        }
+        if item.expires is not None:
+            body["expire_time"] = (
+                f"{item.expires:%Y-%m-%dT%H:%M:%S}.{item.expires.microsecond // 1000:03d}Z"
+            )
+        return body
+
+
+def _item_id(key: tuple[str, ...], entries: tuple[Entry, ...], os: tuple[str, ...]) -> str:
+    """Changed entries give a new id, so old and new can stand side by side while a rule changes."""
+    content = digest({"entries": entries, "os": os})
+    return str(uuid.uuid5(NAMESPACE, "/".join((*key, content))))
+
+
+def _description(item: OverlayItem) -> str:
+    facts = [
+        ("Owner", item.owner),
+        ("Ticket", item.ticket),
+        ("Review by", item.review_by.isoformat() if item.review_by else None),
+        ("Source", item.location.path),
+    ]
+    known = " · ".join(f"{name}: {value}" for name, value in facts if value)
+    return f"{item.reason}\n\n{known}" if item.reason else known
