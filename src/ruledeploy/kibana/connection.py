@@ -1,0 +1,75 @@
+"""Where a server is and who we are there."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from ruledeploy.errors import UsageError
+from ruledeploy.model import Environment, Secret
+
+DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One HTTP peer: `url` (never holds credentials), a Kibana space, and one kind of credential.
+
+    `timeout` is in seconds, per request. An API key wins over a user name and password.
+    """
+
+    url: str
+    space: str = "default"
+    api_key: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
+    ca_certs: str | None = None
+    verify_certs: bool = True
+    timeout: float = DEFAULT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        """Refuse what is not an HTTP URL, and credentials inside it: URLs are printed."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+            raise UsageError(
+                f"{shown!r} is not an http:// or https:// URL",
+                hint="set kibana_url (or KIBANA_URL), with the scheme",
+            )
+        if parts.username or parts.password:
+            raise UsageError(
+                f"the URL of {parts.hostname} holds credentials",
+                hint="set api_key, or username and password, instead",
+            )
+
+    @staticmethod
+    def of(env: Environment, url: str | None = None) -> Connection:
+        """The connection to an environment's Kibana; `url` when the stack chose its own port."""
+        return Connection(
+            url=url or env.kibana_url,
+            space=env.space,
+            api_key=env.api_key,
+            username=env.username,
+            password=env.password,
+            ca_certs=env.ca_certs,
+            verify_certs=env.verify_certs,
+        )
+
+    @property
+    def credential(self) -> str:
+        """The kind of credential that is sent, for messages: API key, user name, or none."""
+        if self.api_key:
+            return "API key"
+        return f"user {self.username!r}" if self.username else "no credentials"
+
+    @property
+    def authorization(self) -> str | None:
+        """The `Authorization` header's value; a secret."""
+        if self.api_key:
+            return f"ApiKey {self.api_key.reveal()}"
+        if self.username:
+            password = self.password.reveal() if self.password else ""
+            pair = f"{self.username}:{password}".encode()
+            return f"Basic {base64.b64encode(pair).decode('ascii')}"
+        return None
