@@ -1,223 +1,38 @@
-"""One real Elasticsearch for the whole session, from wherever this machine can have one.
+"""The session's real Elasticsearch as a fixture, and a line in the summary that says which it was.
 
-In this order, the first that works:
-
-1. `ELASTICSEARCH_URL`: a node that runs already (user and password may stand in the URL);
-2. `ELASTICSEARCH_IMAGE`: that image, pulled if it is not there; otherwise Elastic's image of
-   docker/compose.yaml, if it was pulled before (a test run downloads no gigabyte unasked);
-3. the image that `make node-image` assembled;
-4. the assembled node as a process (docker/node; needs Java 17, and Maven the first time).
-
-What the environment names must work: nothing else is tried in its place. `RULEDEPLOY_NODE_KIND`
-narrows the choice to one kind, for the tests of this file. Where no node can be had the tests are
-skipped with the reason; with `RULEDEPLOY_REQUIRE_NODE=1`, as in CI, they fail.
+How the node is chosen and started: tests/support/elasticsearch_node.py.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shlex
-import shutil
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
-from elasticsearch import ApiError, Elasticsearch
-from elasticsearch import ConnectionError as NotConnected
-from elasticsearch import ConnectionTimeout as NoAnswer
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCKER = ROOT / "docker"
-ASSEMBLED_IMAGE = "ruledeploy/elasticsearch-node:8.19.21"
+from support.elasticsearch_node import (
+    DEGRADATIONS,
+    DOCKER,
+    Choice,
+    Degrade,
+    FreshIndex,
+    Node,
+    NodeUnavailable,
+    answers,
+    choose,
+    compose_command,
+    connect,
+    degraded,
+    node_process,
+    wait_until,
+)
 
-# A node with a missing class never answers: each request needs an end, and none is sent twice.
-REQUEST_TIMEOUT_S = 30
-START_TIMEOUT_S = 180
-
-Kind = Literal["url", "image", "assembled-image", "process"]
-Degrade = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
-
-
-class NodeUnavailable(Exception):
-    """No node can be had here; the message says why and what would help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Where the node comes from: `source` is a URL, an image's name or an assembled directory."""
-
-    kind: Kind
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A running node. `client` gives up after REQUEST_TIMEOUT_S seconds and repeats nothing."""
-
-    url: str
-    kind: Kind
-    client: Elasticsearch
-
-    @property
-    def assembled(self) -> bool:
-        """Whether it lacks the modules that are not on Maven Central."""
-        return self.kind in ("assembled-image", "process")
-
-
-# ---------------------------------------------------------------------------------- choosing
-
-
-def run(*command: str, timeout: float = 30) -> tuple[bool, str]:
-    """Whether a program ended well, and what it printed; an absent or slow one did not."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return False, str(error)
-    return done.returncode == 0, (done.stdout + done.stderr).strip()
-
-
-def compose_command() -> str | None:
-    """Compose v2 or docker-compose 1.x, whichever is there."""
-    for command in ("docker compose", "docker-compose"):
-        if run(*command.split(), "version")[0]:
-            return command
-    return None
-
-
-def docker_problem() -> str | None:
-    """Why no container can be started here, or None."""
-    if shutil.which("docker") is None:
-        return "docker is not installed"
-    if not run("docker", "version", timeout=10)[0]:
-        return "no Docker engine answers (scripts/docker-engine starts one)"
-    if compose_command() is None:
-        return "neither 'docker compose' nor 'docker-compose' works"
-    return None
-
-
-def has_image(image: str) -> bool:
-    """Whether the engine has the image."""
-    return run("docker", "image", "inspect", image)[0]
-
-
-def elastic_image() -> str:
-    """Elastic's own image, of the version that docker/.env names for docker/compose.yaml."""
-    version = re.search(r"^STACK_VERSION=(\S+)", (DOCKER / ".env").read_text(), re.MULTILINE)
-    return f"elasticsearch:{version[1] if version else 'unknown'}"
-
-
-def named_image(image: str) -> Choice:
-    """The image that the environment names; raises NodeUnavailable if it cannot be had."""
-    if problem := docker_problem():
-        raise NodeUnavailable(f"ELASTICSEARCH_IMAGE is set, but {problem}")
-    if not has_image(image):
-        pulled, output = run("docker", "pull", "--quiet", image, timeout=600)
-        if not pulled:
-            raise NodeUnavailable(f"ELASTICSEARCH_IMAGE={image} cannot be pulled: {output}")
-    return Choice("assembled-image" if image == ASSEMBLED_IMAGE else "image", image)
-
-
-def assembled_directory() -> str:
-    """The assembled node's directory; raises NodeUnavailable without Java 17 or without Maven."""
-    _, output = run("java", "-version")
-    version = re.search(r'version "(\d+)', output)
-    if version is None or int(version[1]) < 17:
-        raise NodeUnavailable("Java 17 or newer is not installed")
-    done, output = run(sys.executable, str(DOCKER / "node" / "assemble.py"), timeout=900)
-    if not done:
-        raise NodeUnavailable(output)
-    return output.splitlines()[-1]
-
-
-def choose() -> Choice:
-    """The first node in the order of the module's docstring; raises NodeUnavailable."""
-    if url := os.environ.get("ELASTICSEARCH_URL"):
-        return Choice("url", url)
-    if image := os.environ.get("ELASTICSEARCH_IMAGE"):
-        return named_image(image)
-    only = os.environ.get("RULEDEPLOY_NODE_KIND", "")
-    problem = docker_problem()
-    if problem is None:
-        candidates = (Choice("image", elastic_image()), Choice("assembled-image", ASSEMBLED_IMAGE))
-        for choice in candidates:
-            if only in ("", choice.kind) and has_image(choice.source):
-                return choice
-        problem = "no image is there (make node-image)"
-    if only not in ("", "process"):
-        raise NodeUnavailable(f"RULEDEPLOY_NODE_KIND={only}: {problem}")
-    try:
-        return Choice("process", assembled_directory())
-    except NodeUnavailable as error:
-        raise NodeUnavailable(f"in a container: {problem}; as a process: {error}") from None
-
-
-# ---------------------------------------------------------------------------------- starting
-
-
-def connect(url: str) -> Elasticsearch:
-    """A client that repeats nothing by itself: a test must see what its one request did."""
-    return Elasticsearch(url, request_timeout=REQUEST_TIMEOUT_S, max_retries=0)
-
-
-def answers(client: Elasticsearch) -> bool:
-    """Whether the node is ready. `GET /` is no probe: the assembled node lacks its module."""
-    try:
-        health = client.options(request_timeout=10).cluster.health(
-            wait_for_status="yellow", timeout="5s"
-        )
-    except (NotConnected, NoAnswer, ApiError):
-        return False
-    return not health["timed_out"]
-
-
-def wait_until(ready: Callable[[], bool], what: str, log: Callable[[], str]) -> None:
-    """Returns once `ready()`; fails after START_TIMEOUT_S seconds with the end of the log."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not ready():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not start in {START_TIMEOUT_S} s: {log()[-2000:]}")
-        time.sleep(0.2)
-
-
-@contextmanager
-def node_process(home: Path, scratch: Path) -> Iterator[str]:
-    """Runs the assembled node on a free loopback port, its data under `scratch`; yields its URL."""
-    out, ports = scratch / "out.txt", scratch / "logs" / "http.ports"
-    settings = ("http.port=0", "transport.port=0", f"path.data={scratch / 'data'}")
-    with out.open("w") as log:
-        process = subprocess.Popen(
-            [home / "bin" / "node", *settings, f"path.logs={ports.parent}"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-    def listens() -> bool:
-        if process.poll() is not None:
-            pytest.fail(f"the node ended with code {process.returncode}: {out.read_text()[-2000:]}")
-        return ports.is_file()
-
-    try:
-        wait_until(listens, "the assembled node", out.read_text)
-        yield f"http://{ports.read_text().splitlines()[0]}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-# ---------------------------------------------------------------------------------- fixtures
+# For the summary: what became of the node, and how many of the selected tests need it.
+REPORT = pytest.StashKey[str]()
+COUNT = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -287,7 +102,7 @@ def node(node_choice: Choice, node_url: str, request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture
-def fresh_index(node: Node) -> Iterator[Callable[[str], str]]:
+def fresh_index(node: Node) -> Iterator[FreshIndex]:
     """`fresh_index("events")` names an index, data stream or template that only this test has.
 
     Whatever begins with the test's prefix is deleted afterwards. The assembled node has no API to
@@ -303,7 +118,7 @@ def fresh_index(node: Node) -> Iterator[Callable[[str], str]]:
         indices.delete(index=index)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def degrade(node: Node) -> Degrade:
     """`degrade(mappings)` gives mappings that the node accepts, and the values to inject.
 
@@ -311,33 +126,8 @@ def degrade(node: Node) -> Degrade:
     maps the dotted field names of constant keywords to what each document must then carry. On any
     other node nothing changes.
     """
-    types = json.loads((DOCKER / "node" / "degradations.json").read_text())["types"]
-    return lambda mappings: _degraded(mappings, types if node.assembled else {}, "")
-
-
-def _degraded(
-    field: dict[str, Any], types: dict[str, Any], path: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mapping of one field (or of a whole index, at path ""), degraded, and its constants."""
-    out, constants = dict(field), dict[str, Any]()
-    if rule := types.get(field.get("type", "")):
-        if rule["inject_value"] and "value" in field:
-            constants[path] = field["value"]
-        out = {key: value for key, value in out.items() if key not in rule["drop"]}
-        out = rule["add"] | out | {"type": rule["becomes"]}
-    for children in ("properties", "fields"):
-        for name, child in field.get(children, {}).items():
-            inner = f"{path}.{name}".lstrip(".")
-            degraded, found = _degraded(child, types, inner)
-            out[children] = out.get(children, {}) | {name: degraded}
-            constants |= found
-    return out, constants
-
-
-# ---------------------------------------------------------------------------------- reporting
-
-REPORT = pytest.StashKey[str]()
-COUNT = pytest.StashKey[int]()
+    types = DEGRADATIONS["types"] if node.assembled else {}
+    return lambda mappings: degraded(mappings, types, "")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from elasticsearch import BadRequestError, ConflictError
 
-if TYPE_CHECKING:  # in importlib mode a conftest cannot be imported at run time
-    from tests.integration.conftest import Degrade, Node
+from support.elasticsearch_node import DEGRADATIONS, Degrade, FreshIndex, Node
 
 ROOT = Path(__file__).resolve().parents[2]
-TYPES = json.loads((ROOT / "docker" / "node" / "degradations.json").read_text())["types"]
-FreshIndex = Callable[[str], str]
+TYPES = DEGRADATIONS["types"]
 
 # What a mapping of a type cannot do without, and a value the type takes.
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -179,6 +175,12 @@ def test_degrade_reaches_multi_fields_and_reports_constants(node: Node, degrade:
             "path": {"type": "keyword", "ignore_above": 1024},
         }
     }
+
+
+def test_the_table_is_of_the_assembled_version() -> None:
+    """A newer node in the pom needs a new look at what it lacks."""
+    pom = (ROOT / "docker" / "node" / "pom.xml").read_text()
+    assert f"<elasticsearch.version>{DEGRADATIONS['elasticsearch']}<" in pom
 
 
 def test_fresh_names_do_not_collide(fresh_index: FreshIndex) -> None:
