@@ -1,0 +1,80 @@
+"""The one place that turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from ruledeploy import __version__
+from ruledeploy.cli.app import build
+from ruledeploy.errors import Problems, RuledeployError, UsageError
+
+INTERRUPTED = 130
+# sysexits' EX_SOFTWARE: a bug of ours, which must not read as any answer of ours.
+BUG = 70
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    # A reader that closes the pipe (`| head`) ends us quietly, as it does any Unix filter.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code of docs/exit-codes.md, never raises."""
+    try:
+        result = build()(args=list(arguments), prog_name="ruledeploy", standalone_mode=False)
+    except Problems as problems:
+        for error in problems.errors:
+            _say(error)
+        _line(f"{len(problems.errors)} errors")
+        return problems.worst_exit_code
+    except RuledeployError as error:
+        _say(error)
+        return error.exit_code
+    except typer.TyperException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        _line("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever is left is our bug
+        return _bug(error)
+    return result if isinstance(result, int) else 0
+
+
+def _say(error: RuledeployError) -> None:
+    where = getattr(error, "url", None) or error.location
+    _line(f"error: {where}: {error.message}" if where else f"error: {error.message}")
+    if error.hint:
+        _line(f"  → {error.hint}")
+
+
+def _usage(error: typer.TyperException) -> int:
+    # Asking for nothing at all is asking for help.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        _line(error.format_message())
+        return UsageError.exit_code
+    _line(f"error: {error.format_message()}")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        _line(f"  → {context.command_path} --help")
+    return UsageError.exit_code
+
+
+def _bug(error: Exception) -> int:
+    _line(f"error: this is a bug in ruledeploy {__version__}: {type(error).__name__}: {error}")
+    if os.environ.get("RULEDEPLOY_DEBUG"):
+        traceback.print_exc()
+    else:
+        _line("  → set RULEDEPLOY_DEBUG=1 to see where, and please report it")
+    return BUG
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - the program's own messages

@@ -1,0 +1,38 @@
+"""Options that several commands share, spelled and explained once."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ruledeploy.errors import UsageError
+
+Root = Annotated[
+    Path,
+    typer.Option("--project", "-C", metavar="DIR", help="Folder that holds ruledeploy.toml."),
+]
+Env = Annotated[
+    str, typer.Option("--env", "-e", metavar="NAME", help="Environment of ruledeploy.toml.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Day = Annotated[
+    str,
+    typer.Option("--date", metavar="DATE", help="Compile as of this day (UTC); today by default."),
+]
+HERE = Path()
+
+
+def parse_day(text: str) -> date:
+    """The day that `--date` names; today (UTC) when it is empty. Raises `UsageError`."""
+    try:
+        return date.fromisoformat(text) if text else datetime.now(UTC).date()
+    except ValueError as error:
+        raise UsageError(f"--date {text!r} is no date", hint="write it as 2027-03-31") from error
+
+
+def command_app() -> typer.Typer:
+    """A Typer application for one command file, with the settings all of them share."""
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

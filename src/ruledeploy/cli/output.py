@@ -1,0 +1,32 @@
+"""What every command does with its result: data on stdout, remarks on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruledeploy.errors import RuledeployError
+
+
+def print_json(value: Any) -> None:
+    """The value as indented JSON on stdout."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def say(text: str) -> None:
+    """A remark for the person, on stderr, so that stdout stays data."""
+    print(text, file=sys.stderr)  # noqa: T201 - the program's own messages
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises `RuledeployError` when it cannot be written."""
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise RuledeployError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,223 @@
+"""One Sigma source → the body Kibana takes, for one environment."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from ruledeploy.allowlist.compile import NAMESPACE
+from ruledeploy.errors import QueryError, RuleError
+from ruledeploy.fields import family_of, load_table
+from ruledeploy.model import DetectionRule, Environment, Finding, Provenance, digest
+from ruledeploy.project import Project
+from ruledeploy.query import parse_query
+from ruledeploy.sigma import RuleSource, Target, convert, risk_score, severity, threat
+from ruledeploy.sigma.elastic import Variant
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TYPE_OF_LANGUAGE = {"lucene": "query", "kuery": "query", "eql": "eql", "esql": "esql"}
+
+
+class RuleCompiler:
+    """Compiles sources for one environment; `marker` is the tag that says an object is ours."""
+
+    def __init__(self, project: Project, env: Environment, marker: str) -> None:
+        self.project = project
+        self.env = env
+        self.marker = marker
+
+    def compile(self, source: RuleSource) -> tuple[tuple[DetectionRule, ...], tuple[Finding, ...]]:
+        """The rule and its variants, one telemetry family each, and what there is to say.
+
+        Raises `RuleError` (many: `Problems`): no index pattern for the logsource, patterns of two
+        families, a query that cannot be converted or does not parse.
+        """
+        findings: list[Finding] = []
+        rules = [self._rule(source, None, findings)]
+        rules += [self._rule(source, variant, findings) for variant in source.elastic.variants]
+        return tuple(rules), tuple(findings)
+
+    def _rule(
+        self, source: RuleSource, variant: Variant | None, findings: list[Finding]
+    ) -> DetectionRule:
+        index = self._index(source, variant)
+        family = _one_family(source, index)
+        language = (variant.language if variant else None) or source.elastic.language
+        language = language or self.env.language
+        query = self._query(source, Target(language, index, load_table(family)), findings)
+        threats, said = threat(source.tags, self.env.attack_version, source.doc.at("tags"))
+        findings += said
+        body = {
+            **_identity(source, variant),
+            **_detection(source, language, query, index),
+            **self._schedule(source, family),
+            **_texts(source),
+            **_options(source),
+            "threat": threats,
+            "tags": [*source.tags, self.marker],
+            "note": self._note(source),
+            "meta": {
+                "from": source.elastic.lookback or self.env.lookback,
+                "ruledeploy": {"path": source.path, "hash": digest(source.raw)},
+            },
+            "exceptions_list": [],
+        }
+        place = Provenance(source.path, source.location.line, source.id)
+        return DetectionRule({k: v for k, v in body.items() if v is not None}, family, place)
+
+    def _index(self, source: RuleSource, variant: Variant | None) -> tuple[str, ...]:
+        """Index patterns: the variant's, the rule's, or those of the logsource."""
+        if variant is None and source.elastic.index:
+            return source.elastic.index
+        if variant is not None and variant.index:
+            return variant.index
+        suffix = f"@{variant.name}" if variant else ""
+        for key in source.logsource.keys:
+            if key + suffix in self.env.indices:
+                return self.env.indices[key + suffix]
+        wanted = f"{source.logsource.key or 'this logsource'}{suffix}"
+        raise RuleError(
+            f"no index patterns for {wanted}",
+            location=variant.location if variant else source.doc.at("logsource"),
+            hint=f'add  "{wanted}" = ["…"]  to [defaults.indices], or elastic.index to the rule',
+        )
+
+    def _query(self, source: RuleSource, target: Target, findings: list[Finding]) -> str:
+        """The query, written by hand or converted; nothing that does not parse gets through."""
+        if source.elastic.query is not None:
+            query, place = source.elastic.query, source.doc.at("elastic", "query")
+        else:
+            converted = convert(source, target)
+            findings += converted.findings
+            query, place = converted.query, source.doc.at("detection")
+        try:
+            parse_query(target.language, query)
+        except QueryError as error:
+            message = f"the {target.language} query does not parse: {error.message}"
+            near = query[max(error.position - 20, 0) : error.position + 20]
+            hint = error.hint or f"near {near!r}"
+            raise RuleError(message, location=place, hint=hint) from error
+        return query
+
+    def _schedule(self, source: RuleSource, family: str) -> dict[str, Any]:
+        """Interval and look-back; Defend's events arrive late, so theirs go by ingest time."""
+        interval = source.elastic.interval or self.env.interval
+        lookback = source.elastic.lookback or self.env.lookback
+        default = "event.ingested" if family.startswith("endpoint-") else None
+        return {
+            "interval": interval,
+            "from": f"now-{_duration(_seconds(interval) + _seconds(lookback))}",
+            "to": "now",
+            "timestamp_override": source.elastic.timestamp_override or default,
+        }
+
+    def _note(self, source: RuleSource) -> str:
+        block = source.elastic
+        text = block.note or (self._note_file(source, block.note_file) if block.note_file else "")
+        return f"{text.rstrip()}\n\nSource: `{source.path}`".strip()
+
+    def _note_file(self, source: RuleSource, name: str) -> str:
+        beside = str(PurePosixPath(source.path).parent / name)
+        for path in (beside, name):
+            if path in self.project.files:
+                return self.project.files[path].decode("utf-8", "replace")
+        place = source.doc.at("elastic", "note_file")
+        raise RuleError(f"no file {name}", location=place, hint=f"looked for {beside} and {name}")
+
+
+def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:
+    """The one telemetry family of the patterns: a query means something else on another."""
+    families = sorted({family_of(pattern) for pattern in index})
+    if len(families) > 1:
+        raise RuleError(
+            f"the index patterns belong to {' and '.join(families)}",
+            location=source.doc.at("elastic", "index"),
+            hint="one telemetry family per rule: name the others under elastic.variants",
+        )
+    return families[0]
+
+
+def _identity(source: RuleSource, variant: Variant | None) -> dict[str, Any]:
+    if variant is None:
+        return {"rule_id": source.id, "name": source.title}
+    variant_id = uuid.uuid5(NAMESPACE, f"{source.id}/{variant.name}")
+    return {"rule_id": str(variant_id), "name": f"{source.title} ({variant.name})"}
+
+
+def _detection(
+    source: RuleSource, language: str, query: str, index: tuple[str, ...]
+) -> dict[str, Any]:
+    block = source.elastic
+    return {
+        "type": block.type or _TYPE_OF_LANGUAGE[language],
+        "language": language,
+        "query": query,
+        # An ES|QL query names its indices itself, and Kibana refuses them beside it.
+        "index": None if language == "esql" else list(index),
+        "enabled": block.enabled is not False,
+        "severity": severity(source.level),
+        "risk_score": block.risk_score
+        if block.risk_score is not None
+        else risk_score(source.level),
+    }
+
+
+def _texts(source: RuleSource) -> dict[str, Any]:
+    return {
+        "description": source.description or source.title,
+        "author": _authors(source.author),
+        "references": list(source.references),
+        "false_positives": list(source.falsepositives),
+        "license": source.license,
+        "setup": source.elastic.setup,
+    }
+
+
+def _options(source: RuleSource) -> dict[str, Any]:
+    """What only the `elastic:` block says, under Kibana's names."""
+    block = source.elastic
+    if block.actions:
+        raise RuleError(
+            "actions cannot be deployed yet",
+            location=source.doc.at("elastic", "actions"),
+            hint="attach connectors in Kibana; a push keeps them",
+        )
+    fields = {"field_names": list(block.investigation_fields)}
+    return {
+        "max_signals": block.max_signals,
+        "threshold": block.threshold,
+        "new_terms_fields": list(block.new_terms_fields) or None,
+        "history_window_start": block.history_window_start,
+        "alert_suppression": block.alert_suppression,
+        "investigation_fields": fields if block.investigation_fields else None,
+        "building_block_type": "default" if block.building_block else None,
+        "severity_mapping": list(block.severity_mapping) or None,
+        "risk_score_mapping": list(block.risk_score_mapping) or None,
+    }
+
+
+def _authors(author: str | None) -> list[str]:
+    """Sigma joins authors with commas in one text; Kibana keeps a list."""
+    return list(_split(author)) if author else []
+
+
+def _split(text: str) -> Iterator[str]:
+    # A comma inside brackets belongs to a name: "Someone (a, b)".
+    for part in re.split(r",(?![^(]*\))", text):
+        if part.strip():
+            yield part.strip()
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def _duration(seconds: int) -> str:
+    """The shortest of s, m, h that says it exactly, as Kibana's date math takes it."""
+    for unit in ("h", "m"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,1 @@
+"""Proof: checks, test cases and reviews of a release against events."""
