@@ -86,6 +86,9 @@ def load_all(data: bytes, path: str) -> list[YamlDoc]:
         mark = error.problem_mark or error.context_mark
         place = Location(path, mark.line + 1, mark.column + 1) if mark else Location(path)
         raise YamlError(_first_line(error), location=place, hint=_hint(text, place)) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError(error.reason, location=Location(path, line)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise YamlError(f"not readable as YAML: {error}", location=Location(path)) from error
 
