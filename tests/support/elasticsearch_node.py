@@ -109,6 +109,14 @@ def has_image(image: str) -> bool:
     return run("docker", "image", "inspect", image)[0]
 
 
+def is_current() -> bool:
+    """Whether the assembled image is of what docker/node says now."""
+    label = '{{index .Config.Labels "ruledeploy.inputs"}}'
+    _, made_of = run("docker", "image", "inspect", "--format", label, ASSEMBLED_IMAGE)
+    _, inputs = run(sys.executable, str(DOCKER / "node" / "assemble.py"), "--hash")
+    return made_of.startswith(inputs)
+
+
 def elastic_image() -> str:
     """Elastic's own image, of the version that docker/.env names for docker/compose.yaml."""
     version = re.search(r"^STACK_VERSION=(\S+)", (DOCKER / ".env").read_text(), re.MULTILINE)
@@ -147,11 +155,12 @@ def choose() -> Choice:
     only = os.environ.get("RULEDEPLOY_NODE_KIND", "")
     problem = docker_problem()
     if problem is None:
-        candidates = (Choice("image", elastic_image()), Choice("assembled-image", ASSEMBLED_IMAGE))
-        for choice in candidates:
-            if only in ("", choice.kind) and has_image(choice.source):
-                return choice
-        problem = "no image is there (make node-image)"
+        pulled = elastic_image()
+        if only in ("", "image") and has_image(pulled):
+            return Choice("image", pulled)
+        if only in ("", "assembled-image") and is_current():
+            return Choice("assembled-image", ASSEMBLED_IMAGE)
+        problem = "no image is there, or only an outdated one (make node-image)"
     if only not in ("", "process"):
         raise NodeUnavailable(f"RULEDEPLOY_NODE_KIND={only}: {problem}")
     try:
