@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ruledeploy.errors import ConfigError, Location
 from ruledeploy.model import Environment
 from ruledeploy.project import Project, load_project, read_folder
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 STATE = Path(".ruledeploy")
 
@@ -36,3 +41,24 @@ def reachable(project: Project, name: str, root: Path) -> Iterator[Environment]:
         yield replace(
             env, kibana_url=running.kibana_url, elasticsearch_url=running.elasticsearch_url
         )
+
+
+def elasticsearch_client(env: Environment) -> Elasticsearch:
+    """A client for the environment's Elasticsearch. Raises `ConfigError` when it has none."""
+    from elasticsearch import Elasticsearch
+
+    if not env.elasticsearch_url:
+        raise ConfigError(
+            f"env.{env.name} has no elasticsearch_url",
+            location=Location("ruledeploy.toml", env.line),
+            hint="write elasticsearch_url, or set ELASTICSEARCH_URL",
+        )
+    options: dict[str, Any] = {"request_timeout": 60}
+    if env.api_key:
+        options["api_key"] = env.api_key.reveal()
+    elif env.username and env.password:
+        options["basic_auth"] = (env.username, env.password.reveal())
+    if env.elasticsearch_url.startswith("https"):
+        options["verify_certs"] = env.verify_certs
+        options |= {"ca_certs": env.ca_certs} if env.ca_certs else {}
+    return Elasticsearch(env.elasticsearch_url, **options)

@@ -1,0 +1,73 @@
+"""Writes the pages of docs/reference/ from the code, so that they cannot lie.
+
+`make docs` writes them; a test fails when a page differs from what this would write.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ruledeploy.cli.app import COMMANDS
+from ruledeploy.fields import FAMILIES, load_table
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run `make docs`. -->\n"
+# Commands that hold commands of their own.
+GROUPS = {"stack": ("up", "down", "status", "reset", "logs"), "env": ("list",)}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its path."""
+    return {REFERENCE / "cli.md": cli_page(), REFERENCE / "fields.md": fields_page()}
+
+
+def cli_page() -> str:
+    """What `--help` says of every command."""
+    parts = [NOTE, "# Commands\n", _help()]
+    for name in COMMANDS:
+        parts += [f"\n## ruledeploy {name}\n", _help(name)]
+        for inner in GROUPS.get(name, ()):
+            parts += [f"\n### ruledeploy {name} {inner}\n", _help(name, inner)]
+    return "\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", "from ruledeploy.cli import main; main()", *command, "--help"],
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.rstrip() for line in done.stdout.strip().splitlines())
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
+def fields_page() -> str:
+    """The telemetry families, and how many fields of which kind each knows."""
+    rows = ["| family | index pattern | fields | with a lower-cased sibling |", "|---|---|---|---|"]
+    for family in FAMILIES:
+        table = load_table(family)
+        caseless = sum(table.caseless(name) is not None for name in table.fields)
+        rows.append(f"| `{family}` | `{table.index}` | {len(table.fields)} | {caseless} |")
+    about = (
+        "One telemetry family is one set of mappings. A rule or an allowlist item may only name\n"
+        "fields of its family's table: on any other field it would silently never match.\n"
+    )
+    return "\n".join([NOTE, "# Telemetry families\n", about, *rows, ""])
+
+
+def main() -> None:
+    """Write every page."""
+    for path, text in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""`ruledeploy simulate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ruledeploy.cli.options import HERE, Json, Root, command_app
+from ruledeploy.cli.output import print_json, say
+from ruledeploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.telemetry import Emitted, Scenario
+
+app = command_app()
+ATTACK_DAY, BENIGN_DAY = "attack-day", "benign-day"
+
+
+class Sink(StrEnum):
+    """Where events go."""
+
+    ndjson = "ndjson"
+    elasticsearch = "elasticsearch"
+    stack = "stack"
+
+
+@app.command()
+def simulate(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"{ATTACK_DAY}, {BENIGN_DAY}, or ids of scenarios; both days if none."),
+    ] = None,
+    *,
+    root: Root = HERE,
+    list_: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    start: Annotated[str, typer.Option(help="First day (UTC); yesterday by default.")] = "",
+    noise: Annotated[int, typer.Option(help="Background events per day.")] = 2000,
+    to: Annotated[Sink, typer.Option(help="Where the events go.")] = Sink.ndjson,
+    env: Annotated[str, typer.Option("--env", "-e", help="Whose server, unless to ndjson.")] = "",
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File; else stdout.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="File for the labels of the events.")] = None,
+    json_: Json = False,
+) -> None:
+    """Make seeded synthetic telemetry, with labels.
+
+    Consecutive days follow one another from --start.
+    """
+    library = _library(root)
+    if list_:
+        _list(library, as_json=json_)
+        return
+    if to is not Sink.ndjson and not env:
+        raise UsageError(f"--to {to} needs --env", hint="name whose server gets the events")
+    events = _chosen(what or [ATTACK_DAY, BENIGN_DAY], library, seed, _first(start), noise)
+    if labels is not None:
+        events = _labelled(events, labels)
+    if to is Sink.ndjson:
+        _write(events, output)
+    else:
+        result = _send(events, root, env)
+        print_json(result) if json_ else say(f"{result['created']} events created in {env}")
+
+
+def _first(start: str) -> datetime:
+    if not start:
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return today - timedelta(days=1)
+    try:
+        first = datetime.fromisoformat(start)
+    except ValueError as error:
+        raise UsageError(f"--start {start!r} is no date", hint="such as 2026-11-24") from error
+    return first if first.tzinfo else first.replace(tzinfo=UTC)
+
+
+def _library(root: Path) -> dict[str, Scenario]:
+    """The bundled scenarios, and those of the project when there is one."""
+    from ruledeploy.project import load_project, read_folder
+    from ruledeploy.project.files import CONFIG
+    from ruledeploy.telemetry import load_scenarios, parse_scenarios
+
+    own: dict[str, Scenario] = {}
+    if (root / CONFIG).is_file():
+        own = parse_scenarios(load_project(read_folder(root)).scenario_files)
+    return {**load_scenarios(), **own}
+
+
+def _chosen(
+    what: list[str], library: dict[str, Scenario], seed: int, first: datetime, noise: int
+) -> Iterator[Emitted]:
+    from ruledeploy.telemetry import attack_day, benign_day, scenario_events
+
+    day = first
+    for name in what:
+        match name:
+            case "attack-day":
+                yield from attack_day(seed, day, noise=noise)
+                day += timedelta(days=1)
+            case "benign-day":
+                yield from benign_day(seed, day, noise=noise)
+                day += timedelta(days=1)
+            case _:
+                yield from scenario_events(name, seed, first, library=library)
+
+
+def _labelled(events: Iterable[Emitted], path: Path) -> Iterator[Emitted]:
+    from ruledeploy.telemetry import label_line
+
+    with path.open("wb") as file:
+        for emitted in events:
+            file.write(label_line(emitted))
+            yield emitted
+
+
+def _write(events: Iterable[Emitted], output: Path | None) -> None:
+    from ruledeploy.telemetry import to_ndjson
+
+    if output is None:
+        for emitted in events:
+            sys.stdout.buffer.write(to_ndjson(emitted))
+        return
+    with output.open("wb") as file:
+        count = sum(1 for emitted in events if file.write(to_ndjson(emitted)))
+    say(f"{count} events in {output}")
+
+
+def _send(events: Iterable[Emitted], root: Path, name: str) -> dict[str, Any]:
+    from ruledeploy.cli.workspace import elasticsearch_client, open_project, reachable
+    from ruledeploy.fields import FAMILIES
+    from ruledeploy.telemetry import index_templates
+    from ruledeploy.verify.seed import seed_events
+
+    families = [family for family in FAMILIES if family != "ecs"]
+    with reachable(open_project(root), name, root) as env:
+        client = elasticsearch_client(env)
+        return seed_events(client, events, index_templates(families)).to_json()
+
+
+def _list(library: dict[str, Scenario], *, as_json: bool) -> None:
+    rows = [
+        {"id": one.id, "label": one.label, "technique": one.technique, "title": one.title}
+        for one in library.values()
+    ]
+    if as_json:
+        print_json({"schema": 1, "scenarios": rows})
+        return
+    from ruledeploy.report.terminal import console, table
+
+    shown = table("scenario", "technique", "what happens")
+    for row in rows:
+        shown.add_row(row["id"], row["technique"] or "", row["title"])
+    console().print(shown)

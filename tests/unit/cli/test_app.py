@@ -1,0 +1,60 @@
+"""The command group: instant help, one-liners that are true, exit codes of its own."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from ruledeploy.cli.app import COMMANDS
+from ruledeploy.cli.boundary import run
+
+HEAVY = ("sigma", "elasticsearch", "elastic_transport", "rich", "starlette", "uvicorn", "yaml")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`--help` imports neither pySigma nor the clients, the server or rich."""
+    code = (
+        "import sys\nfrom ruledeploy.cli.boundary import run\n"
+        f"assert run(['--help']) == 0\nprint([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_one_liners_are_the_commands_own(name: str) -> None:
+    """The table in `app.py` says what the command's help says first."""
+    command = typer.main.get_command(importlib.import_module(f"ruledeploy.cli.{name}").app)
+    assert (command.help or "").strip().splitlines()[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["check", "--nonsense"], ["env", "list", "x"]])
+def test_a_wrong_command_line_exits_64(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not click's 2, which would read as "changes"."""
+    assert run(arguments) == 64
+    assert "--help" in capsys.readouterr().err
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` names the program."""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("ruledeploy ")
+
+
+def test_a_bug_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unexpected exception exits 70 and asks for a report; nothing is swallowed."""
+
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("ruledeploy.cli.boundary.build", lambda: broken)
+    assert run([]) == 70
+    assert "bug in ruledeploy" in capsys.readouterr().err
