@@ -100,7 +100,7 @@ def background(
         at = start + number * duration // count + ((bits >> 16) & 0xFFFFFF) % slot
         event_id = f"{prefix}{number:08d}"
         event = stamped(card, event_id, at, at + delay(bits >> 40), number + 1)
-        yield at, Emitted(card.index, event, Label(event_id, NOISE, "benign"))
+        yield at, Emitted(card.index, event, Label(event_id, NOISE, "benign"), card)
 
 
 def delay(bits: int) -> int:

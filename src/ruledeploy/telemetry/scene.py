@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ruledeploy.telemetry.fleet import Actor, Host, actor
@@ -35,13 +35,15 @@ class Scene:
 class Prototype:
     """An event without its moment: `body` is nested and shared, `stamped` makes events of it.
 
-    `message` may hold `UTC_HOLE`, where Sysmon writes the time.
+    `message` may hold `UTC_HOLE`, where Sysmon writes the time. `texts` keeps the JSON of the
+    body's members once somebody has asked for it, since thousands of events share them.
     """
 
     index: str
     family: str
     body: Mapping[str, Any]
     message: str
+    texts: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 UTC_HOLE = "\x00"

@@ -153,7 +153,7 @@ def _events(scenario: Scenario, scene: Scene, start: int) -> Iterator[tuple[int,
             event_id = f"{prefix}{number:08d}"
             event = stamped(prototype, event_id, at, ingested, sequence + number)
             label = Label(event_id, scenario.id, scenario.label, scenario.technique)
-            yield at, Emitted(prototype.index, event, label)
+            yield at, Emitted(prototype.index, event, label, prototype)
             number += 1
 
 
