@@ -1,0 +1,117 @@
+"""The Kibana side as an ASGI application: routing, order of checks, faults, the request log.
+
+Everything runs on one event loop, so a request is carried out whole before the next begins.
+"""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ruledeploy.stack import spaces, status
+from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
+from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import Refusal, platform
+from ruledeploy.stack.exceptions import items, lists
+from ruledeploy.stack.faults import Trouble
+from ruledeploy.stack.http import (
+    PUBLIC_VERSION,
+    Answer,
+    Call,
+    Endpoint,
+    check_headers,
+    split_space,
+)
+from ruledeploy.stack.rules import routes as rules
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *rules.ROUTES,
+    *items.ROUTES,
+    *lists.ROUTES,
+    *spaces.ROUTES,
+    *status.ROUTES,
+)
+_HEADERS = {
+    "kbn-name": "ruledeploy-stack",
+    "cache-control": "private, no-cache, no-store, must-revalidate",
+    "x-content-type-options": "nosniff",
+}
+
+
+class SpacePrefix:
+    """Takes `/s/<space>` off the path before routing and keeps it in the scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Rewrite the path of HTTP requests."""
+        if scope["type"] == "http":
+            space, path = split_space(scope["path"])
+            scope = {**scope, "path": path, "kibana_space": space, "sent_path": scope["path"]}
+        await self.app(scope, receive, send)
+
+
+def create_app(stack: Stack, trouble: Trouble | None = None) -> Starlette:
+    """Kibana's API over an opened stack."""
+    troubled = trouble or Trouble(stack.config.faults)
+    routes = [
+        Route(e.path, _asgi(stack, e, troubled), methods=[e.method])
+        for e in literal_first(ENDPOINTS)
+    ]
+    app = Starlette(routes=routes)
+    app.add_middleware(SpacePrefix)
+    app.add_exception_handler(404, _unknown_url)
+    app.add_exception_handler(405, _unknown_url)
+    return app
+
+
+async def _unknown_url(request: Request, error: Exception) -> Response:
+    del request, error
+    return _response(Answer(platform(404, "Not Found").body, 404))
+
+
+def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
+    async def serve(request: Request) -> Response:
+        call = await read_call(request)
+        fault = trouble.before(call)
+        await fault.wait()
+        answer = fault.answer or _answer(stack, endpoint, call)
+        await trouble.cut_if(fault, request.scope)
+        finish(stack, call, answer)
+        return _response(answer)
+
+    return serve
+
+
+def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
+    try:
+        return _checked(stack, endpoint, call)
+    except Refusal as refusal:
+        return Answer(refusal.body, refusal.status, refusal.headers)
+
+
+def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
+    """Who, then headers, then rights, then the handler in one transaction."""
+    if endpoint.access != "open":
+        call = with_caller(stack, call)
+    check_headers(endpoint, call, stack.server.version)
+    if not call.caller.may(endpoint.access):
+        raise platform(
+            403,
+            f"API [{call.method} {call.url}] is unauthorized for user, this action is granted by "
+            f"the Kibana privileges [{endpoint.privilege or 'securitySolution'}]",
+        )
+    if call.method == "GET":
+        return endpoint.handler(stack, call)
+    with stack.store.transaction():
+        return endpoint.handler(stack, call)
+
+
+def _response(answer: Answer) -> Response:
+    headers = {**_HEADERS, "elastic-api-version": PUBLIC_VERSION, **answer.headers}
+    content = answer.encoded()
+    return Response(content, answer.status, headers, answer.media if content else None)

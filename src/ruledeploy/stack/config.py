@@ -1,0 +1,100 @@
+"""What the local stack is told before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from ruledeploy.stack.texts import Zod
+
+Role = Literal["superuser", "writer", "reader"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may log in with Basic authentication."""
+
+    name: str
+    password: str
+    role: Role = "superuser"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key sent as `Authorization: ApiKey base64(id:secret)`; None never expires."""
+
+    id: str
+    secret: str
+    name: str = "key"
+    role: Role = "superuser"
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What differs between servers: version, message texts, and doubtful behaviours.
+
+    `zod` chooses the validation texts; `unchanged_count` whether an import reports it;
+    `put_no_op` whether a PUT without a change leaves `updated_at` alone.
+    """
+
+    version: str
+    zod: Zod
+    unchanged_count: bool = False
+    put_no_op: bool = True
+
+
+PROFILES = {
+    "8.19": Profile("8.19.3", "3", put_no_op=False),
+    "9.5": Profile("9.5.1", "4"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Trouble to inject, decided by a seed so that a run can be repeated.
+
+    Each rate is a probability per request, 0 to 1. `latency_ms` maps a kind of call
+    (`rules`, `exceptions`, `lists`, `elasticsearch`, `other`) to a delay. `lost` closes the
+    connection after the write was done; `reset` before it.
+    """
+
+    seed: int = 0
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    too_many: float = 0.0
+    server_error: float = 0.0
+    reset: float = 0.0
+    lost: float = 0.0
+    retry_after_s: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StackConfig:
+    """Where the stack keeps its data and how it answers.
+
+    Ports of 0 are chosen by the system. Without users and keys nobody needs to log in.
+    `scheduler` runs enabled rules by the real clock while no simulated time is set.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    es_port: int = 0
+    profile: str = "9.5"
+    users: tuple[User, ...] = ()
+    api_keys: tuple[ApiKey, ...] = ()
+    faults: Faults = field(default_factory=Faults)
+    request_log: Path | None = None
+    scheduler: bool = True
+
+    @property
+    def secured(self) -> bool:
+        """Whether a request must say who sends it."""
+        return bool(self.users or self.api_keys)
+
+    @property
+    def server(self) -> Profile:
+        """The server to imitate; `KeyError` for a profile that does not exist."""
+        return PROFILES[self.profile]

@@ -1,0 +1,43 @@
+"""What every handler works with: configuration, store, clock, authentication."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ruledeploy.stack.auth import Auth
+from ruledeploy.stack.clock import Clock
+from ruledeploy.stack.config import Profile, StackConfig
+from ruledeploy.stack.http import Answer, Call
+from ruledeploy.stack.store import Store
+
+# Called after each request was answered, for tests that look at the state in between.
+Hook = Callable[[Call, Answer], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One running stack. `due` collects ids of rules to run once the answer is out."""
+
+    config: StackConfig
+    store: Store
+    clock: Clock
+    auth: Auth
+    hook: Hook | None = None
+    due: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def server(self) -> Profile:
+        """The server to imitate."""
+        return self.config.server
+
+
+def open_stack(config: StackConfig, hook: Hook | None = None) -> Stack:
+    """Open the store in the data folder and put the parts together."""
+    config.data.mkdir(parents=True, exist_ok=True)
+    store = Store(config.data / "stack.sqlite")
+    clock = Clock(store)
+    if store.get_meta("uuid") is None:
+        store.set_meta("uuid", str(uuid.uuid4()))
+    return Stack(config, store, clock, Auth(config, store, clock), hook)

@@ -1,0 +1,1 @@
+"""The Elasticsearch side: documents, search, index administration, over the same store."""

@@ -1,0 +1,93 @@
+"""The Elasticsearch side as an ASGI application on a port of its own."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
+from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import Refusal, elastic
+from ruledeploy.stack.es import admin, bulk, docs, security
+from ruledeploy.stack.faults import Trouble
+from ruledeploy.stack.http import Answer, Call, Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *admin.ROUTES,
+    *security.ROUTES,
+    *bulk.ROUTES,
+    *docs.ROUTES,
+)
+_COMPATIBLE = "application/vnd.elasticsearch+json"
+
+
+def create_es_app(stack: Stack, trouble: Trouble | None = None) -> Starlette:
+    """Elasticsearch's API over an opened stack."""
+    troubled = trouble or Trouble(stack.config.faults)
+    routes = [
+        Route(e.path, _asgi(stack, e, troubled), methods=[e.method])
+        for e in literal_first(ENDPOINTS)
+    ]
+    app = Starlette(routes=routes)
+    app.add_exception_handler(404, _unknown)
+    app.add_exception_handler(405, _unknown)
+    return app
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    del error
+    call = await read_call(request)
+    reason = f"no handler found for uri [{call.url}] and method [{call.method}]"
+    return _response(call, Answer({"error": reason}, 400))
+
+
+def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
+    async def serve(request: Request) -> Response:
+        call = await read_call(request)
+        fault = trouble.before(call)
+        await fault.wait()
+        answer = fault.answer or _answer(stack, endpoint, call)
+        await trouble.cut_if(fault, request.scope)
+        finish(stack, call, answer)
+        return _response(call, answer)
+
+    return serve
+
+
+def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
+    try:
+        call = with_caller(stack, call)
+        if not call.caller.may(endpoint.access):
+            raise elastic(
+                403,
+                "security_exception",
+                f"action is unauthorized for user [{call.caller.name}] with effective roles "
+                f"[{call.caller.role}]",
+            )
+        if endpoint.access == "read":
+            return endpoint.handler(stack, call)
+        with stack.store.transaction():
+            return endpoint.handler(stack, call)
+    except Refusal as refusal:
+        return Answer(_elastic_body(refusal), refusal.status, refusal.headers)
+
+
+def _elastic_body(refusal: Refusal) -> dict[str, object]:
+    """What shared code refuses in Kibana's envelope, in Elasticsearch's."""
+    if "message" not in refusal.body:
+        return refusal.body
+    kind = "parse_exception" if refusal.status == HTTPStatus.BAD_REQUEST else "security_exception"
+    return elastic(refusal.status, kind, str(refusal.body["message"])).body
+
+
+def _response(call: Call, answer: Answer) -> Response:
+    media = "application/json"
+    if _COMPATIBLE in call.headers.get("accept", ""):
+        media = f"{_COMPATIBLE};compatible-with=8"
+    content = b"" if call.method == "HEAD" else answer.encoded()
+    headers = {"X-Elastic-Product": "Elasticsearch", **answer.headers}
+    return Response(content, answer.status, headers, media)

@@ -1,0 +1,87 @@
+"""`_bulk`: NDJSON of index, create and delete actions, each with its own outcome."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import Refusal, elastic
+from ruledeploy.stack.es import docs, documents
+from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.store import Store
+
+_CREATED = 201
+
+
+def bulk(stack: Stack, call: Call) -> Answer:
+    """`POST /_bulk`: HTTP 200 with `errors: true` when single actions fail."""
+    items = []
+    for name, meta, source in _actions(call):
+        try:
+            outcome = _one(stack.store, name, meta, source)
+        except Refusal as refusal:
+            outcome = {
+                "_index": meta["_index"], "_id": meta.get("_id"), "status": refusal.status,
+                "error": refusal.body["error"]["root_cause"][0],
+            }  # fmt: skip
+        items.append({name: outcome})
+    failed = any("error" in outcome for item in items for outcome in item.values())
+    return Answer({"took": 1, "errors": failed, "items": items})
+
+
+def _one(store: Store, name: str, meta: dict[str, Any], source: Any) -> dict[str, Any]:
+    doc_id = meta.get("_id") or uuid.uuid4().hex[:20]
+    index = meta["_index"]
+    if name == "delete":
+        backing = documents.ensure_index(store, index)
+        found = documents.get(store, backing, doc_id)
+        if found is None:
+            return {"_index": backing, "_id": doc_id, "result": "not_found", "status": 404}
+        documents.delete(store, found)
+        return {**docs.written(found, "deleted"), "status": 200}
+    if name == "index" and documents.is_stream_name(index):
+        raise elastic(
+            400, "illegal_argument_exception",
+            "only write ops with an op_type of create are allowed in data streams",
+        )  # fmt: skip
+    if documents.is_stream_name(index) and documents.timestamp(source, "@timestamp") is None:
+        raise elastic(
+            400, "document_parsing_exception",
+            "[1:1] failed to parse: data stream timestamp field [@timestamp] is missing",
+        )  # fmt: skip
+    query = {"op_type": "create"} if name == "create" else {}
+    query.update({k: str(meta[k]) for k in ("if_seq_no", "if_primary_term") if k in meta})
+    stored, result = docs.write(store, index, doc_id, source, query)
+    return {**docs.written(stored, result), "status": _CREATED if result == "created" else 200}
+
+
+def _actions(call: Call) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    lines = iter([line for line in call.body.split(b"\n") if line.strip()])
+    for line in lines:
+        try:
+            action = json.loads(line)
+            ((name, meta),) = action.items()
+        except ValueError as error:
+            raise elastic(
+                400, "illegal_argument_exception", "Malformed action/metadata line"
+            ) from error
+        if name not in {"index", "create", "delete"}:
+            raise elastic(
+                400,
+                "illegal_argument_exception",
+                f"Malformed action/metadata line, expected one of [create, delete, index, update] "
+                f"but found [{name}]",
+            )
+        meta = {"_index": call.params.get("index"), **meta}
+        yield name, meta, None if name == "delete" else json.loads(next(lines))
+
+
+ROUTES = (
+    Endpoint("POST", "/_bulk", bulk, "write"),
+    Endpoint("PUT", "/_bulk", bulk, "write"),
+    Endpoint("POST", "/{index}/_bulk", bulk, "write"),
+    Endpoint("PUT", "/{index}/_bulk", bulk, "write"),
+)

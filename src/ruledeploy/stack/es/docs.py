@@ -1,0 +1,131 @@
+"""One document at a time: `_doc` and `_create`, with optimistic locking."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import elastic
+from ruledeploy.stack.es import documents
+from ruledeploy.stack.es.documents import Stored
+from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.store import Store
+from ruledeploy.stack.versions import PRIMARY_TERM
+
+_SHARDS = {"total": 1, "successful": 1, "failed": 0}
+
+
+def written(stored: Stored, result: str) -> dict[str, Any]:
+    """The answer to a write."""
+    return {
+        "_index": stored.index,
+        "_id": stored.id,
+        "_version": stored.version,
+        "result": result,
+        "_shards": _SHARDS,
+        "_seq_no": stored.seq,
+        "_primary_term": PRIMARY_TERM,
+    }
+
+
+def write(
+    store: Store, index: str, doc_id: str, source: dict[str, Any], query: dict[str, str]
+) -> tuple[Stored, str]:
+    """Index or create (`op_type=create`) one document; result is created or updated."""
+    backing = documents.ensure_index(store, index)
+    found = documents.get(store, backing, doc_id)
+    if query.get("op_type") == "create" and found is not None:
+        raise documents.conflict(
+            doc_id, f"version conflict, document already exists (current version [{found.version}])"
+        )
+    documents.guard(found, query, doc_id)
+    stored = documents.put(store, backing, doc_id, source, found.version + 1 if found else 1)
+    return stored, "updated" if found else "created"
+
+
+def index(stack: Stack, call: Call) -> Answer:
+    """`PUT|POST /{index}/_doc/{id}`."""
+    return _write(stack, call, call.query)
+
+
+def create(stack: Stack, call: Call) -> Answer:
+    """`PUT|POST /{index}/_create/{id}`: 409 when the id is taken."""
+    return _write(stack, call, {**call.query, "op_type": "create"})
+
+
+def _write(stack: Stack, call: Call, query: dict[str, str]) -> Answer:
+    source = json_object(call)
+    doc_id = call.params.get("id") or uuid.uuid4().hex[:20]
+    stored, result = write(stack.store, call.params["index"], doc_id, source, query)
+    return Answer(written(stored, result), 201 if result == "created" else 200)
+
+
+def json_object(call: Call) -> dict[str, Any]:
+    """The body, which must be a JSON object."""
+    try:
+        body = call.json()
+    except Exception as error:
+        raise elastic(400, "parse_exception", "request body is not valid JSON") from error
+    if not isinstance(body, dict):
+        raise elastic(400, "parse_exception", "request body is required")
+    return body
+
+
+def read(stack: Stack, call: Call) -> Answer:
+    """`GET /{index}/_doc/{id}`: 404 with `found: false` when it is not there."""
+    name, doc_id = call.params["index"], call.params["id"]
+    backings = documents.resolve(stack.store, name)
+    if not backings:
+        raise no_such_index(name)
+    for backing in backings:
+        found = documents.get(stack.store, backing, doc_id)
+        if found is not None:
+            return Answer(
+                {
+                    "_index": found.index,
+                    "_id": found.id,
+                    "_version": found.version,
+                    "_seq_no": found.seq,
+                    "_primary_term": PRIMARY_TERM,
+                    "found": True,
+                    "_source": found.source,
+                }
+            )
+    return Answer({"_index": name, "_id": doc_id, "found": False}, 404)
+
+
+def no_such_index(name: str) -> Exception:
+    """A 404 in Elasticsearch's envelope."""
+    return elastic(
+        404, "index_not_found_exception", f"no such index [{name}]",
+        index=name, index_uuid="_na_", **{"resource.type": "index_or_alias", "resource.id": name},
+    )  # fmt: skip
+
+
+def delete(stack: Stack, call: Call) -> Answer:
+    """`DELETE /{index}/_doc/{id}`."""
+    name, doc_id = call.params["index"], call.params["id"]
+    backings = documents.resolve(stack.store, name)
+    if not backings:
+        raise no_such_index(name)
+    found = documents.get(stack.store, backings[0], doc_id)
+    documents.guard(found, call.query, doc_id)
+    if found is None:
+        gone = Stored(backings[0], doc_id, stack.store.next_seq(), 1, {})
+        return Answer(written(gone, "not_found"), 404)
+    documents.delete(stack.store, found)
+    gone = Stored(found.index, doc_id, stack.store.next_seq(), found.version + 1, {})
+    return Answer(written(gone, "deleted"))
+
+
+ROUTES = (
+    Endpoint("PUT", "/{index}/_doc/{id}", index, "write"),
+    Endpoint("POST", "/{index}/_doc/{id}", index, "write"),
+    Endpoint("POST", "/{index}/_doc", index, "write"),
+    Endpoint("PUT", "/{index}/_create/{id}", create, "write"),
+    Endpoint("POST", "/{index}/_create/{id}", create, "write"),
+    Endpoint("GET", "/{index}/_doc/{id}", read),
+    Endpoint("HEAD", "/{index}/_doc/{id}", read),
+    Endpoint("DELETE", "/{index}/_doc/{id}", delete, "write"),
+)

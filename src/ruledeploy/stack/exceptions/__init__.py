@@ -1,0 +1,1 @@
+"""Exception lists and their items."""

@@ -1,0 +1,289 @@
+"""KQL over saved objects: the filters clients send to `_find` and `_bulk_action`.
+
+Fields are written `alert.attributes.params.ruleId`, `exception-list.attributes.name` and so on.
+`and` binds tighter than `or`; `f:(a or b)`, `f:(a and b)`, ranges, `f:*`, wildcards and
+quoted phrases work. Names of rules are analysed text, everything else is a keyword.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from typing import Any
+
+# Field path (with its saved-object type) -> values.
+Attributes = Callable[[str], list[Any]]
+Predicate = Callable[[Attributes], bool]
+
+_TOKEN = re.compile(
+    r'\s*(?:(?P<quoted>"(?:\\.|[^"\\])*")|(?P<op><=|>=|[():<>{}])'
+    r'|(?P<bare>(?:\\.|[^\s():<>"{}\\])+))',
+    re.DOTALL,
+)
+_TEXT_FIELDS = {"alert.attributes.name"}
+_EXPECTED = 'Expected "(", NOT, field name, value, whitespace but'
+
+
+class FilterError(ValueError):
+    """The filter does not parse."""
+
+
+def parse_filter(text: str) -> Predicate:
+    """Compile a filter. Raises `FilterError`."""
+    if not text.strip():
+        raise FilterError(f'{_EXPECTED} ")" found.')
+    parser = _Parser(_tokens(text))
+    predicate = parser.either()
+    if parser.peek() is not None:
+        raise FilterError(f'Expected AND, OR, end of input but "{parser.peek()}" found.')
+    return predicate
+
+
+def _tokens(text: str) -> list[str]:
+    out, at = [], 0
+    while at < len(text.rstrip()):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise FilterError(f'{_EXPECTED} "{text[at:].strip()[:1]}" found.')
+        out.append(match.group(0).strip())
+        at = match.end()
+    return out
+
+
+class _Parser:
+    """Recursive descent over the tokens of one filter."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self.at = 0
+
+    def peek(self, ahead: int = 0) -> str | None:
+        """The token `ahead` of the present one."""
+        place = self.at + ahead
+        return self.tokens[place] if place < len(self.tokens) else None
+
+    def take(self) -> str:
+        """The next token, which must exist."""
+        token = self.peek()
+        if token is None:
+            raise FilterError(f"{_EXPECTED} end of input found.")
+        self.at += 1
+        return token
+
+    def keyword(self, word: str) -> bool:
+        """Take the token when it is that word, in any case."""
+        token = self.peek()
+        if token is not None and token.lower() == word:
+            self.at += 1
+            return True
+        return False
+
+    def either(self) -> Predicate:
+        """`a or b`."""
+        parts = [self.both()]
+        while self.keyword("or"):
+            parts.append(self.both())
+        return parts[0] if len(parts) == 1 else lambda a: any(part(a) for part in parts)
+
+    def both(self) -> Predicate:
+        """`a and b`."""
+        parts = [self.negated()]
+        while self.keyword("and"):
+            parts.append(self.negated())
+        return parts[0] if len(parts) == 1 else lambda a: all(part(a) for part in parts)
+
+    def negated(self) -> Predicate:
+        """`not a`."""
+        if self.keyword("not"):
+            inner = self.negated()
+            return lambda a: not inner(a)
+        return self.group()
+
+    def group(self) -> Predicate:
+        """Parentheses, or one comparison."""
+        if self.peek() == "(":
+            self.take()
+            inner = self.either()
+            self.expect(")")
+            return inner
+        field = self.take()
+        if field in {")", ":", "<", ">", "<=", ">=", "{", "}"}:
+            raise FilterError(f'{_EXPECTED} "{field[0]}" found.')
+        operator = self.take()
+        if operator in {"<", ">", "<=", ">="}:
+            return _ranged(unescape(field), operator, unescape(self.take()))
+        if operator != ":":
+            raise FilterError(f'Expected ":", "<", "<=", ">", ">=" but "{operator}" found.')
+        if self.peek() == "{":
+            raise FilterError('Expected "(", NOT, value, whitespace but "{" found.')
+        return self.values(unescape(field))
+
+    def values(self, field: str) -> Predicate:
+        """What stands after the colon: a value, several words, or a list in parentheses."""
+        if self.peek() != "(":
+            return self.value(field)
+        self.take()
+        parts = [self.list_part(field)]
+        joined_by = any
+        while self.peek() != ")":
+            if self.keyword("and"):
+                joined_by = all
+            elif not self.keyword("or"):
+                raise FilterError(f'Expected AND, OR, ")" but "{self.peek()}" found.')
+            parts.append(self.list_part(field))
+        self.expect(")")
+        return lambda a: joined_by(part(a) for part in parts)
+
+    def list_part(self, field: str) -> Predicate:
+        """One value of a list, which may be negated."""
+        if self.keyword("not"):
+            inner = self.list_part(field)
+            return lambda a: not inner(a)
+        return self.value(field)
+
+    def value(self, field: str) -> Predicate:
+        """One value: unquoted words up to an operator belong together."""
+        token = self.take()
+        if token in {")", ":", "<", ">", "<=", ">="}:
+            raise FilterError(f'Expected "(", NOT, value, whitespace but "{token}" found.')
+        if token.startswith('"'):
+            return _equals(field, unescape(token[1:-1]), quoted=True)
+        words = [token]
+        while self._more_words():
+            words.append(self.take())
+        return _equals(field, " ".join(words), quoted=False)
+
+    def _more_words(self) -> bool:
+        token = self.peek()
+        return (
+            token is not None
+            and token.lower() not in {"and", "or", "not"}
+            and token[0] not in '():<>{}"'
+            and self.peek(1) not in {":", "<", ">", "<=", ">="}
+        )
+
+    def expect(self, token: str) -> None:
+        """Take exactly that token."""
+        found = self.peek()
+        if found != token:
+            raise FilterError(f'Expected "{token}" but "{found or "end of input"}" found.')
+        self.take()
+
+
+def unescape(text: str) -> str:
+    r"""Undo `\"`, `\\`, `\:` and their kind."""
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
+
+
+def _equals(field: str, value: str, *, quoted: bool) -> Predicate:
+    if not quoted and value == "*":
+        return lambda a: bool(a(field))
+    if field in _TEXT_FIELDS:
+        return _text_match(field, value, quoted=quoted)
+    if not quoted and "*" in re.sub(r"\\.", "", value):
+        matches = wildcard(value)
+        return lambda a: any(matches(_text(v)) for v in a(field))
+    wanted = value if quoted else unescape(value)
+    return lambda a: any(_text(v) == wanted for v in a(field))
+
+
+def wildcard(pattern: str) -> Callable[[str], bool]:
+    r"""A matcher for a pattern where `*` is any text and `\` escapes."""
+    parts = re.split(r"((?:\\.)|\*)", pattern)
+    source = "".join(".*" if part == "*" else re.escape(unescape(part)) for part in parts if part)
+    compiled = re.compile(source, re.DOTALL)
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+def _text_match(field: str, value: str, *, quoted: bool) -> Predicate:
+    """Analysed text: a phrase when quoted, any of the words otherwise."""
+    if not quoted and "*" in value:
+        tests = [re.compile(translate(word.lower())) for word in value.split()]
+        return lambda a: any(
+            test.match(word) for v in a(field) for word in _words(_text(v)) for test in tests
+        )
+    wanted = _words(value)
+
+    def phrase(words: list[str]) -> bool:
+        return any(
+            words[n : n + len(wanted)] == wanted for n in range(len(words) - len(wanted) + 1)
+        )
+
+    def matches(a: Attributes) -> bool:
+        for found in a(field):
+            words = _words(_text(found))
+            if phrase(words) if quoted else bool(set(words) & set(wanted)):
+                return True
+        return False
+
+    return matches
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _ranged(field: str, operator: str, bound: str) -> Predicate:
+    def fits(value: Any) -> bool:
+        try:
+            left, right = (float(value), float(bound))
+        except (TypeError, ValueError):
+            left, right = _text(value), bound  # type: ignore[assignment] # both become text
+        match operator:
+            case "<":
+                return left < right
+            case "<=":
+                return left <= right
+            case ">":
+                return left > right
+            case _:
+                return left >= right
+
+    return lambda a: any(fits(value) for value in a(field))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def walk(value: Any, path: list[str]) -> list[Any]:
+    """All values at a path; lists on the way fan out."""
+    if isinstance(value, list):
+        return [found for item in value for found in walk(item, path)]
+    if not path:
+        return [] if value is None else [value]
+    if not isinstance(value, dict):
+        return []
+    return walk(value.get(path[0]), path[1:])
+
+
+def snake(name: str) -> str:
+    """`ruleId` as `rule_id`: the API's names for the saved object's camel-cased ones."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"_{m.group(1).lower()}", name)
+
+
+def attributes_of_rule(body: dict[str, Any]) -> Attributes:
+    """How a filter sees a rule: `alert.attributes.params.*` and the root attributes."""
+
+    def values(field: str) -> list[Any]:
+        if field == "alert.id":
+            return [f"alert:{body['id']}"]
+        path = field.removeprefix("alert.attributes.").removeprefix("params.").split(".")
+        return walk(body, [snake(part) for part in path])
+
+    return values
+
+
+def attributes_of_list(body: dict[str, Any]) -> Attributes:
+    """How a filter sees an exception list or item, in either namespace type."""
+
+    def values(field: str) -> list[Any]:
+        path = field.partition(".attributes.")[2] or field
+        if path == "list_type":
+            return ["item" if "item_id" in body else "list"]
+        return walk(body, path.split("."))
+
+    return values

@@ -1,0 +1,1 @@
+"""Detection rules: create, read, find, replace, merge, delete, and everything in bulk."""

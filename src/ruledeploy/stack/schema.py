@@ -1,0 +1,255 @@
+"""Request schemas: check a body against the contract, drop unknown keys, fill in defaults.
+
+`requests.json` holds the contract's request side in a compact form: `operations` by method and
+path, each with a `body` schema and `query` parameters, and the `schemas` they refer to. The
+messages are those of zod, in its version 3 (servers before 9.5) or 4 texts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ruledeploy.stack import texts
+from ruledeploy.stack.errors import platform
+from ruledeploy.stack.texts import Zod
+
+_MISSING = object()
+_SHOWN_ISSUES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One complaint: the path below the body and the text."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One compiled schema: `allOf` merged, references resolved.
+
+    `kind` is object, array, string, integer, number, boolean, any or union. `facts` holds the
+    keywords that narrow it (`enum`, `minLength`, `pattern`, `format`, `minimum`, `nullable` …).
+    """
+
+    kind: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Shape] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    items: Shape | None = None
+    options: tuple[Shape, ...] = ()
+    default: Any = _MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One walk over a value: the texts to use, and the complaints so far."""
+
+    zod: Zod
+    issues: list[Issue] = field(default_factory=list)
+
+
+@cache
+def contract() -> dict[str, Any]:
+    """The request side of the contract, read once."""
+    text = (files("ruledeploy.stack") / "requests.json").read_text("utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+@cache
+def named(name: str) -> Shape:
+    """The compiled schema of that name."""
+    return compile_schema(contract()["schemas"][name])
+
+
+@cache
+def body_shape(operation: str) -> Shape:
+    """The compiled body of an operation, written `POST /api/…`."""
+    return compile_schema(contract()["operations"][operation]["body"])
+
+
+@cache
+def query_shape(operation: str) -> Shape:
+    """The query parameters of an operation as one object."""
+    parameters = contract()["operations"].get(operation, {}).get("query", {})
+    return Shape(
+        "object",
+        properties={name: compile_schema(p["schema"]) for name, p in parameters.items()},
+        required=frozenset(name for name, p in parameters.items() if p.get("required")),
+    )
+
+
+def compile_schema(raw: dict[str, Any]) -> Shape:
+    """Compile one JSON schema of the subset the contract uses."""
+    if "$ref" in raw:
+        return named(raw["$ref"].rpartition("/")[2])
+    if "allOf" in raw:
+        return _merged([compile_schema(part) for part in raw["allOf"]], raw)
+    default = raw.get("default", _MISSING)
+    for key in ("anyOf", "oneOf"):
+        if key in raw:
+            options = tuple(compile_schema(part) for part in raw[key])
+            return Shape("union", facts=dict(raw), options=options, default=default)
+    kind = raw.get("type", "any")
+    facts = {k: v for k, v in raw.items() if k not in {"type", "properties", "items", "required"}}
+    if isinstance(kind, list):
+        facts["nullable"] = "null" in kind
+        kind = next(k for k in kind if k != "null")
+    return Shape(
+        kind,
+        facts=facts,
+        properties={k: compile_schema(v) for k, v in raw.get("properties", {}).items()},
+        required=frozenset(raw.get("required", ())),
+        items=compile_schema(raw["items"]) if raw.get("items") else None,
+        default=default,
+    )
+
+
+def _merged(parts: list[Shape], raw: dict[str, Any]) -> Shape:
+    """One shape for an `allOf`: the properties of all parts, or the one part with a default."""
+    first = parts[0]
+    if first.kind != "object":
+        return Shape(
+            first.kind, first.facts, items=first.items, options=first.options,
+            default=raw.get("default", first.default),
+        )  # fmt: skip
+    properties: dict[str, Shape] = {}
+    for part in parts:
+        properties.update(part.properties)
+    required = frozenset[str]().union(*(part.required for part in parts))
+    default = raw.get("default", first.default)
+    return Shape("object", first.facts, properties, required, default=default)
+
+
+def parse_body(shape: Shape, value: Any, zod: Zod) -> Any:
+    """The value with unknown keys dropped and defaults filled in; a platform 400 otherwise."""
+    return _parse_or_refuse("body", shape, value, zod)
+
+
+def parse_query(operation: str, query: dict[str, Any], zod: Zod) -> dict[str, Any]:
+    """Query parameters, converted from text; a platform 400 when they do not fit."""
+    shape = query_shape(operation)
+    typed = {k: _from_text(shape.properties.get(k), v) for k, v in query.items()}
+    parsed: dict[str, Any] = _parse_or_refuse("query", shape, typed, zod)
+    return parsed
+
+
+def _parse_or_refuse(where: str, shape: Shape, value: Any, zod: Zod) -> Any:
+    walk = _Walk(zod)
+    parsed = _parse(shape, value, "", walk)
+    if walk.issues:
+        raise platform(400, f"[request {where}]: {describe(walk.issues)}")
+    return parsed
+
+
+def complaints(shape: Shape, value: Any, zod: Zod) -> list[Issue]:
+    """What is wrong with a value; empty when it fits."""
+    walk = _Walk(zod)
+    _parse(shape, value, "", walk)
+    return walk.issues
+
+
+def describe(issues: list[Issue]) -> str:
+    """`a.b: text, c: text`, at most five, then how many more."""
+    shown = ", ".join(f"{i.path}: {i.text}" if i.path else i.text for i in issues[:_SHOWN_ISSUES])
+    hidden = len(issues) - _SHOWN_ISSUES
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
+
+
+def _from_text(shape: Shape | None, value: Any) -> Any:
+    if shape is None or not isinstance(value, str):
+        return value
+    match shape.kind:
+        case "boolean" if value in {"true", "false"}:
+            return value == "true"
+        case "integer" if re.fullmatch(r"-?\d+", value):
+            return int(value)
+        case "array":
+            return [part for part in value.split(",") if part] if value else []
+        case _:
+            return value
+
+
+def _parse(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
+    if value is None and shape.facts.get("nullable"):
+        return None
+    match shape.kind:
+        case "object":
+            return _parse_object(shape, value, path, walk)
+        case "array":
+            return _parse_array(shape, value, path, walk)
+        case "union":
+            return _parse_union(shape, value, path, walk)
+        case "any":
+            return value
+        case _:
+            text = texts.scalar_complaint(shape.kind, shape.facts, value, walk.zod)
+            if text is not None:
+                walk.issues.append(Issue(path, text))
+            return value
+
+
+def _parse_object(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
+    if not isinstance(value, dict):
+        walk.issues.append(Issue(path, texts.wrong_type("object", value, walk.zod)))
+        return value
+    if not shape.properties:
+        return value
+    out: dict[str, Any] = {}
+    for key, sub in shape.properties.items():
+        below = f"{path}.{key}" if path else key
+        if key in value:
+            out[key] = _parse(sub, value[key], below, walk)
+        elif sub.default is not _MISSING:
+            out[key] = json.loads(json.dumps(sub.default))
+        elif key in shape.required:
+            walk.issues.append(Issue(below, texts.missing(sub.kind, sub.facts, walk.zod)))
+    return out
+
+
+def _parse_array(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
+    if not isinstance(value, list):
+        walk.issues.append(Issue(path, texts.wrong_type("array", value, walk.zod)))
+        return value
+    text = texts.length_complaint(shape.facts, value, walk.zod)
+    if text is not None:
+        walk.issues.append(Issue(path, text))
+    item = shape.items
+    if item is None:
+        return value
+    return [_parse(item, v, f"{path}.{n}", walk) for n, v in enumerate(value)]
+
+
+def _parse_union(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
+    key = shape.facts.get("discriminator", {}).get("propertyName")
+    if key is not None:
+        return _parse_discriminated(shape, key, value, path, walk)
+    for option in shape.options:
+        trial = _Walk(walk.zod)
+        parsed = _parse(option, value, path, trial)
+        if not trial.issues:
+            return parsed
+    walk.issues.append(Issue(path, texts.no_option(walk.zod)))
+    return value
+
+
+def _parse_discriminated(shape: Shape, key: str, value: Any, path: str, walk: _Walk) -> Any:
+    if not isinstance(value, dict):
+        walk.issues.append(Issue(path, texts.wrong_type("object", value, walk.zod)))
+        return value
+    names: list[str] = []
+    for option in shape.options:
+        kinds = option.properties[key].facts["enum"]
+        if value.get(key) in kinds:
+            return _parse(option, value, path, walk)
+        names.extend(kinds)
+    below = f"{path}.{key}" if path else key
+    walk.issues.append(Issue(below, texts.no_discriminator(names, walk.zod)))
+    return value
