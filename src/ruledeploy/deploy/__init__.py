@@ -1,0 +1,52 @@
+"""From a release to a server: plan, stages, apply, records.
+
+A push, as the command line runs it:
+
+    store = open_store(project, env, folder)
+    applied = store.applied()
+    preflight(kibana)
+    live = read_live(kibana, release, applied)
+    plan = make_plan(release, live, applied, Options())
+    outcome = apply(plan, kibana, store)
+"""
+
+from __future__ import annotations
+
+from ruledeploy.deploy.apply import ApplyOptions, Outcome, Progress, apply
+from ruledeploy.deploy.live import Live, read_live
+from ruledeploy.deploy.objects import Owner, Ref
+from ruledeploy.deploy.options import Options
+from ruledeploy.deploy.plan import Change, Plan, Write
+from ruledeploy.deploy.planner import make_plan
+from ruledeploy.deploy.preflight import Preflight, preflight
+from ruledeploy.deploy.records import Applied, Record
+from ruledeploy.deploy.safety import refuse_conflicts, refuse_stale, refuse_too_much
+from ruledeploy.deploy.stages import Stage, stages
+from ruledeploy.deploy.store import RecordStore, open_store
+
+__all__ = [
+    "Applied",
+    "ApplyOptions",
+    "Change",
+    "Live",
+    "Options",
+    "Outcome",
+    "Owner",
+    "Plan",
+    "Preflight",
+    "Progress",
+    "Record",
+    "RecordStore",
+    "Ref",
+    "Stage",
+    "Write",
+    "apply",
+    "make_plan",
+    "open_store",
+    "preflight",
+    "read_live",
+    "refuse_conflicts",
+    "refuse_stale",
+    "refuse_too_much",
+    "stages",
+]

@@ -1,0 +1,266 @@
+"""What becomes of one object that a release wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ruledeploy.deploy.live import Live
+from ruledeploy.deploy.merge import Merged, merge
+from ruledeploy.deploy.normalise import change_class, differing, fingerprint, instant, normalise
+from ruledeploy.deploy.objects import ENDPOINTS, Desired, Ref
+from ruledeploy.deploy.options import Options
+from ruledeploy.deploy.plan import Action, Change, Kept, Phase, Write
+from ruledeploy.deploy.records import Applied, Entry
+from ruledeploy.model import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A change, if any; the body the object has afterwards; what analysts changed and keep."""
+
+    change: Change | None
+    body: JsonObject
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything a decision looks at."""
+
+    live: Live
+    applied: Applied
+    options: Options
+
+
+def decide(desired: Desired, situation: Situation) -> Decision:
+    """Create, update, replace, record, leave alone, or refuse to choose (conflict)."""
+    live = situation.live.get(desired.ref)
+    if live is None:
+        return _create(desired, situation)
+    entry = situation.applied.base(desired.ref, live)
+    refusal = _not_ours(desired.ref, live, entry, situation)
+    if refusal:
+        return _conflict(desired, live, refusal)
+    if desired.ref.kind == "rule" and live["type"] != desired.body["type"]:
+        return _replace(desired, live, entry, situation)
+    if entry and entry.retired:
+        desired = replace(desired, body={"enabled": True, **desired.body})
+    merged = merge(
+        desired.ref.kind,
+        entry.body if entry else None,
+        live,
+        desired.body,
+        situation.options.side,
+    )
+    return _update(desired, live, merged, entry, situation)
+
+
+def _not_ours(ref: Ref, live: JsonObject, entry: Entry | None, situation: Situation) -> str | None:
+    """Why we may not touch a live object; None when we may."""
+    if situation.options.adopt:
+        return None
+    marked = situation.applied.owner.marks(ref, live)
+    if not situation.options.durable:
+        return None if marked else "exists, and does not carry our mark; --adopt takes it over"
+    if entry is None:
+        return "exists, but no record of ours made it; --adopt takes it over"
+    if not marked:
+        return "our mark was removed on the server; --adopt takes it over again"
+    return None
+
+
+def _create(desired: Desired, situation: Situation) -> Decision:
+    known = situation.applied.newest(desired.ref)
+    body = dict(desired.body)
+    if desired.ref.kind == "rule":
+        body = {"enabled": True, **body}
+    body = with_link_ids(body, situation.live)
+    reason = "gone from the server since the last push" if known else "new in the sources"
+    write = Write(
+        desired.ref,
+        "create",
+        "rule" if desired.ref.kind == "rule" else "hide",
+        ENDPOINTS[desired.ref.kind].create(body),
+        body,
+    )
+    fields = tuple(normalise(desired.ref.kind, body)) if desired.ref.kind != "list" else ()
+    change = _change(desired, "create", reason, fields)
+    return Decision(replace(change, after=body, requests=(write,)), body)
+
+
+def _conflict(desired: Desired, live: JsonObject, reason: str) -> Decision:
+    fields = differing(desired.ref.kind, live, desired.body)
+    change = replace(
+        _change(desired, "conflict", reason, fields),
+        **_images(fields, live, normalise(desired.ref.kind, desired.body)),
+        fingerprint=fingerprint(desired.ref.kind, live),
+        entry=None,
+    )
+    return Decision(change, live)
+
+
+def _update(
+    desired: Desired,
+    live: JsonObject,
+    merged: Merged,
+    entry: Entry | None,
+    situation: Situation,
+) -> Decision:
+    kind = desired.ref.kind
+    kept = tuple(Kept(desired.ref, desired.name, states) for states in merged.kept)
+    fields = differing(kind, live, merged.body)
+    careful = not situation.options.durable and situation.options.side != "ours"
+    if merged.conflicts or (careful and fields):
+        return _contested(desired, live, merged, fields)
+    if not fields:
+        return Decision(_record_only(desired, live, situation), live, kept)
+    body = with_link_ids(merged.body, situation.live)
+    change = replace(
+        _change(desired, "update", _why(desired, entry, fields), fields),
+        **_images(fields, live, body),
+        requests=(_put(desired.ref, live, body, fields),),
+        fingerprint=fingerprint(kind, live),
+    )
+    return Decision(change, body, kept)
+
+
+def _contested(
+    desired: Desired, live: JsonObject, merged: Merged, fields: tuple[str, ...]
+) -> Decision:
+    names = ", ".join(states.field for states in merged.conflicts) or ", ".join(fields)
+    if merged.conflicts:
+        reason = f"changed in the sources and on the server: {names}; --ours or --theirs decides"
+    else:
+        reason = (
+            f"differs from the server, and no durable record says who is right: {names}; --ours"
+        )
+    change = replace(
+        _change(desired, "conflict", reason, fields),
+        **_images(fields, live, merged.body),
+        fingerprint=fingerprint(desired.ref.kind, live),
+        conflicts=merged.conflicts,
+        entry=None,
+    )
+    return Decision(change, live)
+
+
+def _record_only(desired: Desired, live: JsonObject, situation: Situation) -> Change | None:
+    """A change that only the record needs, when the record says something else."""
+    newest = situation.applied.newest(desired.ref)
+    known = newest is not None and not newest.retired
+    if newest and known and not differing(desired.ref.kind, newest.body, desired.body):
+        return None
+    reason = "adopted: already as wanted" if newest is None else "already as wanted"
+    change = _change(desired, "record", reason, ())
+    return replace(change, fingerprint=fingerprint(desired.ref.kind, live))
+
+
+def _replace(
+    desired: Desired, live: JsonObject, entry: Entry | None, situation: Situation
+) -> Decision:
+    """A rule whose type changed: Kibana cannot change it, so delete and create."""
+    if not situation.options.durable:
+        reason = "the rule type differs, and without a durable record no rule is deleted"
+        return _conflict(desired, live, reason)
+    merged = merge("rule", entry.body if entry else None, live, desired.body, "ours").body
+    carried: JsonObject = {
+        name: value for name, value in merged.items() if name in {"tags", "exceptions_list"}
+    }
+    body: dict[str, Any] = {"enabled": bool(live["enabled"]), **desired.body, **carried}
+    if not live["enabled"] and entry and entry.body.get("enabled", True):
+        body["enabled"] = False  # an analyst disabled it; that stays
+    if not desired.body.get("actions") and live.get("actions"):
+        body["actions"] = live["actions"]
+    body = with_link_ids(body, situation.live)
+    endpoint = ENDPOINTS["rule"]
+    reason = (
+        f"the rule type changes from {live['type']} to {desired.body['type']}, "
+        "which Kibana allows only by delete and create; its past alerts stay"
+    )
+    fields = differing("rule", live, body)
+    change = replace(
+        _change(desired, "update", reason, fields),
+        **_images(fields, live, body),
+        requests=(
+            Write(desired.ref, "delete", "rule", endpoint.delete(desired.ref.id)),
+            Write(desired.ref, "create", "rule", endpoint.create(body), body),
+        ),
+        fingerprint=fingerprint("rule", live),
+    )
+    return Decision(change, body)
+
+
+def _put(ref: Ref, live: JsonObject, body: JsonObject, fields: tuple[str, ...]) -> Write:
+    """The PUT of a merged body, guarded by `_version` where Kibana has one."""
+    sent = dict(body)
+    if ref.kind in {"item", "list"} and "_version" in live:
+        sent["_version"] = live["_version"]
+    if ref.kind == "item":
+        # Append-only: what is there must come back, by id.
+        sent["comments"] = [
+            {"id": comment["id"], "comment": comment["comment"]}
+            for comment in live.get("comments", ())
+        ]
+    phase: Phase = "rule" if ref.kind == "rule" else "hide"
+    if ref.kind == "item" and _hides_less(live, body, fields):
+        phase = "unhide"
+    return Write(ref, "update", phase, ENDPOINTS[ref.kind].update(sent), body)
+
+
+def _hides_less(live: JsonObject, body: JsonObject, fields: tuple[str, ...]) -> bool:
+    """True when an edited item may stop hiding an event that it hides now."""
+    if "entries" in fields or "os_types" in fields:
+        return True
+    if "expire_time" not in fields or not body.get("expire_time"):
+        return False
+    return not live.get("expire_time") or instant(body["expire_time"]) < instant(
+        live["expire_time"]
+    )
+
+
+def with_link_ids(body: Mapping[str, Any], live: Live) -> dict[str, Any]:
+    """The body with the uuid of every linked list that is on the server.
+
+    A link to a list that this push creates keeps its `list_id` there until the uuid is known.
+    """
+    if "exceptions_list" not in body:
+        return dict(body)
+    links = []
+    for link in body["exceptions_list"]:
+        list_ = live.get(Ref("list", link["list_id"]))
+        ours = list_ is not None and link["namespace_type"] == "single"
+        links.append({**link, "id": list_["id"]} if list_ and ours else dict(link))
+    return {**body, "exceptions_list": links}
+
+
+def _change(desired: Desired, action: Action, reason: str, fields: tuple[str, ...]) -> Change:
+    return Change(
+        ref=desired.ref,
+        name=desired.name,
+        action=action,
+        reason=reason,
+        change_class=change_class(desired.ref.kind, fields),
+        entry=Entry(desired.body, desired.provenance.source_id),
+        provenance=desired.provenance,
+    )
+
+
+def _images(fields: tuple[str, ...], before: JsonObject, after: JsonObject) -> dict[str, Any]:
+    """`before` and `after` cut down to the fields that differ."""
+    return {
+        "before": {name: before[name] for name in fields if name in before},
+        "after": {name: after[name] for name in fields if name in after},
+    }
+
+
+def _why(desired: Desired, entry: Entry | None, fields: tuple[str, ...]) -> str:
+    names = ", ".join(fields)
+    if entry is None:
+        return f"adopted; differs in {names}"
+    if entry.retired:
+        return "back in the sources"
+    if differing(desired.ref.kind, entry.body, desired.body):
+        return f"changed in the sources: {names}"
+    return f"changed on the server, put back: {names}"

@@ -1,0 +1,109 @@
+"""The server's state as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ruledeploy.deploy.objects import Ref, desired_objects
+from ruledeploy.deploy.records import Applied
+from ruledeploy.errors import NotThere
+from ruledeploy.kibana import Kibana
+from ruledeploy.model import JsonObject, Release
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """All rules and lists of a space, the items of our lists, and our value lists.
+
+    `duplicates` holds the younger rules that share a `rule_id`. `complete` is False when the
+    space holds more rules than Kibana shows: then links of unseen rules are unknown.
+    """
+
+    objects: Mapping[Ref, JsonObject]
+    duplicates: Mapping[Ref, tuple[JsonObject, ...]] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    complete: bool = True
+
+    def get(self, ref: Ref) -> JsonObject | None:
+        """The live object, or None."""
+        return self.objects.get(ref)
+
+    def linking(self, list_id: str) -> tuple[Ref, ...]:
+        """Every rule that links this list."""
+        return tuple(
+            ref
+            for ref, body in self.objects.items()
+            if ref.kind == "rule"
+            and any(link["list_id"] == list_id for link in body.get("exceptions_list", ()))
+        )
+
+    def items_of(self, list_id: str) -> tuple[Ref, ...]:
+        """Every item in this list, ours or not."""
+        return tuple(
+            ref
+            for ref, body in self.objects.items()
+            if ref.kind == "item" and body["list_id"] == list_id
+        )
+
+
+def read_live(kibana: Kibana, release: Release, applied: Applied) -> Live:
+    """Read what a plan for `release` must know, in a handful of requests whatever its size."""
+    wanted = {desired.ref for desired in desired_objects(release, applied.owner)}
+    return read_objects(kibana, wanted | applied.objects.keys())
+
+
+def read_objects(kibana: Kibana, wanted: Iterable[Ref]) -> Live:
+    """Read every rule and list, the items of the wanted lists, and the wanted value lists."""
+    wanted = set(wanted)
+    objects: dict[Ref, JsonObject] = {}
+    rules, duplicates, complete = _read_rules(kibana, wanted)
+    objects.update(rules)
+    for list_ in kibana.lists.find().objects:
+        objects[Ref("list", list_["list_id"])] = list_
+    ours = sorted(ref.id for ref in wanted if ref.kind == "list" and ref in objects)
+    for item in kibana.items.find(ours):
+        objects[Ref("item", item["item_id"])] = item
+    values: dict[str, Mapping[str, str]] = {}
+    for ref in sorted(wanted):
+        if ref.kind == "value_list":
+            _read_value_list(kibana, ref, objects, values)
+    return Live(objects, duplicates, values, complete)
+
+
+def _read_rules(
+    kibana: Kibana, wanted: set[Ref]
+) -> tuple[dict[Ref, JsonObject], dict[Ref, tuple[JsonObject, ...]], bool]:
+    found = kibana.rules.find()
+    rules: dict[Ref, list[JsonObject]] = {}
+    for rule in found.objects:
+        rules.setdefault(Ref("rule", rule["rule_id"]), []).append(rule)
+    if not found.complete:
+        # More rules than one answer may hold: ask for ours one by one.
+        for ref in sorted(wanted):
+            if ref.kind == "rule" and ref not in rules:
+                try:
+                    rules[ref] = [kibana.rules.get(ref.id)]
+                except NotThere:
+                    continue
+    oldest: dict[Ref, JsonObject] = {}
+    duplicates: dict[Ref, tuple[JsonObject, ...]] = {}
+    for ref, copies in rules.items():
+        oldest[ref], *rest = sorted(copies, key=lambda body: (body["created_at"], body["id"]))
+        if rest:
+            duplicates[ref] = tuple(rest)
+    return oldest, duplicates, found.complete
+
+
+def _read_value_list(
+    kibana: Kibana,
+    ref: Ref,
+    objects: dict[Ref, JsonObject],
+    values: dict[str, Mapping[str, str]],
+) -> None:
+    """Read a value list and its values as `{value: Kibana's id of the value}`."""
+    try:
+        objects[ref] = kibana.value_lists.get(ref.id)
+    except NotThere:
+        return
+    values[ref.id] = {item["value"]: item["id"] for item in kibana.value_lists.values(ref.id)}

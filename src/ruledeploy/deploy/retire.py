@@ -1,0 +1,167 @@
+"""What becomes of our objects that a release no longer wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ruledeploy.deploy.decide import Decision, Situation
+from ruledeploy.deploy.normalise import differing, fingerprint, normalise
+from ruledeploy.deploy.objects import ENDPOINTS, Ref
+from ruledeploy.deploy.plan import Action, Change, Write
+from ruledeploy.deploy.records import Entry
+from ruledeploy.model import JsonObject
+
+
+def retire(
+    situation: Situation, decisions: Mapping[Ref, Decision]
+) -> tuple[list[Change], list[str]]:
+    """Changes for recorded objects outside the release, and sentences on what is left alone."""
+    changes: list[Change] = []
+    notes: list[str] = []
+    unwanted = sorted(ref for ref in situation.applied.objects if ref not in decisions)
+    doomed, kept = _doomed_lists(unwanted, situation, decisions)
+    notes.extend(kept)
+    for ref in unwanted:
+        live, entry = situation.live.get(ref), situation.applied.newest(ref)
+        assert entry is not None  # noqa: S101  # every key of `objects` has an entry
+        if live is None:
+            changes.append(_change(ref, entry, "record", "gone from the sources and the server"))
+        elif not situation.applied.owner.marks(ref, live):
+            notes.append(f"{ref} lost our mark on the server and is left alone")
+        elif ref.kind == "item":
+            changes.append(_retire_item(ref, live, entry, situation))
+        elif ref.kind == "rule":
+            changes.extend(_retire_rule(ref, live, entry, situation, doomed))
+        elif ref in doomed:
+            changes.append(_delete(ref, live, entry, "gone from the sources"))
+    return changes, notes
+
+
+def _doomed_lists(
+    unwanted: list[Ref], situation: Situation, decisions: Mapping[Ref, Decision]
+) -> tuple[set[Ref], list[str]]:
+    """Unwanted lists that may be deleted, and why the others may not."""
+    doomed: set[Ref] = set()
+    notes: list[str] = []
+    for ref in unwanted:
+        live = situation.live.get(ref)
+        if ref.kind != "list" or live is None:
+            continue
+        foreign = _foreign_links(ref.id, situation, decisions)
+        made_by_hand = [
+            item
+            for item in situation.live.items_of(ref.id)
+            if item not in situation.applied.objects
+        ]
+        if not situation.live.complete:
+            notes.append(f"{ref} stays: this space holds more rules than Kibana shows")
+        elif foreign:
+            names = ", ".join(f"{rule.id}" for rule in foreign)
+            notes.append(f"{ref} stays: rules that are not ours link it ({names})")
+        elif made_by_hand:
+            notes.append(f"{ref} stays: it holds {len(made_by_hand)} item(s) made in Kibana")
+        else:
+            doomed.add(ref)
+    return doomed, notes
+
+
+def _foreign_links(
+    list_id: str, situation: Situation, decisions: Mapping[Ref, Decision]
+) -> list[Ref]:
+    """Rules that will still link a list after this plan, and that we do not unlink."""
+    remaining = []
+    for rule in situation.live.linking(list_id):
+        if rule in decisions:
+            links = decisions[rule].body.get("exceptions_list", ())
+            if any(link["list_id"] == list_id for link in links):
+                remaining.append(rule)
+        elif rule not in situation.applied.objects or not situation.applied.owner.marks(
+            rule, situation.live.objects[rule]
+        ):
+            remaining.append(rule)
+    return remaining
+
+
+def _retire_item(ref: Ref, live: JsonObject, entry: Entry, situation: Situation) -> Change:
+    """Delete, unless an analyst changed it since: then someone must choose."""
+    base = situation.applied.base(ref, live) or entry
+    edited = [
+        field
+        for field in differing("item", {**live, **base.body}, live)
+        if field not in {"tags", "meta"}
+    ]
+    side = situation.options.side
+    if edited and side == "theirs":
+        change = _change(ref, entry, "record", "gone from the sources; kept as changed in Kibana")
+        return replace(change, fingerprint=fingerprint("item", live))
+    if edited and side is None:
+        names = ", ".join(edited)
+        reason = f"gone from the sources, but changed in Kibana: {names}; --ours deletes it"
+        change = _change(ref, entry, "conflict", reason)
+        return replace(change, fingerprint=fingerprint("item", live), before=live)
+    return _delete(ref, live, entry, "gone from the sources, or expired")
+
+
+def _retire_rule(
+    ref: Ref, live: JsonObject, entry: Entry, situation: Situation, doomed: set[Ref]
+) -> list[Change]:
+    """Disable and unlink, or delete when pruning; nothing when that is already so."""
+    if situation.options.prune:
+        return [_delete(ref, live, entry, "gone from the sources (--prune)")]
+    body = normalise("rule", live)
+    body["enabled"] = False
+    body["exceptions_list"] = [
+        link for link in body["exceptions_list"] if Ref("list", link["list_id"]) not in doomed
+    ]
+    fields = differing("rule", live, body)
+    reason = "gone from the sources; --prune deletes it"
+    retired = Entry(body, entry.source_id, retired=True)
+    if not fields:
+        if entry.retired:
+            return []
+        change = _change(ref, entry, "record", reason)
+        return [replace(change, entry=retired, fingerprint=fingerprint("rule", live))]
+    write = Write(ref, "update", "rule", ENDPOINTS["rule"].update(body), body)
+    return [
+        replace(
+            _change(ref, entry, "disable", reason),
+            before={name: live[name] for name in fields},
+            after={name: body[name] for name in fields},
+            requests=(write,),
+            fingerprint=fingerprint("rule", live),
+            entry=retired,
+        )
+    ]
+
+
+def delete_duplicate(ref: Ref, copy: JsonObject) -> Change:
+    """Delete a rule that shares its rule_id with an older one; two creates must have raced."""
+    request = ENDPOINTS["rule"].delete_by_uuid(str(copy["id"]))
+    return Change(
+        ref=ref,
+        name=str(copy["name"]),
+        action="delete",
+        reason="shares its rule_id with an older rule: two creates raced",
+        change_class="detection",
+        before=copy,
+        requests=(Write(ref, "delete", "hide", request),),
+        fingerprint=fingerprint("rule", copy),
+    )
+
+
+def _delete(ref: Ref, live: JsonObject, entry: Entry, reason: str) -> Change:
+    write = Write(ref, "delete", "unhide", ENDPOINTS[ref.kind].delete(ref.id))
+    return replace(
+        _change(ref, entry, "delete", reason),
+        before=live,
+        requests=(write,),
+        fingerprint=fingerprint(ref.kind, live),
+    )
+
+
+def _change(ref: Ref, entry: Entry, action: Action, reason: str) -> Change:
+    name: Any = entry.body.get("name", ref.id)
+    quiet = ref.kind == "list" or action == "record"
+    return Change(ref, str(name), action, reason, "cosmetic" if quiet else "detection")
