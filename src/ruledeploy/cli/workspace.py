@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruledeploy.errors import ConfigError, Location
+from ruledeploy.errors import ConfigError, Location, UsageError
 from ruledeploy.model import Environment
 from ruledeploy.project import Project, load_project, read_folder
+from ruledeploy.project.settings import parse_settings
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+# What holds for a folder of rules outside any project.
+_NO_PROJECT = b'[project]\nname = "rules"\n[env.default]\nkibana_url = "embedded:"\n'
 STATE = Path(".ruledeploy")
 
 
@@ -62,3 +65,20 @@ def elasticsearch_client(env: Environment) -> Elasticsearch:
         options["verify_certs"] = env.verify_certs
         options |= {"ca_certs": env.ca_certs} if env.ca_certs else {}
     return Elasticsearch(env.elasticsearch_url, **options)
+
+
+def loose_project(paths: Sequence[Path], own: Project | None) -> Project:
+    """A project of the rule files at `paths`, with the settings of `own` or the program's.
+
+    Raises `UsageError` for a path that is not there.
+    """
+    files: dict[str, bytes] = {}
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}")
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        wanted = [each for each in found if each.suffix in {".yml", ".yaml"} and each.is_file()]
+        files.update({each.as_posix(): each.read_bytes() for each in wanted})
+    settings = own.settings if own else parse_settings(_NO_PROJECT, "(no ruledeploy.toml)")
+    folders = [path.as_posix() for path in paths]
+    return Project(replace(settings, project={**settings.project, "rules": folders}), files)

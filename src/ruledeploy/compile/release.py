@@ -26,6 +26,15 @@ from ruledeploy.sigma import RuleSource, load_rules
 _RETIRED = frozenset({"deprecated", "unsupported"})
 
 
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A source and the rules it became here: none when it is not deployed, several by variants."""
+
+    source: RuleSource
+    rules: tuple[DetectionRule, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
 def compile_release(project: Project, env: Environment, today: date) -> Release:
     """The desired state of `env`: the same files, environment and day give the same bytes.
 
@@ -34,19 +43,15 @@ def compile_release(project: Project, env: Environment, today: date) -> Release:
     and must not be pushed.
     """
     collector = Collector()
-    sources = load_rules(project.rule_files)
-    for error in sources.errors:
-        collector.add(error)
     scope = Scope(project.name, env, today)
-    compiled = _compile_rules(project, sources.rules, scope, collector)
+    compiled, said = compile_rules(project, scope, collector)
     allowlist = Allowlist()
     with collector.collect():
         known = [_known(each) for each in compiled]
         allowlist = compile_overlays(_overlays(project, env), known, scope)
     collector.raise_if_any()
     rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
-    findings = [*sources.findings, *(f for each in compiled for f in each.findings)]
-    findings += allowlist.findings
+    findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]
     return Release(
         env=env.name,
         date=today.isoformat(),
@@ -57,28 +62,26 @@ def compile_release(project: Project, env: Environment, today: date) -> Release:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A source and the rules it became here: none when it is not deployed, several by variants."""
+def compile_rules(
+    project: Project, scope: Scope, collector: Collector
+) -> tuple[list[CompiledRule], tuple[Finding, ...]]:
+    """Every rule of the project for one environment, without links, and what loading said.
 
-    source: RuleSource
-    rules: tuple[DetectionRule, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-def _compile_rules(
-    project: Project, sources: Sequence[RuleSource], scope: Scope, collector: Collector
-) -> list[_Compiled]:
+    Errors go to `collector`; one bad rule never stops the others.
+    """
+    sources = load_rules(project.rule_files)
+    for error in sources.errors:
+        collector.add(error)
     compiler = RuleCompiler(project, scope.env, scope.marker)
     compiled = []
-    for source in sources:
+    for source in sources.rules:
         with collector.collect():
             if _deployed(source, project, scope.env):
                 rules, findings = compiler.compile(source)
-                compiled.append(_Compiled(source, rules, findings))
+                compiled.append(CompiledRule(source, rules, findings))
             else:
-                compiled.append(_Compiled(source))
-    return compiled
+                compiled.append(CompiledRule(source))
+    return compiled, sources.findings
 
 
 def _deployed(source: RuleSource, project: Project, env: Environment) -> bool:
@@ -106,7 +109,7 @@ def _overlays(project: Project, env: Environment) -> Sequence[Overlay]:
     return effective_overlays(folders)
 
 
-def _known(compiled: _Compiled) -> KnownRule:
+def _known(compiled: CompiledRule) -> KnownRule:
     source = compiled.source
     pairs = tuple((rule.rule_id, rule.family) for rule in compiled.rules)
     return KnownRule(source.id, source.title, frozenset(source.tags), pairs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from ruledeploy.allowlist.compile import NAMESPACE
@@ -13,11 +12,13 @@ from ruledeploy.errors import QueryError, RuleError
 from ruledeploy.fields import family_of, load_table
 from ruledeploy.model import DetectionRule, Environment, Finding, Provenance, digest
 from ruledeploy.project import Project
-from ruledeploy.query import parse_query
-from ruledeploy.sigma import RuleSource, Target, convert, risk_score, severity, threat
+from ruledeploy.query.parse import parse_query
+from ruledeploy.sigma import RuleSource, Target, convert, note_text, severity, threat
 from ruledeploy.sigma.elastic import Variant
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Where a rule looks whose logsource nobody has mapped.
+EVERYTHING = ("logs-*",)
 _TYPE_OF_LANGUAGE = {"lucene": "query", "kuery": "query", "eql": "eql", "esql": "esql"}
 
 
@@ -43,7 +44,7 @@ class RuleCompiler:
     def _rule(
         self, source: RuleSource, variant: Variant | None, findings: list[Finding]
     ) -> DetectionRule:
-        index = self._index(source, variant)
+        index = self._index(source, variant, findings)
         family = _one_family(source, index)
         language = (variant.language if variant else None) or source.elastic.language
         language = language or self.env.language
@@ -68,7 +69,9 @@ class RuleCompiler:
         place = Provenance(source.path, source.location.line, source.id)
         return DetectionRule({k: v for k, v in body.items() if v is not None}, family, place)
 
-    def _index(self, source: RuleSource, variant: Variant | None) -> tuple[str, ...]:
+    def _index(
+        self, source: RuleSource, variant: Variant | None, findings: list[Finding]
+    ) -> tuple[str, ...]:
         """Index patterns: the variant's, the rule's, or those of the logsource."""
         if variant is None and source.elastic.index:
             return source.elastic.index
@@ -79,11 +82,14 @@ class RuleCompiler:
             if key + suffix in self.env.indices:
                 return self.env.indices[key + suffix]
         wanted = f"{source.logsource.key or 'this logsource'}{suffix}"
-        raise RuleError(
-            f"no index patterns for {wanted}",
-            location=variant.location if variant else source.doc.at("logsource"),
-            hint=f'add  "{wanted}" = ["…"]  to [defaults.indices], or elastic.index to the rule',
-        )
+        message = f"no index patterns for {wanted}"
+        hint = f'add  "{wanted}" = ["…"]  to [defaults.indices], or elastic.index to the rule'
+        if variant is not None:
+            raise RuleError(message, location=variant.location, hint=hint)
+        place = source.doc.at("logsource")
+        message += f": {', '.join(EVERYTHING)} is searched"
+        findings.append(Finding("warning", "no-index", message, place, hint))
+        return EVERYTHING
 
     def _query(self, source: RuleSource, target: Target, findings: list[Finding]) -> str:
         """The query, written by hand or converted; nothing that does not parse gets through."""
@@ -115,17 +121,8 @@ class RuleCompiler:
         }
 
     def _note(self, source: RuleSource) -> str:
-        block = source.elastic
-        text = block.note or (self._note_file(source, block.note_file) if block.note_file else "")
+        text = note_text(source, self.project.files) or ""
         return f"{text.rstrip()}\n\nSource: `{source.path}`".strip()
-
-    def _note_file(self, source: RuleSource, name: str) -> str:
-        beside = str(PurePosixPath(source.path).parent / name)
-        for path in (beside, name):
-            if path in self.project.files:
-                return self.project.files[path].decode("utf-8", "replace")
-        place = source.doc.at("elastic", "note_file")
-        raise RuleError(f"no file {name}", location=place, hint=f"looked for {beside} and {name}")
 
 
 def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:
@@ -151,6 +148,7 @@ def _detection(
     source: RuleSource, language: str, query: str, index: tuple[str, ...]
 ) -> dict[str, Any]:
     block = source.elastic
+    name, score = severity(source.level)
     return {
         "type": block.type or _TYPE_OF_LANGUAGE[language],
         "language": language,
@@ -158,10 +156,8 @@ def _detection(
         # An ES|QL query names its indices itself, and Kibana refuses them beside it.
         "index": None if language == "esql" else list(index),
         "enabled": block.enabled is not False,
-        "severity": severity(source.level),
-        "risk_score": block.risk_score
-        if block.risk_score is not None
-        else risk_score(source.level),
+        "severity": name,
+        "risk_score": score if block.risk_score is None else block.risk_score,
     }
 
 

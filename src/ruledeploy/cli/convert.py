@@ -1,0 +1,110 @@
+"""`ruledeploy convert`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruledeploy.cli.options import HERE, Day, Root, command_app, parse_day
+from ruledeploy.cli.output import say, write_file
+from ruledeploy.errors import Collector, UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.model import DetectionRule, Environment
+    from ruledeploy.project import Project
+
+app = command_app()
+
+
+class Format(StrEnum):
+    """What is printed of each rule."""
+
+    query = "query"
+    ndjson = "ndjson"
+    rules_json = "rules-json"
+
+
+class Language(StrEnum):
+    """Query languages that rules can become."""
+
+    lucene = "lucene"
+    esql = "esql"
+    eql = "eql"
+
+
+@app.command()
+def convert(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Rule files or folders; the project's if none.")
+    ] = None,
+    *,
+    root: Root = HERE,
+    env: Annotated[str, typer.Option("--env", "-e", help="Environment whose settings hold.")] = "",
+    language: Annotated[Language | None, typer.Option(help="Instead of the environment's.")] = None,
+    format_: Annotated[Format, typer.Option("--format", "-f", help="Output.")] = Format.query,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File; else stdout.")] = None,
+    skip_refused: Annotated[
+        bool, typer.Option("--skip-refused", help="Exit 0 although rules were refused.")
+    ] = False,
+    day: Day = "",
+) -> None:
+    """Show what rules become: queries, or Kibana's NDJSON.
+
+    Allowlists are not applied: use plan and push for rules with their exceptions. Exits 1 when a
+    rule was refused, after printing the others.
+    """
+    from ruledeploy.allowlist.compile import Scope
+    from ruledeploy.compile import compile_rules
+
+    project, target = _target(root, env, paths or [])
+    if language is not None:
+        target = replace(target, language=language.value)
+    collector = Collector()
+    compiled, _ = compile_rules(project, Scope(project.name, target, parse_day(day)), collector)
+    rules = [rule for each in compiled for rule in each.rules]
+    text = "".join(f"{line}\n" for line in _lines(rules, format_))
+    if output is not None:
+        write_file(output, text)
+    else:
+        typer.echo(text, nl=False)
+    for error in collector.errors:
+        say(f"refused: {error}")
+    say(f"{len(rules)} converted, {len(collector.errors)} refused")
+    if collector.errors and not skip_refused:
+        raise typer.Exit(1)
+
+
+def _target(root: Path, env: str, paths: list[Path]) -> tuple[Project, Environment]:
+    """The project and environment to compile for; with paths, any folder of rules will do."""
+    from ruledeploy.cli.workspace import loose_project, open_project
+    from ruledeploy.project.files import CONFIG
+
+    if paths:
+        own = open_project(root) if (root / CONFIG).is_file() else None
+        project = loose_project(paths, own)
+    else:
+        project = open_project(root)
+    names = project.env_names
+    if not env and not names:
+        raise UsageError("the project has no environment", hint="write one, such as [env.prod]")
+    return project, project.environment(env or names[0])
+
+
+def _lines(rules: Sequence[DetectionRule], format_: Format) -> Iterator[str]:
+    match format_:
+        case Format.query:
+            for rule in rules:
+                yield f"# {rule.name} ({rule.provenance.path})"
+                yield str(rule.body["query"])
+        case Format.ndjson:
+            for rule in rules:
+                yield json.dumps(rule.body, ensure_ascii=False, sort_keys=True)
+        case Format.rules_json:
+            bodies = [dict(rule.body) for rule in rules]
+            yield json.dumps(bodies, ensure_ascii=False, indent=2, sort_keys=True)
