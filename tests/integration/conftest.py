@@ -26,6 +26,7 @@ from support.elasticsearch_node import (
     compose_command,
     connect,
     degraded,
+    describe,
     node_process,
     wait_until,
 )
@@ -95,10 +96,11 @@ def node(node_choice: Choice, node_url: str, request: pytest.FixtureRequest) -> 
     stash = request.config.stash
     with connect(node_url) as client:
         wait_until(lambda: answers(client), f"Elasticsearch ({node_choice.kind})", str)
-        version = next(iter(client.nodes.info(metric="os")["nodes"].values()))["version"]
-        source = "" if node_choice.kind == "url" else f" {node_choice.source}"
-        stash[REPORT] = f"{version}, {node_choice.kind}{source}, {stash[COUNT]} tests"
-        yield Node(node_url, node_choice.kind, client)
+        found = describe(node_url, node_choice.kind, client)
+        # The URL itself may hold a password.
+        source = "from ELASTICSEARCH_URL" if found.kind == "url" else node_choice.source
+        stash[REPORT] = f"{found.version}, {found.kind} {source}, {stash[COUNT]} tests"
+        yield found
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The compose files hold what docker/README.md and their comments promise."""
+"""The compose files keep what their comments promise."""
 
 from __future__ import annotations
 

@@ -61,16 +61,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A running node. `client` gives up after REQUEST_TIMEOUT_S seconds and repeats nothing."""
+    """A running node. `client` gives up after REQUEST_TIMEOUT_S seconds and repeats nothing.
+
+    `assembled` tells whether it lacks the modules that are not on Maven Central, wherever it runs.
+    """
 
     url: str
     kind: Kind
     client: Elasticsearch
-
-    @property
-    def assembled(self) -> bool:
-        """Whether it lacks the modules that are not on Maven Central."""
-        return self.kind in ("assembled-image", "process")
+    version: str
+    assembled: bool
 
 
 # ---------------------------------------------------------------------------------- choosing
@@ -186,6 +186,13 @@ def answers(client: Elasticsearch) -> bool:
     except (NotConnected, NoAnswer, ApiError):
         return False
     return not health["timed_out"]
+
+
+def describe(url: str, kind: Kind, client: Elasticsearch) -> Node:
+    """The node behind a client that answers, with what it says of itself."""
+    (info,) = client.nodes.info(node_id="_local", metric="plugins")["nodes"].values()
+    modules = {module["name"] for module in info["modules"]}
+    return Node(url, kind, client, info["version"], assembled="mapper-extras" not in modules)
 
 
 def wait_until(ready: Callable[[], bool], what: str, log: Callable[[], str]) -> None:
