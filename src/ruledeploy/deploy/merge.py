@@ -23,6 +23,8 @@ _MISSING: Any = object()
 # Analysts' daily work: without a known base these stay as they are on the server.
 _THEIRS_BY_DEFAULT = frozenset({"enabled", "actions"})
 _SETS = frozenset({"tags", "exceptions_list", "meta"})
+# A PUT without these keeps what is stored: files that do not speak of them ask for nothing.
+_SILENCE_KEEPS = frozenset({"enabled", "version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ def _merge_field(values: _Values, *, adopted: bool, side: Side | None) -> tuple[
     field, base, live, desired = values
     if _same(field, live, desired):
         return live, "settled"
-    if desired is _MISSING and base is _MISSING:
-        # The files never spoke of it: the server's or an analyst's own.
+    if desired is _MISSING and (base is _MISSING or field in _SILENCE_KEEPS):
+        # The files do not speak of it and never did: the server's or an analyst's own.
         return live, "settled"
     if adopted:
         keep = live is not _MISSING and field in _THEIRS_BY_DEFAULT

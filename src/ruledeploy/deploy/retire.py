@@ -117,7 +117,8 @@ def _retire_rule(
     ]
     fields = differing("rule", live, body)
     reason = "gone from the sources; --prune deletes it"
-    retired = Entry(body, entry.source_id, retired=True)
+    said = {"enabled": False, "exceptions_list": body["exceptions_list"]}
+    retired = Entry({**entry.body, **said}, entry.source_id, retired=True)
     if not fields:
         if entry.retired:
             return []
