@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from ruledeploy.sigma.attack import severity, threat
+from ruledeploy.sigma.convert import Converted, Target, convert
+from ruledeploy.sigma.elastic import ElasticBlock, Variant
+from ruledeploy.sigma.load import load_rules, note_text
 from ruledeploy.sigma.match import FieldMatch, Pattern, Wildcard
 from ruledeploy.sigma.selection import parse_selection
+from ruledeploy.sigma.source import LogSource, RuleSource, RuleSources
 
-__all__ = ["FieldMatch", "Pattern", "Wildcard", "parse_selection"]
+__all__ = [
+    "Converted",
+    "ElasticBlock",
+    "FieldMatch",
+    "LogSource",
+    "Pattern",
+    "RuleSource",
+    "RuleSources",
+    "Target",
+    "Variant",
+    "Wildcard",
+    "convert",
+    "load_rules",
+    "note_text",
+    "parse_selection",
+    "severity",
+    "threat",
+]

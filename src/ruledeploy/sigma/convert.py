@@ -1,0 +1,90 @@
+"""One rule, one target: the query and what is doubtful about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sigma.conversion.state import ConversionState
+from sigma.exceptions import SigmaError
+
+from ruledeploy.errors import RuleError
+from ruledeploy.fields import FieldTable
+from ruledeploy.model import Finding
+from ruledeploy.sigma.detection import build
+from ruledeploy.sigma.esql import EsqlText
+from ruledeploy.sigma.leaf import LeafReader
+from ruledeploy.sigma.lucene import LuceneText
+from ruledeploy.sigma.source import RuleSource
+from ruledeploy.sigma.taxonomy import taxonomy_for
+
+LANGUAGES = ("lucene", "esql")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a query is for: a language, the index patterns it reads, and their field table."""
+
+    language: str
+    index: tuple[str, ...]
+    table: FieldTable
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A query in `language`, and warnings with the lines they are about."""
+
+    query: str
+    language: str
+    findings: tuple[Finding, ...] = ()
+
+
+def convert(source: RuleSource, target: Target) -> Converted:
+    """The rule as one query. Raises `RuleError` at the line of what the language cannot say."""
+    if source.kind != "rule":
+        message = f"a Sigma {source.kind} is not converted yet"
+        raise RuleError(message, location=source.doc.at(source.kind))
+    log = source.logsource
+    taxonomy = taxonomy_for(target.table.family, log.product, log.category, log.service)
+    if taxonomy.refusal is not None:
+        hint = "set the rule's `elastic.index`, or the project's `[defaults.indices]`"
+        raise RuleError(taxonomy.refusal, location=source.doc.at("logsource"), hint=hint)
+    findings: list[Finding] = []
+    backend = _backend(target.language, source)
+    backend.for_rule(LeafReader(target.table, findings.append), source.location)
+    detections = build(source, taxonomy, target.table)
+    condition = source.doc.at("detection", "condition")
+    try:
+        tree = detections.parsed_condition[0].parsed
+        text = backend.convert_condition(tree, ConversionState())
+    except SigmaError as error:
+        raise RuleError(f"condition: {error}", location=condition) from error
+    if not isinstance(text, str):
+        raise RuleError("the condition asks nothing", location=condition)
+    return Converted(_whole(text, target), target.language, _unique(findings))
+
+
+def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText:
+    match language:
+        case "lucene":
+            return LuceneText()
+        case "esql":
+            return EsqlText()
+        case _:
+            raise RuleError(
+                f"Sigma rules are not converted to {language!r}",
+                location=source.doc.at("elastic", "language"),
+                hint=f"one of {', '.join(LANGUAGES)}; or write `elastic.query`",
+            )
+
+
+def _whole(text: str, target: Target) -> str:
+    if target.language != "esql":
+        return text
+    indices = ", ".join(target.index)
+    return f"from {indices} metadata _id, _index, _version | where {text}"
+
+
+def _unique(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Each finding once, in the order of the lines."""
+    unique = dict.fromkeys(findings)
+    return tuple(sorted(unique, key=lambda found: (found.location, found.code, found.message)))

@@ -1,0 +1,219 @@
+"""From a rule's `detection:` to pySigma's objects, in a family's names and with positions.
+
+Nothing is parsed twice: the values come from the document that is loaded already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sigma.conditions import ConditionAND, ConditionOR
+from sigma.exceptions import SigmaError, SigmaRuleLocation
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
+from sigma.types import SigmaString, SigmaType
+
+from ruledeploy.errors import Location, RuleError
+from ruledeploy.fields import FieldTable
+from ruledeploy.sigma.source import RuleSource
+from ruledeploy.sigma.taxonomy import Taxonomy
+
+# A name that no `them` and no `selection*` of a rule reaches, because it starts with `_`.
+_LOG_SOURCE = "_logsource"
+_HASH_FIELDS = frozenset({"Hashes", "Hash"})
+_ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256"}
+_LENGTHS = {32: "MD5", 40: "SHA1", 64: "SHA256"}
+# Sysmon's words for what ECS says otherwise.
+_WORDS = {
+    "Initiated": ("network.direction", {"true": "egress", "false": "ingress"}),
+    "DestinationIsIpv6": ("network.type", {"true": "ipv6", "false": "ipv4"}),
+    "SourceIsIpv6": ("network.type", {"true": "ipv6", "false": "ipv4"}),
+    "Signed": ("file.code_signature.signed", {}),
+}
+
+Made = TypeVar("Made")
+Part = SigmaDetection | SigmaDetectionItem
+
+
+def build(source: RuleSource, taxonomy: Taxonomy, table: FieldTable) -> SigmaDetections:
+    """The detections and one condition: what the log source has, and what the rule says.
+
+    Raises `RuleError` at the line of what pySigma refuses.
+    """
+    return _Builder(source, taxonomy, table).detections()
+
+
+class _Builder:
+    def __init__(self, source: RuleSource, taxonomy: Taxonomy, table: FieldTable) -> None:
+        self.source = source
+        self.taxonomy = taxonomy
+        self.table = table
+
+    def detections(self) -> SigmaDetections:
+        raw = self.source.raw["detection"]
+        named = {
+            str(name): self.detection(definition, ("detection", name))
+            for name, definition in raw.items()
+            if name not in ("condition", "timeframe")
+        }
+        condition = self._condition(raw)
+        if self.taxonomy.condition:
+            place = _sigma_place(self.source.doc.at("logsource"))
+            named[_LOG_SOURCE] = SigmaDetection.from_definition(self.taxonomy.condition, place)
+            condition = f"{_LOG_SOURCE} and ({condition})"
+        place = _sigma_place(self.source.doc.at("detection", "condition"))
+        return self._sigma(lambda: SigmaDetections(named, [condition], place), ("detection",))
+
+    def _condition(self, raw: Mapping[str, Any]) -> str:
+        written = raw["condition"]
+        several = [str(each) for each in (written if isinstance(written, list) else [written])]
+        place = self.source.doc.at("detection", "condition")
+        if "timeframe" in raw or any("|" in each for each in several):
+            message = "aggregation in a condition (`| count()`, `timeframe`) is no longer Sigma"
+            raise RuleError(message, location=place, hint="write a correlation rule")
+        return several[0] if len(several) == 1 else " or ".join(f"({each})" for each in several)
+
+    def detection(self, definition: Any, keys: tuple[str | int, ...]) -> SigmaDetection:
+        """A mapping (AND), a list of mappings (OR), or keywords."""
+        place = _sigma_place(self.source.doc.at(*keys))
+        match definition:
+            case Mapping():
+                items = [self.item(str(k), v, (*keys, k)) for k, v in definition.items()]
+                return self._sigma(lambda: SigmaDetection(items, place), keys)
+            case list() if any(isinstance(each, Mapping | list) for each in definition):
+                parts = [self.detection(each, (*keys, n)) for n, each in enumerate(definition)]
+                nested: list[Part] = list(parts)
+                return self._sigma(lambda: SigmaDetection(nested, place), keys)
+            case _:
+                return self._sigma(lambda: SigmaDetection.from_definition(definition, place), keys)
+
+    def item(self, key: str, value: Any, keys: tuple[str | int, ...]) -> Part:
+        """One line, under the names of the family."""
+        place = _sigma_place(self.source.doc.at(*keys))
+        if isinstance(value, Mapping) or (
+            isinstance(value, list) and any(isinstance(each, list | Mapping) for each in value)
+        ):
+            message = f"{key}: nested values mean nothing in Sigma"
+            hint = "write the field's full dotted name"
+            raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
+        item = self._sigma(lambda: SigmaDetectionItem.from_mapping(key, value, place), keys)
+        name = item.field
+        if name is None:
+            return item
+        if name in _HASH_FIELDS and self.table.get(name) is None:
+            return self._hashes(item)
+        words = _WORDS.get(name)
+        if words is not None and self.taxonomy.names.get("Image") and words[1]:
+            return _translated(item, *words)
+        fields = self.taxonomy.fields(name, self.table)
+        if name == "User" and len(fields) > 1:
+            return _user(item, *fields)
+        return _renamed(item, fields)
+
+    def _hashes(self, item: SigmaDetectionItem) -> SigmaDetection:
+        """`Hashes|contains: [MD5=…, IMPHASH=…]` as one line for each algorithm's field."""
+        lines = []
+        for value in item.value:
+            algorithm, digest = _digest(value)
+            name = (
+                self.taxonomy.imphash
+                if algorithm == "IMPHASH"
+                else f"{self.taxonomy.hashes}{_ALGORITHMS.get(algorithm, '')}"
+            )
+            if name.endswith("."):
+                place = _location(self.source.path, item.source)
+                raise RuleError(
+                    f"{item.field}: {value} names no hash we know",
+                    location=place,
+                    hint="MD5=, SHA1=, SHA256= or IMPHASH=",
+                )
+            lines.append(_with(item, field=name, value=[SigmaString(digest)]))
+        linking = item.value_linking
+        whole = SigmaDetection(list(lines), item.source, linking)
+        return whole if not item.negated else _negated_each(lines, item)
+
+    def _sigma(self, make: Callable[[], Made], keys: tuple[str | int, ...]) -> Made:
+        """Run a constructor of pySigma's; its errors get our place and class."""
+        try:
+            return make()
+        except (SigmaError, TypeError, AttributeError, ValueError) as error:
+            name = str(keys[-1])
+            raise RuleError(f"{name}: {error}", location=self.source.doc.at(*keys)) from error
+
+
+def _with(item: SigmaDetectionItem, **changes: Any) -> SigmaDetectionItem:
+    return replace(item, auto_modifiers=False, **changes)
+
+
+def _negated_each(lines: list[SigmaDetectionItem], item: SigmaDetectionItem) -> SigmaDetection:
+    """NOT over the lines: the linking turns round (De Morgan), each line keeps its NOT."""
+    turned = ConditionAND if item.value_linking is ConditionOR else ConditionOR
+    return SigmaDetection(list(lines), item.source, turned)
+
+
+def _renamed(item: SigmaDetectionItem, fields: tuple[str, ...]) -> Part:
+    if len(fields) == 1:
+        return _with(item, field=fields[0])
+    linking = ConditionAND if item.negated else ConditionOR
+    return SigmaDetection([_with(item, field=name) for name in fields], item.source, linking)
+
+
+def _translated(item: SigmaDetectionItem, field: str, words: Mapping[str, str]) -> Part:
+    """Values in ECS's words: `Initiated: 'true'` is `network.direction: egress`."""
+    values = [_word(value, words) for value in item.value]
+    return _with(item, field=field, value=values)
+
+
+def _word(value: SigmaType, words: Mapping[str, str]) -> SigmaType:
+    word = words.get(str(value).lower())
+    return value if word is None else SigmaString(word)
+
+
+def _user(item: SigmaDetectionItem, domain: str, name: str) -> Part:
+    r"""`NT AUTHORITY\SYSTEM` asks both fields, `SYSTEM` either: ECS keeps them apart."""
+    lines: list[Part] = []
+    for value in item.value:
+        before, after = _split_user(value)
+        if before is None or after is None:
+            lines.append(_renamed(_with(item, value=[value]), (domain, name)))
+            continue
+        pair = [_with(item, field=domain, value=[before]), _with(item, field=name, value=[after])]
+        lines.append(SigmaDetection(list(pair), item.source, _turn(ConditionAND, item)))
+    return SigmaDetection(lines, item.source, _turn(item.value_linking, item))
+
+
+def _turn(linking: Any, item: SigmaDetectionItem) -> Any:
+    if not item.negated:
+        return linking
+    return ConditionAND if linking is ConditionOR else ConditionOR
+
+
+def _split_user(value: SigmaType) -> tuple[SigmaString | None, SigmaString | None]:
+    if not isinstance(value, SigmaString):
+        return None, None
+    for at, part in enumerate(value.s):
+        if isinstance(part, str) and "\\" in part:
+            left, _, right = part.partition("\\")
+            before, after = SigmaString(), SigmaString()
+            before.s = [*value.s[:at], *([left] if left else [])]
+            after.s = [*([right] if right else []), *value.s[at + 1 :]]
+            return before, after
+    return None, None
+
+
+def _digest(value: SigmaType) -> tuple[str, str]:
+    text = str(value).strip("*")
+    algorithm, found, digest = text.partition("=")
+    if found:
+        return algorithm.strip().upper(), digest
+    return _LENGTHS.get(len(text), ""), text
+
+
+def _sigma_place(place: Location) -> SigmaRuleLocation:
+    return SigmaRuleLocation(Path(place.path), place.line, place.column)
+
+
+def _location(path: str, source: SigmaRuleLocation | None) -> Location:
+    return Location(path, source.line or 0, source.char or 0) if source else Location(path)

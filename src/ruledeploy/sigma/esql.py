@@ -1,0 +1,161 @@
+"""Forms as ES|QL, on pySigma's published ES|QL backend for the logic between.
+
+ES|QL has three truth values: a comparison with a missing field is null, and so is its NOT. Under
+a NOT each comparison is therefore made two-valued (`coalesce(…, false)`), which is what Sigma
+means. A comparison with a field of several values is null too; `:` asks any of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
+
+from ruledeploy.errors import Location
+from ruledeploy.sigma.forms import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Exact,
+    Exists,
+    Form,
+    Network,
+    Never,
+    Not,
+    Regex,
+    Value,
+    Words,
+)
+from ruledeploy.sigma.match import Pattern, Wildcard
+from ruledeploy.sigma.regex import has_case
+from ruledeploy.sigma.rendering import Rendering
+
+_NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_@][A-Za-z0-9_]*)*")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class EsqlText(Rendering, ESQLBackend):
+    """A rule's condition as the expression after `where`."""
+
+    def render(self, form: Form, place: Location) -> str:
+        """One form as one clause that needs no further parentheses."""
+        match form:
+            case Exists():
+                return f"{field_name(form.field)} is not null"
+            case Not(form=Exists(field=field)):
+                return f"({field_name(field)} is null)"
+            case Not():
+                return self._negation(form, place)
+            case Never():
+                return "false"
+            case AnyOf() | AllOf():
+                return self._joined(form, place)
+            case Value(array=True) if form.pattern.plain is not None and not form.fold:
+                return f"{field_name(form.field)} : {string(form.pattern.plain)}"
+            case _:
+                return self._guarded(self._comparison(form, place))
+
+    def _negation(self, form: Not, place: Location) -> str:
+        before, self.negated = self.negated, True
+        try:
+            return f"(not {self.render(form.form, place)})"
+        finally:
+            self.negated = before
+
+    def _guarded(self, clause: str) -> str:
+        return f"coalesce({clause}, false)" if self.negated else clause
+
+    def _joined(self, form: AnyOf | AllOf, place: Location) -> str:
+        word = " or " if isinstance(form, AnyOf) else " and "
+        clauses = [self.render(each, place) for each in form.forms]
+        return clauses[0] if len(clauses) == 1 else f"({word.join(clauses)})"
+
+    def _comparison(self, form: Form, place: Location) -> str:
+        match form:
+            case Value():
+                return self._value(form, place)
+            case Words():
+                return _compare_text(form.field, form.pattern, fold=True)
+            case Regex():
+                return f"{field_name(form.field)} rlike {string(form.regex)}"
+            case Exact():
+                literal = string(form.literal) if form.quoted else form.literal
+                return f"{field_name(form.field)} == {literal}"
+            case Network():
+                return f"cidr_match({field_name(form.field)}, {string(form.network)})"
+            case Compare():
+                name = field_name(form.field)
+                number = f"to_double({name})" if form.keyword else name
+                return f"{number} {form.operator} {form.number}"
+        raise AssertionError(form)  # the other forms are not comparisons
+
+    def _value(self, form: Value, place: Location) -> str:
+        if form.array:
+            message = f"{form.field} may hold several values; ES|QL then matches none of them"
+            self.warn("multi-value", message, place)
+        return _compare_text(form.field, form.pattern, fold=form.fold)
+
+    def group_key(self, form: Form) -> str | None:
+        """Whole values of one field fit in one `in (…)`."""
+        match form:
+            case Value(array=False) if form.pattern.plain is not None:
+                return f"{'~' if form.fold else '='}{form.field}"
+            case Exact(quoted=False):
+                return f"#{form.field}"
+            case Network():
+                return f"/{form.field}"
+            case _:
+                return None
+
+    def render_group(self, forms: list[Form], place: Location) -> str:  # noqa: ARG002
+        """Several whole values."""
+        name = ""
+        literals: dict[str, None] = {}
+        for form in forms:
+            match form:
+                case Value():
+                    plain = form.pattern.lowered() if form.fold else form.pattern
+                    name = _column(form.field, fold=form.fold)
+                    literals[string(plain.plain or "")] = None
+                case Exact():
+                    name = field_name(form.field)
+                    literals[form.literal] = None
+                case Network():
+                    name = field_name(form.field)
+                    literals[string(form.network)] = None
+        listed = ", ".join(literals)
+        if isinstance(forms[0], Network):
+            return self._guarded(f"cidr_match({name}, {listed})")
+        return self._guarded(f"{name} in ({listed})")
+
+
+def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:
+    text = "".join(part for part in pattern.parts if isinstance(part, str))
+    fold = fold and has_case(text)
+    name = _column(field, fold=fold)
+    wanted = pattern.lowered() if fold else pattern
+    if wanted.plain is not None:
+        return f"{name} == {string(wanted.plain)}"
+    return f"{name} like {string(like(wanted))}"
+
+
+def _column(field: str, *, fold: bool) -> str:
+    return f"to_lower({field_name(field)})" if fold else field_name(field)
+
+
+def field_name(name: str) -> str:
+    """A column; quoted when a part of it is not a plain identifier."""
+    return name if _NAME.fullmatch(name) else f"`{name.replace('`', '``')}`"
+
+
+def like(pattern: Pattern) -> str:
+    r"""A pattern of LIKE: `*`, `?`, and `\` before their literals and its own."""
+    return "".join(
+        part.value if isinstance(part, Wildcard) else re.sub(r"[\\*?]", r"\\\g<0>", part)
+        for part in pattern.parts
+    )
+
+
+def string(text: str) -> str:
+    r"""A string literal: LIKE's `\\` becomes the four backslashes that match one."""
+    return f'"{"".join(_ESCAPES.get(char, char) for char in text)}"'

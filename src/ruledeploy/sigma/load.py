@@ -1,0 +1,209 @@
+"""Reads rule files: `load_rules` never stops at a bad one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from ruledeploy.errors import Collector, RuleError
+from ruledeploy.model import Finding
+from ruledeploy.sigma.cases import read_tests
+from ruledeploy.sigma.elastic import ElasticBlock, read_elastic
+from ruledeploy.sigma.reading import Reader, nearest
+from ruledeploy.sigma.source import Kind, LogSource, RuleSource, RuleSources
+from ruledeploy.yamldoc import YamlDoc, load_all
+
+STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
+LEVELS = ("informational", "low", "medium", "high", "critical")
+_DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+_YAML = (".yml", ".yaml")
+
+
+def load_rules(files: Mapping[str, bytes]) -> RuleSources:
+    """Every rule, correlation and filter of the YAML files, in the order of their paths.
+
+    `files` maps paths to contents. A rule with an error is left out and the error kept; the
+    second of two rules with one id is left out too.
+    """
+    collector = Collector()
+    findings: list[Finding] = []
+    rules: list[RuleSource] = []
+    for path in sorted(files):
+        if path.endswith(_YAML):
+            with collector.collect():
+                documents = load_all(files[path], path)
+                rules += _read_file(documents, collector, findings)
+    unique = tuple(_without_repeats(rules, collector))
+    return RuleSources(unique, tuple(collector.errors), tuple(findings))
+
+
+def _read_file(
+    documents: list[YamlDoc], collector: Collector, findings: list[Finding]
+) -> Iterator[RuleSource]:
+    for number, doc in enumerate(documents):
+        if isinstance(doc.value, Mapping) and "action" in doc.value:
+            message = "`action:` collections (global, repeat, reset) are no longer Sigma"
+            place = doc.at("action")
+            collector.add(RuleError(message, location=place, hint="write each rule out"))
+            return
+        with collector.collect():
+            yield from _read_document(doc, number, findings)
+
+
+def _read_document(doc: YamlDoc, number: int, findings: list[Finding]) -> Iterator[RuleSource]:
+    if not isinstance(doc.value, Mapping):
+        raise RuleError("a rule is a mapping", location=doc.at(), hint="start with  title: …")
+    errors = Collector()
+    rule = _read(Reader(doc, errors, (), doc.value), number, findings)
+    errors.raise_if_any()
+    yield rule
+
+
+def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
+    raw, doc = reader.value, reader.doc
+    kind = _kind(raw)
+    title = reader.text("title")
+    if not title:
+        reader.wrong("title", "a rule needs a title")
+    elastic, tests = _elastic(reader)
+    if kind == "rule":
+        _require_detection(reader, elastic)
+    return RuleSource(
+        path=doc.path,
+        doc=doc,
+        kind=kind,
+        id=_id(reader, number, findings),
+        title=title or "",
+        logsource=_logsource(reader, required=kind == "rule" and elastic.query is None),
+        raw=raw,
+        name=reader.text("name"),
+        status=reader.choice("status", STATUSES),
+        level=_level(reader),
+        tags=tuple(today(tag) for tag in reader.texts("tags")),
+        description=reader.text("description") or "",
+        falsepositives=reader.texts("falsepositives"),
+        references=reader.texts("references"),
+        author=reader.text("author"),
+        date=_date(reader),
+        license=reader.text("license"),
+        fields=reader.texts("fields"),
+        elastic=elastic,
+        tests=(*read_tests(reader), *tests),
+    )
+
+
+def _kind(raw: Mapping[str, Any]) -> Kind:
+    if "correlation" in raw:
+        return "correlation"
+    return "filter" if "filter" in raw else "rule"
+
+
+def _require_detection(reader: Reader, elastic: ElasticBlock) -> None:
+    detection = reader.value.get("detection")
+    if detection is None and elastic.query is not None:
+        return
+    if not isinstance(detection, Mapping):
+        reader.wrong("detection", "a rule needs a detection", _missing_key_hint(reader))
+    elif "condition" not in detection:
+        below = reader.below("detection", detection)
+        below.wrong("condition", "a detection needs a condition", "condition: selection")
+
+
+def _missing_key_hint(reader: Reader) -> str:
+    others = [str(key) for key in reader.value if str(key) not in {"description", "date"}]
+    close = nearest("detection", others)
+    return f"the key is `detection`; {close}" if close.startswith("did") else "or `elastic.query`"
+
+
+def _id(reader: Reader, number: int, findings: list[Finding]) -> str:
+    text = reader.text("id")
+    if text is None:
+        suffix = f"#{number}" if number else ""
+        made = str(uuid5(NAMESPACE_URL, f"ruledeploy:{reader.doc.path}{suffix}"))
+        message = "the rule has no id; one was made from its path, and moving the file changes it"
+        place = reader.doc.at("title")
+        findings.append(Finding("warning", "rule-without-id", message, place, f"id: {made}"))
+        return made
+    try:
+        return str(UUID(text))
+    except ValueError:
+        reader.wrong(
+            "id", f"{text!r} is not a UUID", "python3 -c 'import uuid; print(uuid.uuid4())'"
+        )
+        return ""
+
+
+def _logsource(reader: Reader, *, required: bool) -> LogSource:
+    value = reader.value.get("logsource")
+    if value is None and not required:
+        return LogSource()
+    if value is None:
+        reader.wrong("logsource", "a rule needs a logsource", "product, category or service")
+        return LogSource()
+    below = reader.below("logsource", value)
+    texts = {name: below.text(name) for name in ("product", "category", "service")}
+    return LogSource(**{name: text.lower() if text else None for name, text in texts.items()})
+
+
+def _elastic(reader: Reader) -> tuple[ElasticBlock, tuple[Any, ...]]:
+    value = reader.value.get("elastic")
+    if value is None:
+        return ElasticBlock(), ()
+    below = reader.below("elastic", value)
+    return read_elastic(below), read_tests(below)
+
+
+def _level(reader: Reader) -> str | None:
+    value = reader.value.get("level")
+    if isinstance(value, str) and value.lower() in LEVELS:
+        return value.lower()
+    return reader.choice("level", LEVELS)
+
+
+def _date(reader: Reader) -> str | None:
+    text = reader.text("date")
+    if text is None:
+        return None
+    try:
+        if found := _DATE.fullmatch(text.strip()):
+            return dt.date(*(int(part) for part in found.groups())).isoformat()
+    except ValueError:
+        pass
+    reader.wrong("date", f"{text!r} is not a date", "write YYYY-MM-DD")
+    return None
+
+
+def today(tag: str) -> str:
+    """A tag in today's spelling: `attack.defense_evasion` is `attack.defense-evasion`."""
+    low = tag.strip().lower()
+    return low.replace("_", "-") if low.startswith("attack.") else low
+
+
+def _without_repeats(rules: list[RuleSource], collector: Collector) -> Iterator[RuleSource]:
+    first: dict[str, RuleSource] = {}
+    for rule in rules:
+        before = first.setdefault(rule.id, rule)
+        if before is rule:
+            yield rule
+            continue
+        message = f"the id {rule.id} is taken by {before.path!r} ({before.doc.at('id')})"
+        collector.add(RuleError(message, location=rule.doc.at("id"), hint="give one a new id"))
+
+
+def note_text(rule: RuleSource, files: Mapping[str, bytes]) -> str | None:
+    """The investigation guide: `elastic.note`, or the file `elastic.note_file` names.
+
+    The path is relative to the rule's folder. Raises `RuleError` when the file is not there.
+    """
+    name = rule.elastic.note_file
+    if name is None:
+        return rule.elastic.note
+    path = str(PurePosixPath(rule.path).parent / name)
+    if path not in files:
+        place = rule.doc.at("elastic", "note_file")
+        raise RuleError(f"there is no file {path!r}", location=place)
+    return files[path].decode("utf-8")

@@ -1,0 +1,119 @@
+"""What the three languages' renderers share: pySigma walks the logic, forms become text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sigma.conditions import (
+    ConditionFieldEqualsValueExpression,
+    ConditionOR,
+    ConditionValueExpression,
+)
+from sigma.exceptions import SigmaRuleLocation
+
+from ruledeploy.errors import Location
+from ruledeploy.model import Finding
+from ruledeploy.sigma.forms import Form, Not
+from ruledeploy.sigma.leaf import LeafReader, negate
+
+_LEAVES = (ConditionFieldEqualsValueExpression, ConditionValueExpression)
+
+
+class Rendering:
+    """Mixed in before a published backend: its AND, OR and NOT stay, its leaves are ours.
+
+    Made for one rule and thrown away. A subclass says how forms are written (`render`), which
+    may share their field (`group_key`) and how (`render_group`).
+    """
+
+    leaves: LeafReader
+
+    def for_rule(self, leaves: LeafReader, fallback: Location) -> None:
+        """Say which table the rule is read against, and where it starts."""
+        self.leaves = leaves
+        self.fallback = fallback
+        self.negated = False
+        self._forms: dict[int, Form] = {}
+
+    def render(self, form: Form, place: Location) -> str:
+        """One form as one clause that needs no further parentheses."""
+        raise NotImplementedError
+
+    def group_key(self, form: Form) -> str | None:
+        """Forms with one key may be written as one list; None: not this form."""
+        raise NotImplementedError
+
+    def render_group(self, forms: list[Form], place: Location) -> str:
+        """Several forms with one key."""
+        raise NotImplementedError
+
+    def warn(self, code: str, message: str, place: Location) -> None:
+        """Report what the language cannot say exactly."""
+        self.leaves.report(Finding("warning", code, message, place))
+
+    def form(self, cond: Any) -> Form:
+        """The form of a comparison, read once however often pySigma asks."""
+        known = self._forms.get(id(cond))
+        if known is None:
+            place = self.place(cond)
+            if isinstance(cond, ConditionValueExpression):
+                known = self.leaves.keyword(cond.value, place)
+            else:
+                known = self.leaves.read(cond.field, cond.value, place)
+            self._forms[id(cond)] = known
+        return known
+
+    def place(self, cond: Any) -> Location:
+        """Where the comparison is written."""
+        source = getattr(cond, "source", None)
+        if isinstance(source, SigmaRuleLocation) and source.line:
+            return Location(self.fallback.path, source.line, source.char or 0)
+        return self.fallback
+
+    # ---------------------------------------------------------- pySigma calls these by name
+
+    def compare_precedence(self, outer: Any, inner: Any) -> bool:
+        """Whether `inner` stands in `outer` without parentheses: our clauses and lists do."""
+        if isinstance(inner, _LEAVES) or self.decide_convert_condition_as_in_expression(
+            inner, None
+        ):
+            return True
+        return bool(super().compare_precedence(outer, inner))  # type: ignore[misc]  # pySigma's
+
+    def convert_condition_field_eq_val(self, cond: Any, state: Any) -> str:  # noqa: ARG002
+        """A field's comparison."""
+        return self.render(self.form(cond), self.place(cond))
+
+    def convert_condition_val(self, cond: Any, state: Any) -> str:  # noqa: ARG002
+        """A keyword without a field."""
+        return self.render(self.form(cond), self.place(cond))
+
+    def convert_condition_not(self, cond: Any, state: Any) -> Any:
+        """NOT; of a comparison that is negative by itself, its opposite."""
+        inner = cond.args[0]
+        before, self.negated = self.negated, True
+        try:
+            if isinstance(inner, _LEAVES):
+                form = self.form(inner)
+                text = self.render(negate(form), self.place(inner))
+                return text[1:-1] if isinstance(negate(form), Not) else text
+            text = self.convert_condition(inner, state)  # type: ignore[attr-defined]  # pySigma's
+            if text is None:
+                return None
+            one = self.decide_convert_condition_as_in_expression(inner, state)
+            return f"{self.not_token} {text if one else f'({text})'}"  # type: ignore[attr-defined]  # pySigma's
+        finally:
+            self.negated = before
+
+    def decide_convert_condition_as_in_expression(self, cond: Any, state: Any) -> bool:  # noqa: ARG002
+        """Whether the arguments are comparisons that can be written as one list."""
+        if not isinstance(cond, ConditionOR) or len(cond.args) < 2:  # noqa: PLR2004 - a list
+            return False
+        if not all(isinstance(arg, ConditionFieldEqualsValueExpression) for arg in cond.args):
+            return False
+        keys = {self.group_key(self.form(arg)) for arg in cond.args}
+        return len(keys) == 1 and None not in keys
+
+    def convert_condition_as_in_expression(self, cond: Any, state: Any) -> str:  # noqa: ARG002
+        """One list."""
+        return self.render_group([self.form(arg) for arg in cond.args], self.place(cond.args[0]))

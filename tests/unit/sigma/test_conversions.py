@@ -1,0 +1,76 @@
+"""The text of converted queries, from `tests/fixtures/sigma/conversions.txt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ruledeploy.errors import RuledeployError
+from ruledeploy.fields import load_table
+from ruledeploy.sigma import RuleSource, Target, convert, load_rules
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "sigma" / "conversions.txt"
+
+
+class Case(NamedTuple):
+    """One query, or refusal, of one detection."""
+
+    line: int
+    family: str
+    logsource: str
+    detection: str
+    language: str
+    refused: bool
+    expected: str
+
+
+def read_cases() -> list[Case]:
+    """Every expectation of the fixture file."""
+    cases = []
+    header: list[str] = []
+    for number, line in enumerate(FIXTURE.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            header = []
+        elif not line.startswith("#"):
+            language, mark, expected = line.partition(":")
+            if line.startswith(("lucene!", "esql!", "eql!")):
+                language, mark, expected = line.partition("!")
+            if len(header) == 2:
+                family, _, logsource = header[0].partition(" ")
+                refused = mark == "!"
+                case = Case(
+                    number, family, logsource, header[1], language, refused, expected.strip()
+                )
+                cases.append(case)
+            else:
+                header.append(line)
+    return cases
+
+
+def rule_of(case: Case) -> RuleSource:
+    """The case's detection as a rule."""
+    parts = [*case.logsource.split("/"), "", ""][:3]
+    names = zip(("product", "category", "service"), parts, strict=True)
+    inner = ", ".join(f"{name}: {value}" for name, value in names if value)
+    text = f"title: T\nlogsource: {{{inner}}}\ndetection: {case.detection}\n"
+    loaded = load_rules({"r.yml": text.encode()})
+    assert not loaded.errors, loaded.errors
+    return loaded.rules[0]
+
+
+@pytest.mark.parametrize("case", read_cases(), ids=lambda case: f"{case.line}-{case.language}")
+def test_a_detection_becomes_this_query(case: Case) -> None:
+    """Each line of the fixture file: the query as written, or a refusal that says so."""
+    table = load_table(case.family)
+    target = Target(case.language, ("x",), table)
+    if case.refused:
+        with pytest.raises(RuledeployError, match=case.expected) as raised:
+            convert(rule_of(case), target)
+        assert raised.value.location is not None
+        assert raised.value.location.line in {2, 3}  # the log source, or the detection
+        return
+    query = convert(rule_of(case), target).query
+    prefix = "from x metadata _id, _index, _version | where "
+    assert query.removeprefix(prefix) == case.expected
