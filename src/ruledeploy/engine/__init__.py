@@ -1,0 +1,35 @@
+"""Which events a rule matches, and which of them its exceptions suppress.
+
+Two engines behind one protocol: `EmbeddedEngine` evaluates in this process, `ElasticsearchEngine`
+lets a cluster do it. The first is held to the second by a differential test.
+"""
+
+from __future__ import annotations
+
+from ruledeploy.engine.elastic import ElasticsearchEngine
+from ruledeploy.engine.embedded import EmbeddedEngine
+from ruledeploy.engine.protocol import (
+    Document,
+    Engine,
+    EngineRule,
+    Files,
+    Hits,
+    Indices,
+    Memory,
+    Source,
+    Window,
+)
+
+__all__ = [
+    "Document",
+    "ElasticsearchEngine",
+    "EmbeddedEngine",
+    "Engine",
+    "EngineRule",
+    "Files",
+    "Hits",
+    "Indices",
+    "Memory",
+    "Source",
+    "Window",
+]

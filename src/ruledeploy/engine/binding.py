@@ -1,0 +1,215 @@
+"""A query bound to one field table: every leaf becomes a test on a slot.
+
+A slot is one way to look at one field: its index terms, or the values that ES|QL sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from ruledeploy.errors import QueryError
+from ruledeploy.fields import FieldTable, FieldType
+from ruledeploy.query.ir import (
+    Always,
+    And,
+    Column,
+    Exists,
+    Leaf,
+    Never,
+    Node,
+    Not,
+    Or,
+    Within,
+)
+from ruledeploy.query.meaning import NOTHING, Dropped, Meaning, meaning
+from ruledeploy.query.terms import TEXTS
+
+# Fields that every document has, outside the mapping.
+METADATA = {"_id": FieldType("keyword"), "_index": FieldType("keyword")}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A field's type, and the path in the event where its values lie."""
+
+    path: str
+    type: FieldType
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`field` is the name as mapped; `column` looks at it as ES|QL does."""
+
+    field: str
+    path: str
+    type: FieldType
+    column: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One leaf, bound."""
+
+    slot: Slot
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A nested leaf: some object at `path` satisfies `node`."""
+
+    path: str
+    node: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part holds; none is always true."""
+
+    parts: tuple[Bound, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPart:
+    """Some part holds; none is never true."""
+
+    parts: tuple[Bound, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Except:
+    """The part does not hold."""
+
+    part: Bound
+
+
+Bound: TypeAlias = Test | Objects | AllOf | AnyPart | Except
+
+TRUE = AllOf(())
+FALSE = AnyPart(())
+
+
+def resolve(table: FieldTable, name: str) -> Resolved | None:
+    """The field behind a name: alias, multi-field, key of a flattened field; None if unmapped."""
+    if name in METADATA:
+        return Resolved(name, METADATA[name])
+    name = table.resolve(name)
+    found = table.get(name)
+    if found is not None:
+        parent = name.rpartition(".")[0]
+        is_multi = name not in table.fields and parent in table.fields
+        return Resolved(parent if is_multi and name_in(table, parent, name) else name, found)
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        above = table.fields.get(".".join(parts[:length]))
+        if above is not None and above.type == "flattened":
+            return Resolved(name, above)
+    return None
+
+
+def name_in(table: FieldTable, parent: str, name: str) -> bool:
+    """Whether `name` is a multi-field of `parent`."""
+    return name.rpartition(".")[2] in table.fields[parent].fields
+
+
+def innermost_nested(table: FieldTable, name: str) -> str:
+    """The nearest nested object above a field, or nothing."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        above = ".".join(parts[:length])
+        if above in table.fields and table.fields[above].type == "nested":
+            return above
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binder:
+    """Binds nodes to `table`; `scope` is the nested object the fields lie in."""
+
+    table: FieldTable
+    now: datetime
+    scope: str = ""
+
+    def bind(self, node: Node) -> Bound:
+        """The bound query. Raises QueryError where Elasticsearch would fail the search."""
+        return self._bind(node) or FALSE
+
+    def _bind(self, node: Node) -> Bound | None:
+        """The bound node; None for a clause that falls out of the query."""
+        match node:
+            case Always():
+                return TRUE
+            case Never():
+                return FALSE
+            case Not(child):
+                inner = self._bind(child)
+                return None if inner is None else Except(inner)
+            case And(children):
+                return _joined(AllOf, [self._bind(child) for child in children])
+            case Or(children):
+                return _joined(AnyPart, [self._bind(child) for child in children])
+            case Leaf():
+                return self._leaf(node)
+
+    def _leaf(self, leaf: Leaf) -> Bound | None:
+        if isinstance(leaf.matcher, Within):
+            return self._within(leaf.field, leaf.matcher)
+        if "*" in leaf.field:
+            return AnyPart(tuple(self._fields_like(leaf)))
+        if isinstance(leaf.matcher, Exists):
+            return self._exists(leaf.field)
+        return self._test(leaf)
+
+    def _within(self, path: str, within: Within) -> Bound:
+        entry = self.table.fields.get(path)
+        if entry is None or entry.type != "nested":
+            raise QueryError(f"{path} is not a nested object")
+        return Objects(path, Binder(self.table, self.now, path).bind(within.node))
+
+    def _visible(self, name: str) -> Resolved | None:
+        """The field, if it is mapped, searchable and in this scope."""
+        found = resolve(self.table, name)
+        if found is None or not found.type.searchable or found.type.type == "nested":
+            return None
+        return found if innermost_nested(self.table, found.path) == self.scope else None
+
+    def _test(self, leaf: Leaf) -> Bound | None:
+        found = self._visible(leaf.field)
+        if found is None:
+            return FALSE
+        asked = meaning(leaf.matcher, found.type, self.now, lenient=leaf.lenient)
+        if isinstance(asked, Dropped):
+            return None if leaf.lenient else FALSE
+        if asked == NOTHING:
+            return FALSE
+        column = isinstance(leaf.matcher, Column) and found.type.type in TEXTS
+        counted = isinstance(leaf.matcher, Column)
+        name = self.table.resolve(leaf.field)
+        return Test(Slot(name, found.path, found.type, column or counted), asked)
+
+    def _exists(self, name: str) -> Bound:
+        """A field has a value; an object exists where any field below it does."""
+        if self._visible(name) is not None:
+            return self._test(Leaf(name, Exists())) or FALSE
+        below = [field for field in self.table.fields if field.startswith(f"{name}.")]
+        tests = [self._test(Leaf(field, Exists())) for field in below if self._visible(field)]
+        return AnyPart(tuple(test for test in tests if test is not None))
+
+    def _fields_like(self, leaf: Leaf) -> list[Bound]:
+        """The leaf on every field that the pattern names."""
+        names = [
+            name
+            for field, type_ in self.table.fields.items()
+            for name in (field, *(f"{field}.{sub}" for sub in type_.fields))
+            if fnmatchcase(name, leaf.field) and type_.type != "alias"
+        ]
+        tests = [self._test(Leaf(name, leaf.matcher, lenient=True)) for name in names]
+        return [test for test in tests if test is not None and test != FALSE]
+
+
+def _joined(kind: type[AllOf | AnyPart], parts: list[Bound | None]) -> AllOf | AnyPart | None:
+    kept = tuple(part for part in parts if part is not None)
+    return kind(kept) if kept or not parts else None

@@ -1,0 +1,260 @@
+"""The engine on a cluster: the same questions, asked of Elasticsearch itself.
+
+Lucene goes through `query_string` as Kibana sends it, ES|QL through `/_query` with the time window
+and the exceptions in the request's `filter`, which is where Kibana puts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ruledeploy.engine.protocol import EngineRule, Hits, Indices, Source, Window
+from ruledeploy.errors import (
+    Collector,
+    NotAuthorized,
+    QueryError,
+    RuledeployError,
+    ServerError,
+    Unreachable,
+)
+from ruledeploy.model import JsonObject
+from ruledeploy.query.dates import from_ms, parse_date
+from ruledeploy.query.exceptions import build_exception_filter, is_expired, item_clause
+from ruledeploy.query.parse import ParsedQuery, parse_query
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+_TIMESTAMP = "@timestamp"
+_PAGE = 5_000
+_KEEP_ALIVE = "5m"
+# esql.query.result_truncation_max_size: no ES|QL answer is longer.
+_ESQL_ROWS = 10_000
+
+Row = tuple[str, str]  # time as sortable text, id
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One rule on the cluster: where it looks, and the query of its language."""
+
+    rule: EngineRule
+    query: ParsedQuery
+    index: str
+    window: Window | None
+
+
+class ElasticsearchEngine:
+    """Runs rules on a cluster; `client` is an `elasticsearch.Elasticsearch`."""
+
+    def __init__(self, client: Elasticsearch, *, url: str = "elasticsearch") -> None:
+        self._client = client
+        self._url = url
+
+    def run(
+        self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
+    ) -> dict[str, Hits]:
+        """The hits of every rule; see `Engine.run`. The source is `Indices`.
+
+        Raises ServerError when the cluster fails, Unreachable when there is none.
+        """
+        if not isinstance(source, Indices):
+            raise RuledeployError(
+                "the elasticsearch engine reads indices", hint="load the events first"
+            )
+        collector = Collector()
+        out: dict[str, Hits] = {}
+        for rule in rules:
+            with collector.collect(), self._errors(rule):
+                query = parse_query(rule.language, rule.query)
+                patterns = query.esql.sources if query.esql else rule.index
+                index = source.pattern or ",".join(patterns)
+                out[rule.rule_id] = self._hits(_Search(rule, query, index, window), now)
+        collector.raise_if_any()
+        return out
+
+    def _hits(self, search: _Search, now: datetime) -> Hits:
+        rule = search.rule
+        built = build_exception_filter(rule.items, now, rule.value_lists)
+        clauses = {
+            str(item["item_id"]): item_clause(item, rule.value_lists)
+            for item in rule.items
+            if not is_expired(item, now)
+        }
+        # Items that Kibana applies after the search are applied with it: the hits are the same.
+        hidden = [built.filter["query"]] if built.filter else []
+        hidden += [clauses[str(item["item_id"])] for item in built.after_search]
+        alerts = self._ids(search, {"bool": {"must_not": hidden}} if hidden else None)
+        suppressed = {item_id: self._ids(search, clauses[item_id]) for item_id in sorted(clauses)}
+        limit = search.query.esql.limit if search.query.esql else None
+        kept = alerts[:limit]
+        return Hits(len(kept), kept, {item: ids for item, ids in suppressed.items() if ids})
+
+    def _ids(self, search: _Search, extra: JsonObject | None) -> tuple[str, ...]:
+        """Ids of what the query finds where `extra` holds, by time and then id."""
+        rows = self._esql(search, extra) if search.query.esql else self._lucene(search, extra)
+        return tuple(identity for _, identity in sorted(rows))
+
+    # --------------------------------------------------------------------------------- Lucene
+
+    def _lucene(self, search: _Search, extra: JsonObject | None) -> Iterator[Row]:
+        """Every hit, page by page over a point in time."""
+        text = search.query.text
+        must: list[JsonObject] = []
+        if text.strip():
+            options = {"query": text, "analyze_wildcard": True, "time_zone": "Zulu"}
+            must.append({"query_string": options})
+        query = {"bool": {"must": must, "filter": _filters(search, extra)}}
+        field = search.rule.timestamp_field
+        pit = self._client.open_point_in_time(
+            index=search.index, keep_alive=_KEEP_ALIVE, ignore_unavailable=True
+        )["id"]
+        try:
+            after: list[Any] | None = None
+            while True:
+                page = self._page(query, pit, after, field)
+                for hit in page:
+                    yield _time_of(hit, field), str(hit["_id"])
+                if len(page) < _PAGE:
+                    return
+                after = page[-1]["sort"]
+        finally:
+            self._client.close_point_in_time(id=pit)
+
+    def _page(self, query: JsonObject, pit: str, after: list[Any] | None, field: str) -> list[Any]:
+        answer = self._client.search(
+            pit={"id": pit, "keep_alive": _KEEP_ALIVE},
+            query=dict(query),
+            size=_PAGE,
+            sort=[{"_shard_doc": "asc"}],
+            search_after=after,
+            source_includes=[_TIMESTAMP, field],
+            track_total_hits=False,
+            allow_partial_search_results=False,
+        )
+        return list(answer["hits"]["hits"])
+
+    # ---------------------------------------------------------------------------------- ES|QL
+
+    def _esql(self, search: _Search, extra: JsonObject | None) -> list[Row]:
+        """Every row; where an answer is cut off, the window is halved and each half asked."""
+        esql = search.query.esql
+        if esql is None:
+            return []
+        field = search.rule.timestamp_field
+        where = "".join(f" | where {condition}" for condition in esql.conditions)
+        sources = search.index or ",".join(esql.sources)
+        text = f"from {sources} metadata _id{where} | keep _id | limit {_ESQL_ROWS}"
+        answer = self._client.esql.query(
+            query=text, filter={"bool": {"filter": _filters(search, extra)}}
+        )
+        ids = [str(row[0]) for row in answer["values"]]
+        if len(ids) < _ESQL_ROWS:
+            return self._timed(search, ids, field)
+        return [row for half in _halves(search) for row in self._esql(half, extra)]
+
+    def _timed(self, search: _Search, ids: list[str], field: str) -> list[Row]:
+        """The ids with their times, which rows of a pipe need not have."""
+        out: list[Row] = []
+        for start in range(0, len(ids), _PAGE):
+            some = ids[start : start + _PAGE]
+            answer = self._client.search(
+                index=search.index,
+                query={"ids": {"values": some}},
+                size=len(some),
+                source_includes=[_TIMESTAMP, field],
+            )
+            out.extend((_time_of(hit, field), str(hit["_id"])) for hit in answer["hits"]["hits"])
+        return out
+
+    # --------------------------------------------------------------------------------- errors
+
+    @contextmanager
+    def _errors(self, rule: EngineRule) -> Iterator[None]:
+        """Say a client's error in our words."""
+        from elasticsearch import ApiError, TransportError  # noqa: PLC0415 - loads slowly
+
+        try:
+            yield
+        except QueryError as error:
+            raise type(error)(
+                f"rule {rule.rule_id}: {error.message}", position=error.position, hint=error.hint
+            ) from error
+        except ApiError as error:
+            message = f"rule {rule.rule_id}: {_reason(error.body)}"
+            if error.status_code == 400:  # noqa: PLR2004 - the cluster refuses the query
+                raise QueryError(message) from error
+            kind = NotAuthorized if error.status_code in (401, 403) else ServerError
+            raise kind(message, url=self._url, status=error.status_code) from error
+        except TransportError as error:
+            raise Unreachable(f"no answer: {error.message}", url=self._url) from error
+
+
+def _halves(search: _Search) -> tuple[_Search, _Search]:
+    """The same search on both halves of its window."""
+    window = search.window or Window(
+        datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    )
+    middle = window.start + (window.end - window.start) / 2
+    middle = from_ms(int(middle.timestamp() * 1000))
+    after = middle + timedelta(milliseconds=1)
+    if after > window.end:
+        raise RuledeployError(
+            f"rule {search.rule.rule_id}: over {_ESQL_ROWS} events in one millisecond"
+        )
+    first, second = Window(window.start, middle), Window(after, window.end)
+    return (
+        _Search(search.rule, search.query, search.index, first),
+        _Search(search.rule, search.query, search.index, second),
+    )
+
+
+def _filters(search: _Search, extra: JsonObject | None) -> list[JsonObject]:
+    filters: list[JsonObject] = [] if extra is None else [extra]
+    if search.window is not None:
+        filters.append(time_filter(search.window, search.rule.timestamp_field))
+    return filters
+
+
+def time_filter(window: Window, field: str) -> JsonObject:
+    """The window on a timestamp field, with `@timestamp` where the field is missing."""
+    bounds = {
+        "gte": window.start.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "lte": window.end.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "format": "strict_date_optional_time",
+    }
+    main = {"range": {field: bounds}}
+    if field == _TIMESTAMP:
+        return main
+    missing = {"bool": {"must_not": {"exists": {"field": field}}}}
+    fallback = {"bool": {"filter": [{"range": {_TIMESTAMP: bounds}}, missing]}}
+    return {"bool": {"should": [main, fallback], "minimum_should_match": 1}}
+
+
+def _time_of(hit: Mapping[str, Any], field: str) -> str:
+    """The hit's time as text that sorts: milliseconds, padded."""
+    for name in (field, _TIMESTAMP):
+        value: Any = hit.get("_source", {})
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        flat = hit.get("_source", {}).get(name, value)
+        span = None if flat is None or isinstance(flat, list) else parse_date(flat)
+        if span is not None:
+            return f"{span.first + 2**62:020d}"
+    return ""
+
+
+def _reason(body: Any) -> str:
+    """The innermost reason of an error body."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return str(body)[:300]
+    causes = error.get("root_cause") or [error]
+    failed = error.get("failed_shards") or [{}]
+    caused = failed[0].get("reason", {}).get("caused_by", {}).get("reason")
+    reason = str(causes[0].get("reason"))
+    return f"{reason}: {caused}" if caused else reason

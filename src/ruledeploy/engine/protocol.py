@@ -1,0 +1,106 @@
+"""What an engine is asked and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from ruledeploy.model import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRule:
+    """A rule as an engine needs it.
+
+    `index` are the patterns it searches (an ES|QL query names its own). `items` are bodies of
+    exception items, each with an `item_id`; `value_lists` holds the values they refer to.
+    `timestamp_field` falls back to `@timestamp` in events that lack it.
+    """
+
+    rule_id: str
+    language: str
+    query: str
+    index: tuple[str, ...]
+    items: tuple[JsonObject, ...] = ()
+    timestamp_field: str = "@timestamp"
+    value_lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An event in an index. An empty `index` belongs to whatever rule looks at it."""
+
+    index: str
+    id: str
+    source: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time from `start` to `end`, both included; aware datetimes, read to the millisecond."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What one rule found.
+
+    `event_ids` alert, by time and then id. `suppressed` gives, by item, the events that would
+    alert but for it; an event may be under several items.
+    """
+
+    count: int = 0
+    event_ids: tuple[str, ...] = ()
+    suppressed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Events at hand."""
+
+    documents: Iterable[Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """NDJSON files, gzipped or not, or folders of them.
+
+    A line is an event, or `{"_index", "_id", "_source"}`. `index` is where an event without an
+    index of its own (or `data_stream` fields) lies.
+    """
+
+    paths: tuple[Path, ...]
+    index: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Indices:
+    """Indices of a cluster; without a pattern, each rule's own."""
+
+    pattern: str = ""
+
+
+Source: TypeAlias = Memory | Files | Indices
+
+
+class Engine(Protocol):
+    """Runs rules over events."""
+
+    def run(
+        self,
+        rules: Sequence[EngineRule],
+        source: Source,
+        window: Window | None,
+        now: datetime,
+    ) -> dict[str, Hits]:
+        """The hits of every rule, by `rule_id`; no window is all time.
+
+        Items that expired before `now` do not count. Raises QueryError (several as Problems) for
+        rules that cannot run, naming them, before any event is looked at.
+        """
+        ...

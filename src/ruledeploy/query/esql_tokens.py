@@ -1,0 +1,105 @@
+"""The tokens of ES|QL, and the commands of a query with the tokens of each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ruledeploy.errors import QueryError
+
+_PIECES = re.compile(
+    r"""
+    (?P<space>\s+ | //[^\n]* | /\*.*?\*/)
+  | (?P<raw>\"{3}.*?\"{3}(?:\"{0,2}(?!\"))?)
+  | (?P<string>"(?:[^"\\\n\r]|\\[tnr"\\])*")
+  | (?P<number>\d+\.?\d*(?:[eE][+-]?\d+)? | \.\d+(?:[eE][+-]?\d+)?)
+  | (?P<name>[A-Za-z_@][A-Za-z0-9_@]* | `(?:[^`]|``)*`)
+  | (?P<op>==|!=|<=|>=|=~|::|[<>=(),.:+\-*/%?\[\]|])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
+_SOURCE = re.compile(r'"(?P<quoted>[^"]*)"|(?P<bare>[^\s,|()\[\]"=]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`kind` is string, number, name, quoted (a name in backquotes), op or end."""
+
+    kind: str
+    text: str
+    at: int
+
+    def is_word(self, *words: str) -> bool:
+        """Whether it is one of the keywords, in any case."""
+        return self.kind == "name" and self.text.lower() in words
+
+
+def tokenize(text: str, start: int, end: int) -> list[Token]:
+    """The tokens of one command, an `end` last; strings without quotes and escapes."""
+    out: list[Token] = []
+    at = start
+    while at < end:
+        found = _PIECES.match(text, at, end)
+        if found is None:
+            raise QueryError(
+                f"unexpected {text[at : at + 10]!r} at {at}",
+                position=at,
+                hint=r'in a string a backslash is written \\, or use """raw text"""',
+            )
+        kind = str(found.lastgroup)
+        if kind != "space":
+            out.append(_token(kind, found.group(), at))
+        at = found.end()
+    out.append(Token("end", "", end))
+    return out
+
+
+def _token(kind: str, text: str, at: int) -> Token:
+    if kind == "raw":
+        return Token("string", text[3:-3], at)
+    if kind == "string":
+        plain = re.sub(r"\\(.)", lambda found: _ESCAPES[found[1]], text[1:-1])
+        return Token("string", plain, at)
+    if kind == "name" and text.startswith("`"):
+        return Token("quoted", text[1:-1].replace("``", "`"), at)
+    return Token(kind, text, at)
+
+
+def commands(text: str) -> list[tuple[int, int]]:
+    """Start and end offset of each command, split at the pipes outside strings."""
+    out: list[tuple[int, int]] = []
+    start = at = 0
+    while at < len(text):
+        if text[at] == "|":
+            out.append((start, at))
+            start = at = at + 1
+            continue
+        found = _PIECES.match(text, at)
+        # What is no token is reported by the command it lies in.
+        at = found.end() if found is not None else at + 1
+    out.append((start, len(text)))
+    return out
+
+
+def source_names(text: str, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Index patterns and metadata fields of a `from` command (without the word itself)."""
+    sources: list[str] = []
+    metadata: list[str] = []
+    here, at = sources, start
+    while at < end:
+        if text[at].isspace() or text[at] in ",[]":
+            at += 1
+            continue
+        found = _SOURCE.match(text, at, end)
+        if found is None:
+            raise QueryError(f"unexpected {text[at]!r} in from at {at}", position=at)
+        word = found["quoted"] if found["quoted"] is not None else found["bare"]
+        if found["bare"] and word.lower() == "metadata":
+            here = metadata
+        else:
+            here.extend(part.strip() for part in word.split(","))
+        at = found.end()
+    if not sources:
+        raise QueryError("from names no index", position=start)
+    return tuple(sources), tuple(metadata)

@@ -1,0 +1,435 @@
+"""A condition of ES|QL, lowered from three values to two.
+
+A comparison is null when the field has no value or several. Each condition becomes a pair: the
+node that says when it is true and the one that says when it is false; it is null where neither
+holds. NOT swaps the pair, so `NOT a == "x"` keeps only rows with one other value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn, TypeAlias
+
+from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query import glob
+from ruledeploy.query.esql_tokens import Token
+from ruledeploy.query.ir import (
+    ALWAYS,
+    MAX_DEPTH,
+    NEVER,
+    AnyOf,
+    Column,
+    Exists,
+    Glob,
+    Leaf,
+    Match,
+    Matcher,
+    Node,
+    OneValue,
+    Phrase,
+    Prefix,
+    Range,
+    Regexp,
+    Scalar,
+    Term,
+    all_of,
+    any_of,
+    negate,
+)
+from ruledeploy.query.lucene import parse_lucene
+from ruledeploy.query.text import lower, upper
+
+
+@dataclass(frozen=True, slots=True)
+class Tri:
+    """When a condition is true and when it is false."""
+
+    true: Node
+    false: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column and the functions applied to it, innermost first."""
+
+    name: str
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: Scalar
+
+
+Operand: TypeAlias = Field | Literal
+
+_STEPS = {
+    "to_lower": "lower",
+    "to_upper": "upper",
+    "to_string": "string",
+    "to_str": "string",
+    "trim": "trim",
+    "ltrim": "ltrim",
+    "rtrim": "rtrim",
+    "length": "length",
+}
+# Conversions that a literal needs and the column's type then decides.
+_CASTS = frozenset(
+    {"to_ip", "to_datetime", "to_dt", "to_long", "to_integer", "to_int", "to_double"}
+)
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def parse_condition(tokens: list[Token]) -> Node:
+    """The condition of a `where`: true exactly for the rows it keeps."""
+    parser = _Parser(tokens)
+    tri = parser.disjunction()
+    if parser.token.kind != "end":
+        parser.fail()
+    return tri.true
+
+
+def _single(field: Field, matcher: Matcher) -> Tri:
+    """A comparison: on one value true or false, on none or several null."""
+    guard = Leaf(field.name, Column(OneValue()))
+    asked = Leaf(field.name, Column(matcher, field.steps))
+    return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
+
+
+def _plain(node: Node) -> Tri:
+    """A condition that is never null."""
+    return Tri(node, negate(node))
+
+
+class _Parser:
+    """Recursive descent: or, and, not, then one comparison."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.depth = 0
+
+    @property
+    def token(self) -> Token:
+        """The token to read next."""
+        return self.tokens[self.at]
+
+    def ahead(self, count: int = 1) -> Token:
+        """A token further on."""
+        return self.tokens[min(self.at + count, len(self.tokens) - 1)]
+
+    def take(self) -> Token:
+        """The next token, consumed."""
+        token = self.tokens[self.at]
+        if token.kind != "end":
+            self.at += 1
+        return token
+
+    def fail(self, hint: str | None = None) -> NoReturn:
+        """Raise for a token that cannot stand where it does."""
+        token = self.token
+        what = "end of the condition" if token.kind == "end" else repr(token.text)
+        raise QueryError(f"unexpected {what} at {token.at}", position=token.at, hint=hint)
+
+    def take_op(self, text: str) -> bool:
+        """Consume an operator if it is next."""
+        if self.token.kind == "op" and self.token.text == text:
+            self.at += 1
+            return True
+        return False
+
+    def take_word(self, *words: str) -> bool:
+        """Consume a keyword if it is next."""
+        if self.token.is_word(*words):
+            self.at += 1
+            return True
+        return False
+
+    def expect_op(self, text: str) -> None:
+        """Consume an operator that must be next."""
+        if not self.take_op(text):
+            self.fail(f"{text} expected")
+
+    # ------------------------------------------------------------------------------ conditions
+
+    def disjunction(self) -> Tri:
+        """`a or b`: true if one is, false if both are."""
+        parts = [self.conjunction()]
+        while self.take_word("or"):
+            parts.append(self.conjunction())
+        if len(parts) == 1:
+            return parts[0]
+        return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
+
+    def conjunction(self) -> Tri:
+        """`a and b`: true if both are, false if one is."""
+        parts = [self.negation()]
+        while self.take_word("and"):
+            parts.append(self.negation())
+        if len(parts) == 1:
+            return parts[0]
+        return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
+
+    def negation(self) -> Tri:
+        """`not a`, and parentheses."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise UnsupportedQuery(f"condition nested deeper than {MAX_DEPTH}")
+        if self.take_word("not"):
+            inner = self.negation()
+            found = Tri(inner.false, inner.true)
+        elif self.token.text == "(" and self.token.kind == "op":
+            found = self.parenthesis()
+        else:
+            found = self.comparison()
+        self.depth -= 1
+        return found
+
+    def parenthesis(self) -> Tri:
+        """`(condition)`; a parenthesised value is not supported."""
+        self.take()
+        found = self.disjunction()
+        self.expect_op(")")
+        if self.token.kind == "op" and self.token.text in _COMPARISONS:
+            raise UnsupportedQuery(
+                f"a parenthesised value is compared at {self.token.at}", position=self.token.at
+            )
+        return found
+
+    def comparison(self) -> Tri:
+        """One operand and what is asked of it."""
+        function = self.boolean_function()
+        if function is not None:
+            return function
+        left = self.operand()
+        if self.take_word("is"):
+            absent = not self.take_word("not")
+            if not self.take_word("null"):
+                self.fail("is null, is not null")
+            return self.null_check(left, absent=absent)
+        if self.token.kind == "op" and self.token.text in _COMPARISONS:
+            return self.binary(left, self.take().text)
+        if self.take_op(":"):
+            return _plain(Leaf(self.column(left), Match(self.value()), lenient=True))
+        negated = self.take_word("not")
+        tri = self.membership(left)
+        return Tri(tri.false, tri.true) if negated else tri
+
+    def membership(self, left: Operand) -> Tri:
+        """`in (…)`, `like`, `rlike`; or a boolean column on its own."""
+        if self.take_word("in"):
+            return _single(self.field(left), AnyOf(tuple(self.values())))
+        if self.take_word("like"):
+            patterns = self.values() if self.token.text == "(" else [self.value()]
+            return self.patterns(self.field(left), [Glob(_like(p)) for p in patterns])
+        if self.take_word("rlike"):
+            patterns = self.values() if self.token.text == "(" else [self.value()]
+            return self.patterns(self.field(left), [Regexp(str(p)) for p in patterns])
+        if isinstance(left, Literal) and isinstance(left.value, bool):
+            return _plain(ALWAYS if left.value else NEVER)
+        if isinstance(left, Field) and not left.steps:
+            return _single(left, Term(True))
+        return self.fail("a comparison expected")
+
+    def patterns(self, field: Field, matchers: list[Matcher]) -> Tri:
+        """Any of the patterns fits the one value."""
+        parts = [_single(field, matcher) for matcher in matchers]
+        return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
+
+    def null_check(self, left: Operand, *, absent: bool) -> Tri:
+        """`is null` is never null itself."""
+        tri = _plain(Leaf(self.column(left), Exists()))
+        return Tri(tri.false, tri.true) if absent else tri
+
+    def binary(self, left: Operand, operator: str) -> Tri:
+        """A comparison of a column with a literal, in either order."""
+        right = self.operand()
+        if isinstance(left, Literal) and isinstance(right, Field):
+            left, right, operator = right, left, _FLIPPED.get(operator, operator)
+        if not isinstance(left, Field) or not isinstance(right, Literal):
+            raise UnsupportedQuery(
+                f"{operator} compares two columns or two constants", position=self.token.at
+            )
+        value = right.value
+        match operator:
+            case "==":
+                return _single(left, Term(value))
+            case "!=":
+                tri = _single(left, Term(value))
+                return Tri(tri.false, tri.true)
+            case ">" | ">=":
+                return _single(left, Range(value, None, include_lower=operator == ">="))
+            case _:
+                return _single(left, Range(None, value, include_upper=operator == "<="))
+
+    # -------------------------------------------------------------------------------- operands
+
+    def field(self, operand: Operand) -> Field:
+        """The operand, which must be a column."""
+        if not isinstance(operand, Field):
+            raise UnsupportedQuery("a column is expected, not a constant", position=self.token.at)
+        return operand
+
+    def column(self, operand: Operand) -> str:
+        """The name of a column without functions."""
+        field = self.field(operand)
+        if field.steps:
+            raise UnsupportedQuery("a bare column is expected", position=self.token.at)
+        return field.name
+
+    def operand(self) -> Operand:
+        """A literal, a column, or a function of one; then casts (`::ip`)."""
+        found = self.bare_operand()
+        while self.take_op("::"):
+            kind = self.take().text.lower()
+            if kind in ("string", "keyword"):
+                found = _apply(found, "string")
+        if self.token.kind == "op" and self.token.text in "+-*/%":
+            raise UnsupportedQuery(f"arithmetic at {self.token.at}", position=self.token.at)
+        return found
+
+    def bare_operand(self) -> Operand:
+        token = self.token
+        if token.kind in ("string", "number") or token.text == "-":
+            return Literal(self.value())
+        if token.is_word("true", "false"):
+            return Literal(self.take().text.lower() == "true")
+        if token.is_word("null"):
+            raise UnsupportedQuery("a comparison with null", hint="use is null", position=token.at)
+        if token.kind not in ("name", "quoted"):
+            self.fail()
+        if token.kind == "name" and self.ahead().text == "(":
+            return self.function()
+        return Field(self.name())
+
+    def name(self) -> str:
+        """A column's name, its parts joined by dots."""
+        parts = []
+        while True:
+            if self.token.kind not in ("name", "quoted"):
+                self.fail("a column's name expected")
+            parts.append(self.take().text)
+            if not self.take_op("."):
+                return ".".join(parts)
+
+    def function(self) -> Operand:
+        """A function of one value."""
+        token = self.take()
+        name = token.text.lower()
+        if name not in _STEPS and name not in _CASTS:
+            raise UnsupportedQuery(f"function {name} at {token.at}", position=token.at)
+        self.expect_op("(")
+        inner = self.operand()
+        self.expect_op(")")
+        if name in _CASTS:
+            if isinstance(inner, Field):
+                raise UnsupportedQuery(f"{name} of a column at {token.at}", position=token.at)
+            return inner
+        return _apply(inner, _STEPS[name])
+
+    def value(self) -> Scalar:
+        """A literal string or number."""
+        negative = self.take_op("-")
+        token = self.take()
+        if token.kind == "number":
+            number = float(token.text) if re.search(r"[.eE]", token.text) else int(token.text)
+            return -number if negative else number
+        if token.kind == "string" and not negative:
+            return token.text
+        if token.is_word("true", "false"):
+            return token.text.lower() == "true"
+        if token.is_word(*_CASTS) and self.token.text == "(":
+            self.take()
+            inner = self.value()
+            self.expect_op(")")
+            return inner
+        self.at -= 1
+        return self.fail("a literal expected")
+
+    def values(self) -> list[Scalar]:
+        """`(literal, literal, …)`."""
+        self.expect_op("(")
+        out = [self.value()]
+        while self.take_op(","):
+            out.append(self.value())
+        self.expect_op(")")
+        return out
+
+    # ------------------------------------------------------------------------------- functions
+
+    def boolean_function(self) -> Tri | None:
+        """A function that is a condition, or None if there is none here."""
+        name = self.token.text.lower()
+        if self.token.kind != "name" or self.ahead().text != "(":
+            return None
+        match name:
+            case "starts_with" | "ends_with" | "contains":
+                field, (text,) = self.call(1)
+                return _single(field, _affix(name, str(text)))
+            case "cidr_match":
+                field, networks = self.call(None)
+                return _single(field, AnyOf(networks))
+            case "match" | "match_phrase":
+                field, (value,) = self.call(1)
+                matcher = Match(value) if name == "match" else Phrase(value)
+                return _plain(Leaf(field.name, matcher, lenient=True))
+            case "qstr":
+                self.take()
+                (text,) = self.values()
+                return _plain(parse_lucene(str(text)))
+            case _:
+                return None
+
+    def call(self, count: int | None) -> tuple[Field, tuple[Scalar, ...]]:
+        """The column and the literals of a function's parentheses."""
+        name = self.take().text
+        self.expect_op("(")
+        field = self.field(self.operand())
+        out: list[Scalar] = []
+        while self.take_op(","):
+            out.append(self.value())
+        self.expect_op(")")
+        if (count is not None and len(out) != count) or not out:
+            self.fail(f"{name} takes a column and {count or 'at least 1'} literal")
+        return field, tuple(out)
+
+
+def _apply(operand: Operand, step: str) -> Operand:
+    """A function of a column is a step; one of a literal is computed."""
+    if isinstance(operand, Field):
+        return Field(operand.name, (*operand.steps, step))
+    text = str(operand.value)
+    match step:
+        case "lower":
+            return Literal(lower(text))
+        case "upper":
+            return Literal(upper(text))
+        case "string":
+            return Literal(text)
+        case _:
+            raise UnsupportedQuery(f"{step} of a constant")
+
+
+def _affix(name: str, text: str) -> Matcher:
+    match name:
+        case "starts_with":
+            return Prefix(text)
+        case "ends_with":
+            return Glob("*" + glob.escape(text))
+        case _:
+            return Glob("*" + glob.escape(text) + "*")
+
+
+def _like(pattern: Scalar) -> str:
+    r"""A LIKE pattern; in it only `\*`, `\?` and `\\` are escapes, any other is an error."""
+    text = str(pattern)
+    if re.fullmatch(r"(?:[^\\]|\\[*?\\])*", text, re.DOTALL) is None:
+        raise QueryError(
+            f"in the pattern {text!r} a backslash is not followed by *, ? or a backslash",
+            hint=r'a backslash is \\ in a pattern: "\\\\" in a string, """\\""" in raw text',
+        )
+    return text

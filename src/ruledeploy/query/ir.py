@@ -1,0 +1,280 @@
+"""The IR: a boolean tree over leaves, each asking one question of one field.
+
+The logic is two-valued: a leaf is true of a document or it is not, and a field that is missing
+satisfies no leaf. Languages with three values (ES|QL) are lowered to it with explicit guards.
+What a leaf asks is written down as the query says it; what that means depends on the field's
+type, and is told by `meaning`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+# ------------------------------------------------------------------------------------ matchers
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The analysed text: the whole value of a keyword; any (or `every`) word of a text field."""
+
+    value: Scalar
+    every: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """The whole value of a keyword; consecutive words of a text field."""
+
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One indexed term, not analysed. `fold` ignores the case of ASCII letters."""
+
+    value: Scalar
+    fold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of many indexed terms."""
+
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A term that starts so. `analysed` splits it into words on a text field first."""
+
+    value: str
+    fold: bool = False
+    analysed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    r"""A term that fits a pattern: `*` any run, `?` one character, `\x` the character x.
+
+    `analysed` lower-cases the literal parts on a text field; a keyword's normalizer always does.
+    """
+
+    pattern: str
+    fold: bool = False
+    analysed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Regexp:
+    """A term that a Lucene regular expression matches as a whole."""
+
+    pattern: str
+    fold: bool = False
+    analysed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A term between two bounds; None is open."""
+
+    lower: Scalar | None = None
+    upper: Scalar | None = None
+    include_lower: bool = True
+    include_upper: bool = True
+    analysed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field has an indexed value."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneValue:
+    """The field has exactly one value, as ES|QL's comparisons demand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`inner` asked of what ES|QL sees as the column's value, after `steps` are applied to it.
+
+    Steps are names of functions of one string: `lower`, `upper`, `trim`, `ltrim`, `rtrim`,
+    `length`, `string`.
+    """
+
+    inner: Matcher
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """One nested object at the leaf's field satisfies `node`, whose fields are full names."""
+
+    node: Node
+
+
+Matcher: TypeAlias = (
+    Match
+    | Phrase
+    | Term
+    | AnyOf
+    | Prefix
+    | Glob
+    | Regexp
+    | Range
+    | Exists
+    | OneValue
+    | Column
+    | Within
+)
+
+
+# --------------------------------------------------------------------------------------- nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """True of every document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """True of no document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One question about one field; the field may be a pattern (`process.*`, `*`).
+
+    `lenient` is how `query_string` asks: a value the type cannot hold matches nothing, where the
+    query DSL fails; and a text that analyses to no word takes its clause out of the query.
+    """
+
+    field: str
+    matcher: Matcher
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True where the child is not."""
+
+    child: Node
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """True where all children are."""
+
+    children: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """True where any child is."""
+
+    children: tuple[Node, ...]
+
+
+Node: TypeAlias = And | Or | Not | Leaf | Always | Never
+
+ALWAYS = Always()
+NEVER = Never()
+
+# Parsers refuse deeper trees, so that whatever walks one may recurse.
+MAX_DEPTH = 150
+
+
+def all_of(*children: Node) -> Node:
+    """The conjunction, flattened; a lone child is itself, none is `Always`."""
+    kept: list[Node] = []
+    for child in children:
+        match child:
+            case Always():
+                continue
+            case Never():
+                return NEVER
+            case And(inner):
+                kept.extend(inner)
+            case _:
+                kept.append(child)
+    kept = list(dict.fromkeys(kept))
+    if not kept:
+        return ALWAYS
+    return kept[0] if len(kept) == 1 else And(tuple(kept))
+
+
+def any_of(*children: Node) -> Node:
+    """The disjunction, flattened; a lone child is itself, none is `Never`."""
+    kept: list[Node] = []
+    for child in children:
+        match child:
+            case Never():
+                continue
+            case Always():
+                return ALWAYS
+            case Or(inner):
+                kept.extend(inner)
+            case _:
+                kept.append(child)
+    kept = list(dict.fromkeys(kept))
+    if not kept:
+        return NEVER
+    return kept[0] if len(kept) == 1 else Or(tuple(kept))
+
+
+def negate(child: Node) -> Node:
+    """The negation; a double one cancels."""
+    match child:
+        case Always():
+            return NEVER
+        case Never():
+            return ALWAYS
+        case Not(inner):
+            return inner
+        case _:
+            return Not(child)
+
+
+def simplify(node: Node) -> Node:
+    """The same question with constants folded, nesting flattened and repeats removed."""
+    match node:
+        case And(children):
+            return all_of(*map(simplify, children))
+        case Or(children):
+            return any_of(*map(simplify, children))
+        case Not(child):
+            return negate(simplify(child))
+        case Leaf(_, Within(inner)):
+            return replace(node, matcher=Within(simplify(inner)))
+        case _:
+            return node
+
+
+def leaves(node: Node) -> tuple[Leaf, ...]:
+    """Every leaf in order of appearance, without repeats; those of nested queries after theirs."""
+    found: dict[Leaf, None] = {}
+    todo = [node]
+    while todo:
+        match todo.pop():
+            case And(children) | Or(children):
+                todo.extend(reversed(children))
+            case Not(child):
+                todo.append(child)
+            case Leaf(_, Within(inner)) as leaf:
+                found[leaf] = None
+                todo.append(inner)
+            case Leaf() as leaf:
+                found[leaf] = None
+            case _:
+                pass
+    return tuple(found)
+
+
+def fields_used(node: Node) -> frozenset[str]:
+    """The fields (or field patterns) that the leaves ask about."""
+    return frozenset(leaf.field for leaf in leaves(node))

@@ -1,0 +1,274 @@
+"""Elasticsearch's `query_string`: Lucene's classic query syntax.
+
+It is not a boolean grammar. A clause is required, optional or prohibited; AND makes the clauses
+on both sides required, and optional clauses beside a required one decide nothing:
+`a OR b AND c` asks for b and c alone. A query of prohibitions alone is true where none applies.
+Words that stand side by side are one text: `f:(new york)` is the keyword "new york".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from dataclasses import field as new
+from typing import NoReturn
+
+from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.ir import (
+    ALWAYS,
+    MAX_DEPTH,
+    Exists,
+    Glob,
+    Leaf,
+    Match,
+    Matcher,
+    Node,
+    Phrase,
+    Prefix,
+    Range,
+    Regexp,
+    all_of,
+    any_of,
+    negate,
+)
+from ruledeploy.query.lucene_tokens import Token, tokenize, unescape
+
+_EXISTS = "_exists_"
+# A term that is followed by one of these is no part of a text of several words.
+_NO_TEXT_BEFORE = frozenset({":", "star", "~", "^", "and", "or"})
+
+
+@dataclass(slots=True)
+class _Group:
+    """The clauses between two parentheses, and what stood before the opening one."""
+
+    field: str
+    modifier: str = ""
+    joined: str = ""
+    at: int = 0
+    clauses: list[tuple[str, Node]] = new(default_factory=list)
+
+    def add(self, joined: str, modifier: str, node: Node) -> None:
+        """Add a clause as Lucene's default operator OR does."""
+        if joined == "and" and self.clauses and self.clauses[-1][0] != "-":
+            self.clauses[-1] = ("+", self.clauses[-1][1])
+        occur = modifier
+        if joined == "and" and not modifier:
+            occur = "+"
+        self.clauses.append((occur, node))
+
+    def node(self) -> Node:
+        """The clauses as one node; prohibitions alone are read as "all but these"."""
+        required = [node for occur, node in self.clauses if occur == "+"]
+        optional = [node for occur, node in self.clauses if occur == ""]
+        prohibited = [negate(node) for occur, node in self.clauses if occur == "-"]
+        if required or not optional:
+            return all_of(*required, *prohibited)
+        return all_of(any_of(*optional), *prohibited)
+
+
+def parse_lucene(text: str, default_field: str = "*") -> Node:
+    """The query as a node; a blank one is true of every document, as Kibana has it.
+
+    A word without a field is looked for in `default_field`. Raises QueryError with the offset,
+    and UnsupportedQuery for what asks for likeness instead of a match: fuzziness, proximity,
+    boosts.
+    """
+    if not text.strip():
+        return ALWAYS
+    return _Parser(text, default_field).parse()
+
+
+class _Parser:
+    """One pass over the tokens with a stack of groups, so depth costs no Python frames."""
+
+    def __init__(self, text: str, default_field: str) -> None:
+        self.tokens = tokenize(text)
+        self.at = 0
+        self.groups = [_Group(default_field)]
+
+    @property
+    def token(self) -> Token:
+        """The token to read next."""
+        return self.tokens[self.at]
+
+    def kind(self, ahead: int = 0) -> str:
+        """The kind of a token further on."""
+        index = self.at + ahead
+        return self.tokens[index].kind if index < len(self.tokens) else "end"
+
+    def take(self) -> Token:
+        """The next token, consumed."""
+        token = self.tokens[self.at]
+        self.at += 1
+        return token
+
+    def fail(self, token: Token) -> NoReturn:
+        """Raise for a token that cannot stand where it does."""
+        what = "the end of the query" if token.kind == "end" else repr(token.text)
+        hint = None
+        if token.kind in ("and", "or", "not"):
+            hint = "a value that is spelled like an operator must be quoted"
+        raise QueryError(f"unexpected {what} at {token.at}", position=token.at, hint=hint)
+
+    def parse(self) -> Node:
+        """Read clauses until the end; every group must be closed by then."""
+        while True:
+            joined = self.conjunction()
+            if self.kind() == ")":
+                self.close(joined)
+            elif self.kind() == "end":
+                break
+            else:
+                self.clause(joined)
+        group = self.groups.pop()
+        if self.groups:
+            raise QueryError(f"( at {group.at} is not closed", position=group.at)
+        if joined or not group.clauses:
+            self.fail(self.token)
+        return group.node()
+
+    def conjunction(self) -> str:
+        """`and`, `or` or nothing; never before the first clause of a group."""
+        if self.kind() not in ("and", "or"):
+            return ""
+        if not self.groups[-1].clauses:
+            self.fail(self.token)
+        return self.take().kind
+
+    def close(self, joined: str) -> None:
+        """End a group, which becomes one clause of the group around it."""
+        token = self.take()
+        group = self.groups[-1]
+        if joined or not group.clauses or len(self.groups) == 1:
+            self.fail(token)
+        self.refuse_boost()
+        self.groups.pop()
+        self.groups[-1].add(group.joined, group.modifier, group.node())
+
+    def clause(self, joined: str) -> None:
+        """Read a modifier, a field, and a term or the start of a group."""
+        group = self.groups[-1]
+        if not joined and self.kind() == "term" and self.kind(1) == "term":
+            words = self.words()
+            if words:
+                group.add("", "", self.word(group.field, " ".join(words)))
+                return
+        modifier = ""
+        if self.kind() in ("+", "-", "not"):
+            modifier = "+" if self.take().kind == "+" else "-"
+        name = group.field
+        if self.kind() in ("term", "star") and self.kind(1) == ":":
+            token = self.take()
+            name = "*" if token.kind == "star" else unescape(token)
+            self.take()
+        if self.kind() == "(":
+            at = self.take().at
+            if len(self.groups) > MAX_DEPTH:
+                raise UnsupportedQuery(f"parentheses nested deeper than {MAX_DEPTH}", position=at)
+            self.groups.append(_Group(name, modifier, joined, at))
+            return
+        group.add(joined, modifier, self.term(name))
+
+    def words(self) -> list[str]:
+        """Two or more words side by side, consumed; none if they are not one text."""
+        count = 1
+        while self.kind(count) == "term" and self.kind(count + 1) not in _NO_TEXT_BEFORE:
+            count += 1
+        return [unescape(self.take()) for _ in range(count)] if count > 1 else []
+
+    def term(self, name: str) -> Node:
+        """One value: a word, a pattern, a quoted text, a regular expression or a range."""
+        token = self.take()
+        match token.kind:
+            case "term":
+                node = self.word(name, unescape(token))
+            case "bare":
+                node = self.leaf(name, Match(token.text[0]))
+            case "star":
+                node = ALWAYS if name == "*" else Leaf(name, Exists(), lenient=True)
+            case "prefix":
+                plain = unescape(Token("term", token.text[:-1], token.at))
+                node = self.leaf(name, Prefix(plain, analysed=True))
+            case "wild":
+                node = self.leaf(name, Glob(token.text, analysed=True))
+            case "quoted":
+                plain = unescape(Token("quoted", token.text[1:-1], token.at))
+                node = self.leaf(name, Phrase(plain))
+            case "regexp":
+                node = self.leaf(name, Regexp(token.text[1:-1], analysed=True))
+            case "[" | "{":
+                node = self.range(name, token)
+            case _:
+                self.fail(token)
+        self.refuse_likeness()
+        return node
+
+    def leaf(self, name: str, matcher: Matcher) -> Node:
+        """A leaf; `_exists_` asks for a field instead."""
+        if name == _EXISTS and isinstance(matcher, Match | Phrase):
+            return Leaf(str(matcher.value), Exists(), lenient=True)
+        return Leaf(name, matcher, lenient=True)
+
+    def word(self, name: str, value: str) -> Node:
+        r"""A bare word. After unescaping, a leading < or > makes a range even where it was escaped.
+
+        That is Elasticsearch's own trap: `f:\>10` is `f > 10`, only `f:">10"` is the text.
+        """
+        found = re.match(r"([<>])(=(?=.))?(?=.)", value, re.DOTALL)
+        if found is None or name in ("*", _EXISTS):
+            return self.leaf(name, Match(value))
+        rest, inclusive = value[found.end() :], bool(found[2])
+        if found[1] == ">":
+            return self.leaf(name, Range(rest, None, include_lower=inclusive, analysed=True))
+        return self.leaf(name, Range(None, rest, include_upper=inclusive, analysed=True))
+
+    def range(self, name: str, opening: Token) -> Node:
+        """`[low TO high]`, braces excluding the bound, `*` leaving it open."""
+        low, to, high, closing = (self.take() for _ in range(4)) if self.has(4) else (None,) * 4
+        if (
+            low is None
+            or to is None
+            or high is None
+            or closing is None
+            or low.kind not in ("goop", "quoted")
+            or to.text != "TO"
+            or high.kind not in ("goop", "quoted")
+            or closing.kind not in ("]", "}")
+        ):
+            raise QueryError(f"range at {opening.at} is not [low TO high]", position=opening.at)
+        matcher = Range(
+            _bound(low),
+            _bound(high),
+            include_lower=opening.kind == "[",
+            include_upper=closing.kind == "]",
+            analysed=True,
+        )
+        return self.leaf(name, matcher)
+
+    def has(self, count: int) -> bool:
+        """Whether so many tokens are left before the end."""
+        return self.at + count < len(self.tokens)
+
+    def refuse_likeness(self) -> None:
+        """Refuse `~` and `^` after a term."""
+        if self.kind() == "~":
+            raise UnsupportedQuery(
+                f"fuzziness or proximity ({self.token.text}) at {self.token.at}",
+                position=self.token.at,
+                hint="escape the ~ if it is part of the value",
+            )
+        self.refuse_boost()
+
+    def refuse_boost(self) -> None:
+        """Refuse `^`, which changes scores and no match."""
+        if self.kind() == "^":
+            raise UnsupportedQuery(
+                f"boost (^) at {self.token.at}", position=self.token.at, hint="leave it out"
+            )
+
+
+def _bound(token: Token) -> str | None:
+    if token.kind == "quoted":
+        return unescape(Token("quoted", token.text[1:-1], token.at))
+    return None if token.text == "*" else unescape(token)

@@ -1,0 +1,51 @@
+"""ES|QL's functions of one value, by the names the IR uses for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
+from types import MappingProxyType
+from typing import TypeAlias
+
+from ruledeploy.fields import FieldType
+from ruledeploy.query.dates import from_ms
+from ruledeploy.query.terms import DATES, IndexTerm
+from ruledeploy.query.text import lower, upper
+
+Step: TypeAlias = Callable[[IndexTerm, FieldType], IndexTerm]
+
+_KEYWORD = FieldType("keyword")
+_INTEGER = FieldType("long")
+
+
+def to_string(term: IndexTerm, type_: FieldType) -> str:
+    """A value as ES|QL's `to_string` writes it."""
+    if type_.type == "ip":
+        address = IPv6Address(int(term))  # type: ignore[arg-type] # terms of ip fields are ints
+        return str(address.ipv4_mapped or address)
+    if type_.type in DATES:
+        moment = from_ms(int(term))  # type: ignore[arg-type] # terms of dates are ints
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    if isinstance(term, bool):
+        return "true" if term else "false"
+    return str(term)
+
+
+STEPS: Mapping[str, Step] = MappingProxyType(
+    {
+        "lower": lambda term, _: lower(str(term)),
+        "upper": lambda term, _: upper(str(term)),
+        "trim": lambda term, _: str(term).strip(),
+        "ltrim": lambda term, _: str(term).lstrip(),
+        "rtrim": lambda term, _: str(term).rstrip(),
+        "length": lambda term, _: len(str(term)),
+        "string": to_string,
+    }
+)
+
+
+def result_type(steps: tuple[str, ...], type_: FieldType) -> FieldType:
+    """The type of a column after the steps."""
+    if not steps:
+        return type_
+    return _INTEGER if steps[-1] == "length" else _KEYWORD
