@@ -131,7 +131,7 @@ class _Builder:
         numbered = len(entries.alternatives) > 1
         for n, alternative in enumerate(entries.alternatives, start=1):
             suffix = f"#{n}" if numbered else ""
-            source = f"{overlay.id}/{item.id}{suffix}"
+            source = f"{overlay.id}/{item.id}"
             key = (self.scope.project, overlay.id, item.id + suffix, family)
             body = self._item_body(item, alternative, list_id)
             body["item_id"] = _item_id(key, alternative, item.os)

@@ -9,7 +9,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project
+from ruledeploy.cli.workspace import open_project, scenarios
 
 app = command_app()
 
@@ -38,13 +38,16 @@ def check(
 
     Exits 0 when nothing is wrong, 1 when an error was found.
     """
+    from ruledeploy.engine import EmbeddedEngine
     from ruledeploy.verify.blindspots import blind_spots
     from ruledeploy.verify.check import check_project
 
     project = open_project(root)
     findings, releases = check_project(project, parse_day(day), env or ())
-    findings += blind_spots(project, releases)
-    plain = [finding.to_json() for finding in findings]
+    library = scenarios(project)
+    for release in releases.values():
+        findings += blind_spots(release, EmbeddedEngine(), library)
+    plain = [finding.to_json() for finding in dict.fromkeys(findings)]
     _print(plain, Format.json if json_ else format_)
     failing = {"error", "warning"} if strict else {"error"}
     if any(finding["severity"] in failing for finding in plain):

@@ -81,14 +81,11 @@ def _first(start: str) -> datetime:
 
 def _library(root: Path) -> dict[str, Scenario]:
     """The bundled scenarios, and those of the project when there is one."""
-    from ruledeploy.project import load_project, read_folder
+    from ruledeploy.cli.workspace import open_project, scenarios
     from ruledeploy.project.files import CONFIG
-    from ruledeploy.telemetry import load_scenarios, parse_scenarios
+    from ruledeploy.telemetry import load_scenarios
 
-    own: dict[str, Scenario] = {}
-    if (root / CONFIG).is_file():
-        own = parse_scenarios(load_project(read_folder(root)).scenario_files)
-    return {**load_scenarios(), **own}
+    return scenarios(open_project(root)) if (root / CONFIG).is_file() else load_scenarios()
 
 
 def _chosen(

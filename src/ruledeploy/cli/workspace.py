@@ -17,6 +17,8 @@ from ruledeploy.project.settings import parse_settings
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+    from ruledeploy.telemetry import Scenario
+
 # What holds for a folder of rules outside any project.
 _NO_PROJECT = b'[project]\nname = "rules"\n[env.default]\nkibana_url = "embedded:"\n'
 STATE = Path(".ruledeploy")
@@ -25,6 +27,13 @@ STATE = Path(".ruledeploy")
 def open_project(root: Path) -> Project:
     """The project in `root`. Raises `ConfigError` or `Problems`."""
     return load_project(read_folder(root))
+
+
+def scenarios(project: Project) -> dict[str, Scenario]:
+    """The bundled scenarios and the project's own, which win."""
+    from ruledeploy.telemetry import load_scenarios, parse_scenarios
+
+    return {**load_scenarios(), **parse_scenarios(project.scenario_files)}
 
 
 @contextmanager
@@ -38,7 +47,7 @@ def reachable(project: Project, name: str, root: Path) -> Iterator[Environment]:
     if not env.embedded:
         yield env
         return
-    from ruledeploy.stack import embedded_stack
+    from ruledeploy.cli.embedded import embedded_stack
 
     with embedded_stack(root / STATE / "stack", spaces=(env.space,)) as running:
         yield replace(

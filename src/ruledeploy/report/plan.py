@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from rich.text import Text
 
@@ -142,7 +143,7 @@ def _change_markdown(change: Mapping[str, Any]) -> Iterator[str]:
     where = (
         f" (`{change['source']['path']}:{change['source']['line']}`)" if change["source"] else ""
     )
-    yield f"- `{sign}` {kind} **{_escaped(name)}** — {_escaped(change['reason'])}{where}"
+    yield f"- `{sign}` {kind} **{escaped(name)}** — {escaped(change['reason'])}{where}"
     if change["action"] != "update":
         return
     yield ""
@@ -153,6 +154,26 @@ def _change_markdown(change: Mapping[str, Any]) -> Iterator[str]:
     yield "  ```"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is, names being anybody's to choose."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|!" else char for char in text)
+
+
+class StageLike(Protocol):
+    """A step of a push: writes of one kind, in one phase."""
+
+    @property
+    def writes(self) -> Sequence[Any]:
+        """The requests of the step."""
+
+
+def print_stages(stages: Sequence[StageLike], stream: IO[str] | None = None) -> None:
+    """The steps of a push in order, each with its requests."""
+    out = console(stream)
+    out.print(Text("Steps", "bold"))
+    for n, stage in enumerate(stages, start=1):
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(stage).__name__).lower()
+        out.print(Text(f"  {n}. {name}"))
+        for write in stage.writes:
+            plain = write.to_json()
+            out.print(Text(f"       {plain['operation']} {plain['object']}", "dim"))

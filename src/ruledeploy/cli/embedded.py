@@ -1,0 +1,54 @@
+"""`kibana_url = "embedded:"`: the local stack, joined when it runs, started when it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ruledeploy.errors import NotThere
+from ruledeploy.kibana import Connection, Peer
+from ruledeploy.stack import Running, running_stack
+from ruledeploy.stack.server import STATE_FILE
+
+
+@contextmanager
+def embedded_stack(data: Path, spaces: Sequence[str]) -> Iterator[Running]:
+    """A running stack over `data` that has these spaces.
+
+    Joins the one that `ruledeploy stack up` serves from there; otherwise serves one on loopback
+    for the length of the block.
+    """
+    found = serving(data)
+    if found is not None:
+        _make_spaces(found, spaces)
+        yield found
+        return
+    with running_stack(data) as running:
+        _make_spaces(running, spaces)
+        yield running
+
+
+def serving(data: Path) -> Running | None:
+    """The stack that serves this folder now, or None; a note left by a dead one is ignored."""
+    try:
+        note = json.loads((data / STATE_FILE).read_text("utf-8"))
+        os.kill(int(note["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return Running(note["kibana_url"], note["elasticsearch_url"])
+
+
+def _make_spaces(running: Running, spaces: Sequence[str]) -> None:
+    """A real Kibana's spaces are its administrator's; the stack's are made for the asking."""
+    peer = Peer(Connection(running.kibana_url), {"kbn-xsrf": "ruledeploy"})
+    try:
+        for space in spaces:
+            try:
+                peer.request("GET", f"/api/spaces/space/{space}")
+            except NotThere:
+                peer.request("POST", "/api/spaces/space", body={"id": space, "name": space})
+    finally:
+        peer.close()

@@ -1,0 +1,98 @@
+"""`ruledeploy review`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
+from ruledeploy.cli.output import print_json
+from ruledeploy.cli.workspace import open_project
+from ruledeploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ruledeploy.model import Release
+    from ruledeploy.project import Project
+
+app = command_app()
+NEEDS_APPROVAL = 5
+
+
+class Format(StrEnum):
+    """How the review is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.command()
+def review(
+    revisions: Annotated[
+        str, typer.Argument(metavar="BASE[..HEAD]", help="Git revisions; HEAD: the work tree.")
+    ],
+    *,
+    root: Root = HERE,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", help="Only these environments; else all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated days.")] = 1,
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    json_: Json = False,
+    day: Day = "",
+) -> None:
+    """Show what an edit of rules or allowlists hides.
+
+    Compiles both revisions and runs them over a simulated attack day and a benign day. Exits 5
+    when an attack's events fall silent somewhere.
+    """
+    from ruledeploy.engine import EmbeddedEngine
+    from ruledeploy.report.review import markdown, print_review
+    from ruledeploy.telemetry import attack_day, benign_day
+    from ruledeploy.verify.review import review as compare
+
+    base, head = _projects(root, revisions)
+    today = parse_day(day)
+    start = datetime.combine(today, time(), tzinfo=UTC)
+    events = [*attack_day(seed, start), *benign_day(seed, start + timedelta(days=1))]
+    made = compare(
+        _releases(base, env or (), today),
+        _releases(head, env or (), today),
+        events,
+        EmbeddedEngine(),
+    )
+    plain = made.to_json()
+    match Format.json if json_ else format_:
+        case Format.json:
+            print_json(plain)
+        case Format.markdown:
+            for line in markdown(plain):
+                typer.echo(line)
+        case Format.text:
+            print_review(plain)
+    if made.needs_approval:
+        raise typer.Exit(NEEDS_APPROVAL)
+
+
+def _projects(root: Path, revisions: str) -> tuple[Project, Project]:
+    """The projects of `BASE..HEAD`; `BASE` alone is compared with the work tree."""
+    from ruledeploy.project import load_project, read_commit
+
+    base, dots, head = revisions.partition("..")
+    if not base or head.startswith("."):
+        raise UsageError(f"{revisions!r} is no pair of revisions", hint="such as main..HEAD")
+    after = load_project(read_commit(root, head or "HEAD")) if dots else open_project(root)
+    return load_project(read_commit(root, base)), after
+
+
+def _releases(project: Project, envs: Sequence[str], today: date) -> dict[str, Release]:
+    from ruledeploy.compile import compile_release
+
+    names = [name for name in project.env_names if not envs or name in envs]
+    return {name: compile_release(project, project.environment(name), today) for name in names}

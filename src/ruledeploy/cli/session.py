@@ -1,0 +1,80 @@
+"""What plan and push have in common: a compiled release, and a server that may take it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ruledeploy.cli.workspace import open_project, reachable
+from ruledeploy.compile import compile_release
+from ruledeploy.deploy import (
+    Options,
+    Plan,
+    RecordStore,
+    make_plan,
+    open_store,
+    preflight,
+    read_live,
+)
+from ruledeploy.errors import Collector, RefusedError
+from ruledeploy.kibana import Connection, Kibana
+from ruledeploy.model import Environment, Release
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One environment, ready to plan: nothing has been written yet."""
+
+    release: Release
+    env: Environment
+    kibana: Kibana
+    store: RecordStore
+    warnings: tuple[str, ...]
+
+    def plan(self, options: Options) -> Plan:
+        """The plan from what the server holds now."""
+        applied = self.store.applied()
+        live = read_live(self.kibana, self.release, applied)
+        return make_plan(self.release, live, applied, options)
+
+
+@contextmanager
+def session(root: Path, name: str, day: date) -> Iterator[Session]:
+    """Compile, then reach the server; whatever is wrong is raised before anything is written."""
+    project = open_project(root)
+    release = compile_release(project, project.environment(name), day)
+    refuse_broken_policy(release)
+    with reachable(project, name, root) as env, Kibana(Connection.of(env)) as kibana:
+        said = preflight(kibana)
+        store = open_store(project.name, env, root)
+        yield Session(release, env, kibana, store, said.warnings)
+
+
+def refuse_broken_policy(release: Release) -> None:
+    """Raise `RefusedError` for every finding that the environment's policy forbids."""
+    collector = Collector()
+    for finding in release.findings:
+        if finding.severity == "error":
+            error = RefusedError(finding.message, location=finding.location, hint=finding.hint)
+            collector.add(error)
+    collector.raise_if_any()
+
+
+def commit_of(root: Path) -> str | None:
+    """The Git commit of the content repository, `+changes` when the work tree differs; or None."""
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        changes = _git(root, "status", "--porcelain", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{head}+changes" if changes else head
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed verbs
+    return done.stdout.strip()
