@@ -1,8 +1,9 @@
 """Forms as ES|QL, on pySigma's published ES|QL backend for the logic between.
 
 ES|QL has three truth values: a comparison with a missing field is null, and so is its NOT. Under
-a NOT each comparison is therefore made two-valued (`coalesce(…, false)`), which is what Sigma
-means. A comparison with a field of several values is null too; `:` asks any of them.
+a NOT each comparison is therefore guarded (`f is not null and …`, false where the field is
+missing), which is what Sigma means. A comparison with a field of several values is null too, and
+stays so; `:` asks any of them, and is used where events hold several.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class EsqlText(Rendering, ESQLBackend):
             case Value(array=True) if form.pattern.plain is not None and not form.fold:
                 return f"{field_name(form.field)} : {string(form.pattern.plain)}"
             case _:
-                return self._guarded(self._comparison(form, place))
+                return self._guarded(form.field, self._comparison(form, place))
 
     def _negation(self, form: Not, place: Location) -> str:
         before, self.negated = self.negated, True
@@ -62,8 +63,8 @@ class EsqlText(Rendering, ESQLBackend):
         finally:
             self.negated = before
 
-    def _guarded(self, clause: str) -> str:
-        return f"coalesce({clause}, false)" if self.negated else clause
+    def _guarded(self, field: str, clause: str) -> str:
+        return f"({field_name(field)} is not null and {clause})" if self.negated else clause
 
     def _joined(self, form: AnyOf | AllOf, place: Location) -> str:
         word = " or " if isinstance(form, AnyOf) else " and "
@@ -84,9 +85,7 @@ class EsqlText(Rendering, ESQLBackend):
             case Network():
                 return f"cidr_match({field_name(form.field)}, {string(form.network)})"
             case Compare():
-                name = field_name(form.field)
-                number = f"to_double({name})" if form.keyword else name
-                return f"{number} {form.operator} {form.number}"
+                return f"{field_name(form.field)} {form.operator} {form.number}"
         raise AssertionError(form)  # the other forms are not comparisons
 
     def _value(self, form: Value, place: Location) -> str:
@@ -109,24 +108,23 @@ class EsqlText(Rendering, ESQLBackend):
 
     def render_group(self, forms: list[Form], place: Location) -> str:  # noqa: ARG002
         """Several whole values."""
-        name = ""
         literals: dict[str, None] = {}
         for form in forms:
             match form:
                 case Value():
                     plain = form.pattern.lowered() if form.fold else form.pattern
-                    name = _column(form.field, fold=form.fold)
+                    field, name = form.field, _column(form.field, fold=form.fold)
                     literals[string(plain.plain or "")] = None
                 case Exact():
-                    name = field_name(form.field)
+                    field, name = form.field, field_name(form.field)
                     literals[form.literal] = None
                 case Network():
-                    name = field_name(form.field)
+                    field, name = form.field, field_name(form.field)
                     literals[string(form.network)] = None
         listed = ", ".join(literals)
         if isinstance(forms[0], Network):
-            return self._guarded(f"cidr_match({name}, {listed})")
-        return self._guarded(f"{name} in ({listed})")
+            return self._guarded(field, f"cidr_match({name}, {listed})")
+        return self._guarded(field, f"{name} in ({listed})")
 
 
 def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:

@@ -60,12 +60,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A number is beyond a bound. `keyword`: the field holds the number as text."""
+    """A number is beyond a bound."""
 
     field: str
     operator: str
     number: str
-    keyword: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,13 +235,10 @@ class LeafReader:
         signs = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
         if operator not in signs:
             raise RuleError(f"the comparison {operator} is not supported", location=place)
-        number = str(value.number)
-        if type_.type in _NUMBERS:
-            return Compare(name, signs[operator], number)
-        if type_.type in _KEYWORDS:
-            return Compare(name, signs[operator], number, keyword=True)
-        message = f"{name} is {_article(type_.type)}: it is not compared with a number"
-        raise RuleError(message, location=place)
+        if type_.type in _NUMBERS or self.table.get(name) is None:
+            return Compare(name, signs[operator], str(value.number))
+        message = f"{name} is {_article(type_.type)}: numbers in it are not compared as numbers"
+        raise RuleError(message, location=place, hint="list the values")
 
     def _regex(
         self, name: str, type_: FieldType, value: SigmaRegularExpression, place: Location

@@ -40,7 +40,7 @@ class LuceneText(Rendering, LuceneBackend):
             case Value() | Regex() | Words() | Exact() | Network():
                 return f"{field_name(form.field)}:{self.term(form, place)}"
             case Compare():
-                return self._compare(form, place)
+                return f"{field_name(form.field)}:{form.operator}{form.number}"
             case Exists():
                 return f"_exists_:{field_name(form.field)}"
             case Never():
@@ -93,12 +93,6 @@ class LuceneText(Rendering, LuceneBackend):
             message = f"{form.field} is analysed text: the words are matched, not parts of them"
             self.warn("analysed-text", message, place)
         return quote(text)
-
-    def _compare(self, form: Compare, place: Location) -> str:
-        if form.keyword:
-            message = f"{form.field} is a keyword: Lucene would compare letters, not numbers"
-            raise RuleError(message, location=place, hint="language: esql")
-        return f"{field_name(form.field)}:{form.operator}{form.number}"
 
     def group_key(self, form: Form) -> str | None:
         """Forms on one field may share it: `field:(a OR b)`."""
