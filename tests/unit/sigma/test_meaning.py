@@ -1,0 +1,70 @@
+"""What converted queries match, from `tests/fixtures/sigma/meaning.txt`: meaning before text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
+from ruledeploy.fields import load_table
+from ruledeploy.sigma import Target, convert, load_rules
+from ruledeploy.sigma.convert import LANGUAGES
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "sigma" / "meaning.txt"
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@dataclass
+class Case:
+    """A detection with events it matches and events it does not."""
+
+    line: int
+    family: str
+    logsource: str
+    detection: str
+    events: list[tuple[bool, dict[str, Any]]] = field(default_factory=list)
+
+
+def read_cases() -> list[Case]:
+    """Every case of the fixture file."""
+    cases: list[Case] = []
+    header: list[str] = []
+    for number, line in enumerate(FIXTURE.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            header = []
+        elif line.startswith(("+ ", "- ")):
+            cases[-1].events.append((line[0] == "+", yaml.safe_load(line[2:])))
+        elif not line.startswith("#"):
+            header.append(line)
+            if len(header) == 2:
+                family, _, logsource = header[0].partition(" ")
+                cases.append(Case(number, family, logsource, line))
+    return cases
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("case", read_cases(), ids=lambda case: str(case.line))
+def test_a_query_means_what_the_rule_means(case: Case, language: str) -> None:
+    """Every event marked `+` is found, none marked `-` is."""
+    table = load_table(case.family)
+    index = table.index.replace("*", "default")
+    parts = [*case.logsource.split("/"), "", ""][:3]
+    names = zip(("product", "category", "service"), parts, strict=True)
+    inner = ", ".join(f"{name}: {value}" for name, value in names if value)
+    text = f"title: T\nlogsource: {{{inner}}}\ndetection: {case.detection}\n"
+    loaded = load_rules({"r.yml": text.encode()})
+    assert not loaded.errors, loaded.errors
+    query = convert(loaded.rules[0], Target(language, (table.index,), table)).query
+    documents = [
+        Document(index, str(number), {"@timestamp": "2026-11-24T00:00:00Z", **event})
+        for number, (_, event) in enumerate(case.events)
+    ]
+    rule = EngineRule("r", language, query, (table.index,))
+    hits = EmbeddedEngine().run([rule], Memory(documents), None, NOW)["r"]
+    wanted = {str(number) for number, (hit, _) in enumerate(case.events) if hit}
+    assert set(hits.event_ids) == wanted, query
