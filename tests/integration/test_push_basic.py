@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ruledeploy.deploy import preflight
+from ruledeploy.errors import NotThere, RefusedError
+from ruledeploy.kibana import Connection, Kibana
 from support.deploy_bench import (
     MARK,
     Bench,
@@ -16,10 +20,6 @@ from support.deploy_bench import (
     running_bench,
 )
 
-from ruledeploy.deploy import preflight
-from ruledeploy.errors import NotThere, RefusedError
-from ruledeploy.kibana import Connection, Kibana
-
 FIRST = release(
     rule("r1", "l1"), rule("r2", "l1", "l2"), exception_list("l1"), exception_list("l2"),
     item("l1", "i1"), item("l1", "i2"), item("l2", "i3"),
@@ -28,6 +28,7 @@ FIRST = release(
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A bench on a stack of its own."""
     with running_bench(tmp_path) as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from ruledeploy.deploy import (
 from ruledeploy.deploy.documents import FolderDocuments
 from ruledeploy.kibana import Connection, Kibana
 from ruledeploy.model import DetectionRule, ExceptionItem, ExceptionList, Provenance, Release
-from ruledeploy.stack import running_stack
+from ruledeploy.stack import Running, running_stack
 
 OWNER = Owner("acme", "test")
 MARK = OWNER.mark
@@ -151,6 +152,16 @@ def bench_on(kibana_url: str, folder: Path, log: Log, space: str = "default") ->
             admin._peer.request("POST", "/api/spaces/space", body={"id": space, "name": space})
     kibana = Kibana(Connection(kibana_url, space=space, timeout=10.0))
     return Bench(kibana, RecordStore(FolderDocuments(folder, durable=True), OWNER), log)
+
+
+_numbers = itertools.count()
+
+
+def fresh_bench(stack: tuple[Running, Path]) -> Bench:
+    """A bench on a space that nobody used before; `stack` is a server and a folder."""
+    running, folder = stack
+    name = f"s{next(_numbers)}"
+    return bench_on(running.kibana_url, folder / name, Log(), space=name)
 
 
 @contextmanager

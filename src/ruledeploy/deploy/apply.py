@@ -126,6 +126,9 @@ def _first_record(plan: Plan, applied: Applied, options: ApplyOptions) -> Record
             after[change.ref] = change.entry
         elif not _is_duplicate(change, plan):
             after.pop(change.ref, None)
+    for write in plan.writes:
+        if write.ref in plan.temporary and write.expected is not None:
+            after[write.ref] = Entry(write.expected, write.ref.id, retired=True)
     return Record(
         n=plan.base_record + 1,
         state="applying",
@@ -180,6 +183,14 @@ def _finish(push: _Push, record: Record, store: RecordStore) -> Outcome:
 
 def _close(push: _Push, record: Record, store: RecordStore, state: State) -> None:
     store.write_journal(record.n, push.journal)
+    if state == "done":
+        gone = push.plan.temporary
+        after = {
+            ref: replace(entry, carried=None)
+            for ref, entry in record.after.items()
+            if ref not in gone
+        }
+        record = replace(record, after=after)
     store.finish(replace(record, state=state))
 
 

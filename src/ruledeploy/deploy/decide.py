@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,12 @@ from ruledeploy.deploy.objects import ENDPOINTS, Desired, Ref
 from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.plan import Action, Change, Kept, Phase, Write
 from ruledeploy.deploy.records import Applied, Entry
-from ruledeploy.model import JsonObject
+from ruledeploy.model import JsonObject, digest
+
+_BRIDGES = uuid.UUID("5b0f0f4e-6a0e-4f0a-9c58-0d6d6b3f7d11")
+
+# What a rule keeps when it is created anew: analysts' work, and our marks and links.
+_CARRIED = ("enabled", "actions", "tags", "exceptions_list")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def _create(desired: Desired, situation: Situation) -> Decision:
     known = situation.applied.newest(desired.ref)
     body = dict(desired.body)
     if desired.ref.kind == "rule":
-        body = {"enabled": True, **body}
+        body = {"enabled": True, **body, **((known and known.carried) or {})}
     body = with_link_ids(body, situation.live)
     reason = "gone from the server since the last push" if known else "new in the sources"
     write = Write(
@@ -117,10 +123,11 @@ def _update(
     if not fields:
         return Decision(_record_only(desired, live, situation), live, kept)
     body = with_link_ids(merged.body, situation.live)
+    write = _put(desired.ref, live, body, fields)
     change = replace(
         _change(desired, "update", _why(desired, entry, fields), fields),
         **_images(fields, live, body),
-        requests=(_put(desired.ref, live, body, fields),),
+        requests=_bridged(write, live) if write.phase == "edit" else (write,),
         fingerprint=fingerprint(kind, live),
     )
     return Decision(change, body, kept)
@@ -164,15 +171,10 @@ def _replace(
     if not situation.options.durable:
         reason = "the rule type differs, and without a durable record no rule is deleted"
         return _conflict(desired, live, reason)
-    merged = merge("rule", entry.body if entry else None, live, desired.body, "ours").body
-    carried: JsonObject = {
-        name: value for name, value in merged.items() if name in {"tags", "exceptions_list"}
-    }
-    body: dict[str, Any] = {"enabled": bool(live["enabled"]), **desired.body, **carried}
-    if not live["enabled"] and entry and entry.body.get("enabled", True):
-        body["enabled"] = False  # an analyst disabled it; that stays
-    if not desired.body.get("actions") and live.get("actions"):
-        body["actions"] = live["actions"]
+    base, side = entry.body if entry else None, situation.options.side or "theirs"
+    merged = merge("rule", base, live, desired.body, side).body
+    carried = {name: merged[name] for name in _CARRIED if name in merged}
+    body: dict[str, Any] = {**desired.body, **carried}
     body = with_link_ids(body, situation.live)
     endpoint = ENDPOINTS["rule"]
     reason = (
@@ -188,6 +190,7 @@ def _replace(
             Write(desired.ref, "create", "rule", endpoint.create(body), body),
         ),
         fingerprint=fingerprint("rule", live),
+        entry=Entry(desired.body, desired.provenance.source_id, carried=carried),
     )
     return Decision(change, body)
 
@@ -203,20 +206,41 @@ def _put(ref: Ref, live: JsonObject, body: JsonObject, fields: tuple[str, ...]) 
             {"id": comment["id"], "comment": comment["comment"]}
             for comment in live.get("comments", ())
         ]
-    phase: Phase = "rule" if ref.kind == "rule" else "hide"
-    if ref.kind == "item" and _hides_less(live, body, fields):
-        phase = "unhide"
-    return Write(ref, "update", phase, ENDPOINTS[ref.kind].update(sent), body)
+    phase = _item_phase(live, body, fields) if ref.kind == "item" else "hide"
+    return Write(
+        ref,
+        "update",
+        "rule" if ref.kind == "rule" else phase,
+        ENDPOINTS[ref.kind].update(sent),
+        body,
+    )
 
 
-def _hides_less(live: JsonObject, body: JsonObject, fields: tuple[str, ...]) -> bool:
-    """True when an edited item may stop hiding an event that it hides now."""
+def _item_phase(live: JsonObject, body: JsonObject, fields: tuple[str, ...]) -> Phase:
+    """When an edit of an item is due, by whether it may stop hiding what it hides now."""
     if "entries" in fields or "os_types" in fields:
-        return True
+        return "edit"
     if "expire_time" not in fields or not body.get("expire_time"):
-        return False
-    return not live.get("expire_time") or instant(body["expire_time"]) < instant(
-        live["expire_time"]
+        return "hide"
+    until = live.get("expire_time")
+    sooner = not until or instant(body["expire_time"]) < instant(until)
+    return "unhide" if sooner else "hide"
+
+
+def _bridged(write: Write, live: JsonObject) -> tuple[Write, ...]:
+    """An edit of entries in place, with a copy of the old entries standing by until rules are in.
+
+    Compiled items never need this: changed entries make a new id. It is for entries that
+    somebody changed in Kibana and that the files take back.
+    """
+    copy_id = str(uuid.uuid5(_BRIDGES, f"{write.ref.id} {digest(live['entries'])}"))
+    name = f"{live['name']} (as changed in Kibana, until this push is done)"
+    body = {**normalise("item", live), "item_id": copy_id, "name": name}
+    ref, endpoint = Ref("item", copy_id), ENDPOINTS["item"]
+    return (
+        Write(ref, "create", "hide", endpoint.create(body), body),
+        write,
+        Write(ref, "delete", "unhide", endpoint.delete(copy_id)),
     )
 
 

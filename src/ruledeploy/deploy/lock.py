@@ -15,6 +15,7 @@ from typing import Any
 
 from ruledeploy.deploy.store import Documents
 from ruledeploy.errors import AlreadyThere, RefusedError
+from ruledeploy.model import JsonObject
 
 # A push that has not been heard of for this long is dead, and its lock may be taken.
 EXPIRY_SECONDS = 120.0
@@ -90,7 +91,7 @@ def _acquire(
             if found is None:
                 version = documents.create(_ID, _document(token, now))
                 return Lock(documents, token, version, clock, now)
-            if now - float(found[0]["heartbeat"]) > EXPIRY_SECONDS:
+            if now - float(found[0]["heartbeat"]) > EXPIRY_SECONDS or _died_here(found[0]):
                 version = documents.replace(_ID, _document(token, now), found[1])
                 return Lock(documents, token, version, clock, now)
         except AlreadyThere:
@@ -107,7 +108,26 @@ def _acquire(
 
 
 def _document(token: str, now: float) -> dict[str, Any]:
-    return {"token": token, "who": who(), "heartbeat": now}
+    return {
+        "token": token,
+        "who": who(),
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "heartbeat": now,
+    }
+
+
+def _died_here(holder: JsonObject) -> bool:
+    """True when the holder was a process of this machine that no longer exists."""
+    if holder["host"] != platform.node():
+        return False
+    try:
+        os.kill(int(holder["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's, alive
+        return False
+    return False
 
 
 def who() -> str:

@@ -23,8 +23,9 @@ SCHEMA = 1
 # `record`: nothing to send, but the record must learn of it (adopted, or gone by itself).
 Action = Literal["create", "update", "delete", "disable", "conflict", "record"]
 # When a request is due, so that no event alerts that neither the old nor the new state alerts on.
-# `hide`: whatever only hides more; `rule`: the rules; `unhide`: whatever may hide less.
-Phase = Literal["hide", "rule", "unhide"]
+# `hide`: whatever only hides more; `edit`: item edits that a copy of the old item covers;
+# `rule`: the rules; `unhide`: whatever may hide less.
+Phase = Literal["hide", "edit", "rule", "unhide"]
 Operation = Literal["create", "update", "delete"]
 
 
@@ -173,6 +174,13 @@ class Plan:
     def writes(self) -> tuple[Write, ...]:
         """Every request to the server, in no order that matters (see `stages`)."""
         return tuple(write for change in self.changes for write in change.requests)
+
+    @property
+    def temporary(self) -> frozenset[Ref]:
+        """Objects that this push creates first and deletes last: copies of edited items."""
+        created = {w.ref for w in self.writes if w.operation == "create" and w.phase == "hide"}
+        deleted = {w.ref for w in self.writes if w.operation == "delete" and w.phase == "unhide"}
+        return frozenset(created & deleted)
 
     @property
     def checksum(self) -> str:

@@ -23,20 +23,28 @@ class Entry:
     """One object as a record knows it: the body the files asked for, and its id in the files.
 
     `retired`: no longer wanted, but still on the server (a rule disabled and not pruned).
+    `carried`: what a rule is to keep that is being deleted and created anew, in case the push
+    dies in between; None otherwise.
     """
 
     body: JsonObject
     source_id: str
     retired: bool = False
+    carried: JsonObject | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form `{body, source_id, retired}`."""
-        return {"body": dict(self.body), "source_id": self.source_id, "retired": self.retired}
+        """Plain form `{body, source_id, retired, carried}`."""
+        return {
+            "body": dict(self.body),
+            "source_id": self.source_id,
+            "retired": self.retired,
+            "carried": self.carried,
+        }
 
     @staticmethod
     def from_json(value: JsonObject) -> Entry:
         """The entry whose `to_json` this is."""
-        return Entry(value["body"], value["source_id"], value["retired"])
+        return Entry(value["body"], value["source_id"], value["retired"], value["carried"])
 
 
 @dataclass(frozen=True, slots=True)

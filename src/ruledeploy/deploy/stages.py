@@ -49,6 +49,13 @@ class ReadItemsBack:
 
 
 @dataclass(frozen=True, slots=True)
+class EditItems:
+    """Edit entries in place; a copy with the old entries stands beside each until the end."""
+
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRules:
     """Create or replace rules, each with links and enabled flag in one write."""
 
@@ -104,6 +111,7 @@ Stage = (
     | WriteLists
     | WriteItems
     | ReadItemsBack
+    | EditItems
     | WriteRules
     | ReadRulesBack
     | RemoveRules
@@ -120,13 +128,15 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     def of(phase: Phase, kind: Kind) -> tuple[Write, ...]:
         return tuple(w for w in plan.writes if w.phase == phase and w.ref.kind == kind)
 
-    items, rules = of("hide", "item"), of("rule", "rule")
+    items, edits, rules = of("hide", "item"), of("edit", "item"), of("rule", "rule")
     ordered: tuple[Stage, ...] = (
         RemoveDuplicates(of("hide", "rule")),
         WriteValueLists(of("hide", "value_list")),
         WriteLists(of("hide", "list")),
         WriteItems(items),
         ReadItemsBack(items),
+        EditItems(edits),
+        ReadItemsBack(edits),
         WriteRules(rules),
         ReadRulesBack(rules),
         RemoveRules(of("unhide", "rule")),
