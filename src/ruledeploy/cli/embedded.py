@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ruledeploy.errors import NotThere
 from ruledeploy.kibana import Connection, Peer
@@ -33,12 +34,24 @@ def embedded_stack(data: Path, spaces: Sequence[str]) -> Iterator[Running]:
 
 def serving(data: Path) -> Running | None:
     """The stack that serves this folder now, or None; a note left by a dead one is ignored."""
+    note = _note(data)
+    return Running(note["kibana_url"], note["elasticsearch_url"]) if note else None
+
+
+def serving_pid(data: Path) -> int | None:
+    """The process that serves this folder, or None."""
+    note = _note(data)
+    return int(note["pid"]) if note else None
+
+
+def _note(data: Path) -> dict[str, Any] | None:
+    """What the serving process wrote down when it was ready, if that process is alive."""
     try:
         note = json.loads((data / STATE_FILE).read_text("utf-8"))
         os.kill(int(note["pid"]), 0)
     except (OSError, ValueError, KeyError):
         return None
-    return Running(note["kibana_url"], note["elasticsearch_url"])
+    return dict(note)
 
 
 def _make_spaces(running: Running, spaces: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +84,15 @@ def running_stack(
             thread.join(_START_SECONDS)
 
 
-def serve(config: StackConfig, hook: Hook | None = None) -> None:
-    """Serve in the foreground until interrupted; the URLs stand in `stack.json` meanwhile."""
+def serve(
+    config: StackConfig,
+    hook: Hook | None = None,
+    on_ready: Callable[[Running], None] | None = None,
+) -> None:
+    """Serve in the foreground until interrupted; the URLs stand in `stack.json` meanwhile.
+
+    `on_ready` is called once both ports answer.
+    """
     with locked(config.data), _sockets(config) as (kibana, elasticsearch):
         running = _running(config.host, kibana, elasticsearch)
         state = config.data / STATE_FILE
@@ -95,8 +102,14 @@ def serve(config: StackConfig, hook: Hook | None = None) -> None:
             "elasticsearch_url": running.elasticsearch_url,
         }
         loop = _Loop(config, hook, (kibana, elasticsearch))
-        try:
+
+        def ready() -> None:
             _note(state, note)
+            if on_ready is not None:
+                on_ready(running)
+
+        loop.on_ready = ready
+        try:
             loop.run(until_signal=True)
         finally:
             state.unlink(missing_ok=True)
@@ -112,6 +125,7 @@ class _Loop:
         self.hook = hook
         self.sockets = sockets
         self.ready = threading.Event()
+        self.on_ready: Callable[[], None] = lambda: None
         self.failure: BaseException | None = None
         self.servers: tuple[_Server, ...] = ()
 
@@ -152,6 +166,7 @@ class _Loop:
             ]
             await asyncio.gather(*(server.listening.wait() for server in self.servers))
             self.ready.set()
+            self.on_ready()
             await asyncio.gather(*tasks)
         finally:
             stack.store.close()

@@ -1,0 +1,170 @@
+"""`ruledeploy stack`: the local stack, in the foreground or behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruledeploy.cli.options import HERE, Json, Root, command_app
+from ruledeploy.cli.output import print_json, say
+from ruledeploy.cli.workspace import STATE
+from ruledeploy.errors import RefusedError, RuledeployError, UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.stack import Running
+
+app = command_app()
+_START_SECONDS = 15.0
+_STOP_SECONDS = 15.0
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Data folder; .ruledeploy/stack if none."),
+]
+
+
+@app.callback()
+def stack() -> None:
+    """Run the local stack: Kibana's detection API on this machine.
+
+    A stand-in for tests and first steps: rules, exceptions and alerts, and the calls of
+    Elasticsearch they need. docs/stack.md says what it is not.
+    """
+
+
+@app.command()
+def up(
+    *,
+    root: Root = HERE,
+    data: Data = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Kibana's port; 0 picks one.")] = 5601,
+    es_port: Annotated[int, typer.Option(help="Elasticsearch's port; 0 picks one.")] = 9200,
+    profile: Annotated[str, typer.Option(help="Version to imitate: 8.19 or 9.5.")] = "9.5",
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Serve in the background.")
+    ] = False,
+) -> None:
+    """Serve the stack until interrupted, or in the background."""
+    from ruledeploy.stack import PROFILES, StackConfig, serve
+
+    if profile not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise UsageError(f"unknown profile {profile!r}", hint=f"one of {known}")
+    folder = _folder(root, data)
+    if detach:
+        options = ["--host", host, "--port", str(port), "--es-port", str(es_port)]
+        _tell(_start(folder, [*options, "--profile", profile]))
+        return
+    config = StackConfig(data=folder, host=host, port=port, es_port=es_port, profile=profile)
+    serve(config, on_ready=_tell)
+
+
+@app.command()
+def down(*, root: Root = HERE, data: Data = None) -> None:
+    """Stop the stack that serves the data folder."""
+    from ruledeploy.cli.embedded import serving_pid
+
+    folder = _folder(root, data)
+    pid = serving_pid(folder)
+    if pid is None:
+        say("no stack is running")
+        return
+    os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + _STOP_SECONDS
+    while serving_pid(folder) is not None and time.monotonic() < until:
+        time.sleep(0.05)
+    if serving_pid(folder) is not None:
+        raise RuledeployError(f"the stack (process {pid}) does not stop", hint="see its log")
+    say("stopped")
+
+
+@app.command()
+def status(*, root: Root = HERE, data: Data = None, json_: Json = False) -> None:
+    """Say whether the stack runs, and where; exits 1 when it does not."""
+    from ruledeploy.cli.embedded import serving
+
+    running = serving(_folder(root, data))
+    if json_:
+        urls = {"kibana_url": None, "elasticsearch_url": None}
+        if running is not None:
+            urls = {
+                "kibana_url": running.kibana_url,
+                "elasticsearch_url": running.elasticsearch_url,
+            }
+        print_json({"schema": 1, "running": running is not None, **urls})
+    elif running is not None:
+        _tell(running)
+    else:
+        say("no stack is running")
+    if running is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reset(*, root: Root = HERE, data: Data = None) -> None:
+    """Delete everything the stack holds; refused while it runs."""
+    from ruledeploy.cli.embedded import serving_pid
+
+    folder = _folder(root, data)
+    if (pid := serving_pid(folder)) is not None:
+        message = f"the stack runs (process {pid})"
+        raise RefusedError(message, hint="stop it with  ruledeploy stack down")
+    if folder.exists() and not (folder / "stack.lock").exists():
+        message = f"{folder} does not look like a stack's data folder"
+        raise RefusedError(message, hint="delete it yourself if you are sure")
+    shutil.rmtree(folder, ignore_errors=True)
+    say(f"{folder} is empty")
+
+
+@app.command()
+def logs(*, root: Root = HERE, data: Data = None) -> None:
+    """Print what a stack in the background has logged."""
+    path = _folder(root, data) / "stack.log"
+    if not path.is_file():
+        say("no log: only a stack started with --detach writes one")
+        raise typer.Exit(1)
+    typer.echo(path.read_text("utf-8", "replace"), nl=False)
+
+
+def _folder(root: Path, data: Path | None) -> Path:
+    return data if data is not None else root / STATE / "stack"
+
+
+def _start(folder: Path, options: list[str]) -> Running:
+    """A stack in a process of its own, once it answers."""
+    from ruledeploy.cli.embedded import serving
+
+    if (found := serving(folder)) is not None:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    code = "from ruledeploy.cli import main; main()"
+    command = [sys.executable, "-c", code, "stack", "up", "--data", str(folder), *options]
+    with (folder / "stack.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - this very program
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        if (found := serving(folder)) is not None:
+            return found
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    tail = (folder / "stack.log").read_text("utf-8", "replace").splitlines()[-3:]
+    raise RuledeployError("the stack did not start", hint=" / ".join(tail) or "see its log")
+
+
+def _tell(running: Running) -> None:
+    """The two addresses, as `KEY=value` lines that a shell can read."""
+    typer.echo(f"KIBANA_URL={running.kibana_url}")
+    typer.echo(f"ELASTICSEARCH_URL={running.elasticsearch_url}")
+    sys.stdout.flush()
