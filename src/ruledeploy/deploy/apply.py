@@ -57,13 +57,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How to apply. `jobs` bounds the requests in flight (None: per kind, see `JOBS`)."""
+    """How to apply. `jobs` bounds the requests in flight (None: per kind, see `JOBS`).
+
+    `sleep` waits between the read-backs after a lost answer.
+    """
 
     jobs: int | None = None
     allow_many: bool = False
     commit: str | None = None
     wait_for_lock: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,9 @@ def apply(
             store.begin(record)
         except AlreadyThere as error:
             raise RefusedError(f"somebody else began record {record.n}: push again") from error
-        push = _Push(plan, Sender(kibana), lock, options, on_progress or (lambda _: None))
+        push = _Push(
+            plan, Sender(kibana, options.sleep), lock, options, on_progress or (lambda _: None)
+        )
         return _finish(push, record, store)
 
 

@@ -68,10 +68,10 @@ def _not_ours(ref: Ref, live: JsonObject, entry: Entry | None, situation: Situat
     if situation.options.adopt:
         return None
     marked = situation.applied.owner.marks(ref, live)
-    if not situation.options.durable:
-        return None if marked else "exists, and does not carry our mark; --adopt takes it over"
-    if entry is None:
+    if entry is None and situation.options.durable:
         return "exists, but no record of ours made it; --adopt takes it over"
+    if entry is None and not marked:
+        return "exists, and does not carry our mark; --adopt takes it over"
     if not marked:
         return "our mark was removed on the server; --adopt takes it over again"
     return None
@@ -117,7 +117,8 @@ def _update(
     kind = desired.ref.kind
     kept = tuple(Kept(desired.ref, desired.name, states) for states in merged.kept)
     fields = differing(kind, live, merged.body)
-    careful = not situation.options.durable and situation.options.side != "ours"
+    blind = entry is None and not situation.options.durable
+    careful = blind and not situation.options.adopt and situation.options.side != "ours"
     if merged.conflicts or (careful and fields):
         return _contested(desired, live, merged, fields)
     if not fields:
@@ -168,8 +169,8 @@ def _replace(
     desired: Desired, live: JsonObject, entry: Entry | None, situation: Situation
 ) -> Decision:
     """A rule whose type changed: Kibana cannot change it, so delete and create."""
-    if not situation.options.durable:
-        reason = "the rule type differs, and without a durable record no rule is deleted"
+    if entry is None and not situation.options.durable:
+        reason = "the rule type differs, and without a record of ours no rule is deleted"
         return _conflict(desired, live, reason)
     base, side = entry.body if entry else None, situation.options.side or "theirs"
     merged = merge("rule", base, live, desired.body, side).body

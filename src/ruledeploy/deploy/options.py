@@ -13,8 +13,9 @@ class Options:
 
     `adopt`: take over objects with our ids that no record knows. `prune`: delete rules that are
     gone from the sources instead of disabling them. `side`: whose value wins where both the
-    files and an analyst changed a field. `durable`: records survive this machine; without them
-    the plan keeps whatever it cannot judge.
+    files and an analyst changed a field. `durable`: the records are where every pusher sees them;
+    when they are not, an object without a record may still be ours, so our mark suffices, but
+    whatever differs is a conflict.
     """
 
     adopt: bool = False

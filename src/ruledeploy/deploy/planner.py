@@ -14,6 +14,10 @@ from ruledeploy.deploy.records import Applied
 from ruledeploy.deploy.retire import delete_duplicate, retire
 from ruledeploy.model import Release
 
+_NOT_DURABLE = (
+    "records are kept on this machine only: what others pushed is unknown, and marked objects "
+    "outside the sources are left alone; set elasticsearch_url to share the records"
+)
 _KINDS = {"rule": 0, "item": 1, "value_list": 2, "list": 3}
 
 
@@ -29,7 +33,10 @@ def make_plan(
     retired, notes = retire(situation, decisions)
     changes.extend(retired)
     changes.extend(_duplicates(situation, decisions))
-    notes.extend(_strangers(situation, decisions))
+    if situation.options.durable:
+        notes.extend(_strangers(situation, decisions))
+    else:
+        notes.append(_NOT_DURABLE)
     ours = decisions.keys() | applied.objects.keys()
     return Plan(
         owner=applied.owner,

@@ -33,7 +33,7 @@ def refuse_too_much(plan: Plan) -> None:
                 RefusedError(
                     f"the plan changes or removes {touched} of {existing} of our {kind}s on the "
                     f"server, more than {MAX_SHARE:.0%}",
-                    hint="read the plan; --allow-many pushes it",
+                    hint="read the plan; --allow-mass-change pushes it",
                 )
             )
     collector.raise_if_any()
