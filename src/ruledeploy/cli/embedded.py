@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ruledeploy.errors import NotThere
 from ruledeploy.kibana import Connection, Peer
 from ruledeploy.stack import Running, running_stack
 from ruledeploy.stack.server import STATE_FILE
+
+_INTERNAL = {"x-elastic-internal-origin": "ruledeploy", "elastic-api-version": "1"}
 
 
 @contextmanager
@@ -63,5 +66,15 @@ def _make_spaces(running: Running, spaces: Sequence[str]) -> None:
                 peer.request("GET", f"/api/spaces/space/{space}")
             except NotThere:
                 peer.request("POST", "/api/spaces/space", body={"id": space, "name": space})
+    finally:
+        peer.close()
+
+
+def set_clock(kibana_url: str, now: datetime, *, run: bool) -> None:
+    """Move the stack's time; with `run`, every rule runs for each interval that has passed."""
+    peer = Peer(Connection(kibana_url), {"kbn-xsrf": "ruledeploy"})
+    try:
+        body = {"now": now.isoformat(), "run": run}
+        peer.request("POST", "/internal/ruledeploy/clock", body=body, headers=_INTERNAL)
     finally:
         peer.close()

@@ -43,12 +43,12 @@ class Session:
 
 
 @contextmanager
-def session(root: Path, name: str, day: date) -> Iterator[Session]:
+def session(root: Path, name: str, day: date, stack: str = "stack") -> Iterator[Session]:
     """Compile, then reach the server; whatever is wrong is raised before anything is written."""
     project = open_project(root)
     release = compile_release(project, project.environment(name), day)
     refuse_broken_policy(release)
-    with reachable(project, name, root) as env, Kibana(Connection.of(env)) as kibana:
+    with reachable(project, name, root, stack) as env, Kibana(Connection.of(env)) as kibana:
         said = preflight(kibana)
         store = open_store(project.name, env, root)
         yield Session(release, env, kibana, store, said.warnings)

@@ -94,13 +94,14 @@ def status(*, root: Root = HERE, data: Data = None, json_: Json = False) -> None
 
     running = serving(_folder(root, data))
     if json_:
-        urls = {"kibana_url": None, "elasticsearch_url": None}
-        if running is not None:
-            urls = {
-                "kibana_url": running.kibana_url,
-                "elasticsearch_url": running.elasticsearch_url,
+        print_json(
+            {
+                "schema": 1,
+                "running": running is not None,
+                "kibana_url": running.kibana_url if running else None,
+                "elasticsearch_url": running.elasticsearch_url if running else None,
             }
-        print_json({"schema": 1, "running": running is not None, **urls})
+        )
     elif running is not None:
         _tell(running)
     else:

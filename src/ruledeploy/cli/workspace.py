@@ -37,10 +37,12 @@ def scenarios(project: Project) -> dict[str, Scenario]:
 
 
 @contextmanager
-def reachable(project: Project, name: str, root: Path) -> Iterator[Environment]:
+def reachable(
+    project: Project, name: str, root: Path, stack: str = "stack"
+) -> Iterator[Environment]:
     """An environment whose server answers; `embedded:` becomes a local stack on loopback.
 
-    The stack lives in `.ruledeploy/stack/` and ends with the block, unless `ruledeploy stack up`
+    The stack lives in `.ruledeploy/<stack>/` and ends with the block, unless `ruledeploy stack up`
     already serves that folder.
     """
     env = project.environment(name, os.environ)
@@ -49,7 +51,7 @@ def reachable(project: Project, name: str, root: Path) -> Iterator[Environment]:
         return
     from ruledeploy.cli.embedded import embedded_stack
 
-    with embedded_stack(root / STATE / "stack", spaces=(env.space,)) as running:
+    with embedded_stack(root / STATE / stack, spaces=(env.space,)) as running:
         yield replace(
             env, kibana_url=running.kibana_url, elasticsearch_url=running.elasticsearch_url
         )

@@ -1,0 +1,114 @@
+"""Plan and push on the embedded stack, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ruledeploy.cli.boundary import run
+from support.content import OVERLAY, SETTINGS, write_content
+
+DAY = ["--date", "2026-11-24"]
+
+
+def push(root: Path, *more: str) -> int:
+    """`ruledeploy push --env local`."""
+    return run(["push", "--env", "local", "-C", str(root), *DAY, *more])
+
+
+def planned(root: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The actions of a plan, with the kind of object."""
+    capsys.readouterr()
+    assert run(["plan", "--env", "local", "-C", str(root), *DAY, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    return sorted(f"{change['action']} {change['object']['kind']}" for change in plan["changes"])
+
+
+def test_the_second_push_has_nothing_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was pushed is what is live."""
+    root = write_content(tmp_path)
+    assert planned(root, capsys) == ["create item", "create list", "create rule"]
+    assert push(root) == 0
+    assert "3 writes" in capsys.readouterr().out
+    assert push(root) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert planned(root, capsys) == []
+
+
+def test_detailed_exit_codes(tmp_path: Path) -> None:
+    """2 says there are changes, 0 that there are none."""
+    root = write_content(tmp_path)
+    plan = ["plan", "--env", "local", "-C", str(root), *DAY, "--detailed-exitcode"]
+    assert run(plan) == 2
+    assert push(root) == 0
+    assert run(plan) == 0
+
+
+def test_a_changed_text_is_shown_field_by_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new owner changes the item in place."""
+    root = write_content(tmp_path)
+    assert push(root) == 0
+    write_content(tmp_path, overlay=OVERLAY.replace("owner: me", "owner: you"))
+    assert planned(root, capsys) == ["update item"]
+    assert run(["plan", "--env", "local", "-C", str(root), *DAY]) == 0
+    shown = capsys.readouterr().out
+    assert "owner:me" in shown
+    assert "owner:you" in shown
+
+
+def test_a_reviewed_plan_is_applied_and_a_stale_one_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`push FILE` does what the file says, once."""
+    root = write_content(tmp_path)
+    file = tmp_path / "plan.json"
+    assert run(["plan", "--env", "local", "-C", str(root), *DAY, "-o", str(file)]) == 0
+    assert push(root, str(file)) == 0
+    assert push(root, str(file)) == 3
+    assert "stale" in capsys.readouterr().err
+
+
+def test_an_edited_plan_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The checksum covers everything."""
+    root = write_content(tmp_path)
+    file = tmp_path / "plan.json"
+    assert run(["plan", "--env", "local", "-C", str(root), *DAY, "-o", str(file)]) == 0
+    file.write_text(file.read_text("utf-8").replace('"enabled": true', '"enabled": false'), "utf-8")
+    assert push(root, str(file)) == 3
+    assert "checksum" in capsys.readouterr().err
+
+
+def test_a_broken_policy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 3 at the item that breaks it, and nothing is written."""
+    root = write_content(tmp_path, overlay=OVERLAY.replace("    owner: me\n", ""))
+    assert push(root) == 3
+    assert (
+        "exceptions/base/writers.yml:5:5: the item 'core' has no owner" in capsys.readouterr().err
+    )
+    assert not (root / ".ruledeploy").exists()
+
+
+def test_a_confirmation_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal to ask on, push refuses; `--yes` answers."""
+    root = write_content(tmp_path, settings=SETTINGS + "confirm = true\n")
+    assert push(root) == 3
+    assert "--yes" in capsys.readouterr().err
+    assert push(root, "--yes") == 0
+
+
+def test_an_expired_item_is_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A later push, without any edit, removes what has expired."""
+    overlay = OVERLAY.replace(
+        "    permanent: true\n    review_by: 2027-06-30\n", "    expires: 2026-12-01\n"
+    )
+    root = write_content(tmp_path, overlay=overlay)
+    assert push(root) == 0
+    assert run(["push", "--env", "local", "-C", str(root), "--date", "2026-12-02"]) == 0
+    out = capsys.readouterr().out
+    assert "1 to delete" in out
