@@ -1,0 +1,223 @@
+"""Test cases of rules: whether each alerts on what its author says, and not on other events.
+
+A case holds for the Sigma rule, so for all its variants together: an event alerts when any of
+them alerts on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ruledeploy.engine import Document
+from ruledeploy.errors import Location
+from ruledeploy.model import DetectionRule, Event, Release, TestCase, event_id
+from ruledeploy.telemetry import Scenario, load_scenarios, scenario_events
+from ruledeploy.verify.running import Bench, ItemRef, Result, documents_of, summary
+
+# Scenarios run with one seed at one time, so that a case gives the same answer every day.
+SEED = 1
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+_TIME = "2026-01-05T09:00:00.000Z"
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What came of one case in one environment; `why` explains a failure, and is empty else."""
+
+    rule: str
+    case: str
+    env: str
+    outcome: Literal["pass", "fail"]
+    why: str
+    location: Location
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form."""
+        return {
+            "rule": self.rule,
+            "case": self.case,
+            "env": self.env,
+            "outcome": self.outcome,
+            "why": self.why,
+            "path": self.location.path,
+            "line": self.location.line,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """Variants taken together: the events of a case, those that alert, and what hides others."""
+
+    events: Mapping[str, str]
+    alerting: frozenset[str]
+    hidden: Mapping[str, tuple[ItemRef, ...]]
+
+    def shown(self, ids: Sequence[str]) -> str:
+        """The first events by their summaries, and how many more there are."""
+        told = "; ".join(f"{self.events[one]!r}" for one in ids[:_SHOWN])
+        return told + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
+
+
+def run_cases(
+    release: Release,
+    cases: Mapping[str, Sequence[TestCase]],
+    bench: Bench,
+    library: Mapping[str, Scenario] | None = None,
+) -> tuple[CaseResult, ...]:
+    """Run the cases of each source rule (by its Sigma id) that apply to the release's environment.
+
+    A case without `env` is left out where the rule is not deployed; one that names this `env`
+    fails there. Raises `ScenarioError` for a scenario that is not in the library.
+    """
+    known = load_scenarios() if library is None else library
+    results = []
+    for source_id, of_rule in cases.items():
+        variants = tuple(r for r in release.rules if r.provenance.source_id == source_id)
+        for case in of_rule:
+            if case.env not in (None, release.env) or (case.env is None and not variants):
+                continue
+            why = _obstacle(release, variants, bench)
+            why = why or _failure(case, _observe(case, release, variants, bench, known))
+            name = variants[0].name if variants else source_id
+            outcome: Literal["pass", "fail"] = "fail" if why else "pass"
+            results.append(CaseResult(name, case.name, release.env, outcome, why, case.location))
+    return tuple(results)
+
+
+def _obstacle(release: Release, variants: Sequence[DetectionRule], bench: Bench) -> str:
+    if not variants:
+        return "the rule is not deployed here"
+    reasons = (bench.obstacle(release, rule) for rule in variants)
+    return "; ".join(f"cannot be tried: {reason}" for reason in reasons if reason)
+
+
+def _observe(
+    case: TestCase,
+    release: Release,
+    variants: Sequence[DetectionRule],
+    bench: Bench,
+    library: Mapping[str, Scenario],
+) -> _Observed:
+    events: dict[str, str] = {}
+    alerting: set[str] = set()
+    hidden: dict[str, tuple[ItemRef, ...]] = {}
+    for rule in variants:
+        documents = _documents(case, rule, library)
+        events.update((one.id, summary(one.source)) for one in documents)
+        (result,) = bench.run(release, [rule], documents)
+        alerting.update(result.alerting)
+        hidden = _joined(hidden, result)
+    return _Observed(
+        events, frozenset(alerting), {one: by for one, by in hidden.items() if one not in alerting}
+    )
+
+
+def _joined(
+    hidden: Mapping[str, tuple[ItemRef, ...]], result: Result
+) -> dict[str, tuple[ItemRef, ...]]:
+    joined = dict(hidden)
+    for one, by in result.hidden.items():
+        joined[one] = tuple(dict.fromkeys((*joined.get(one, ()), *by)))
+    return joined
+
+
+def _documents(
+    case: TestCase, rule: DetectionRule, library: Mapping[str, Scenario]
+) -> tuple[Document, ...]:
+    """The case's events as the rule's indices would hold them.
+
+    Inline events need not carry a time or an id; those that lack them are given some.
+    """
+    if case.scenario is not None:
+        beats = rule.family == "winlogbeat"
+        emitted = scenario_events(
+            case.scenario,
+            SEED,
+            START,
+            shipper="winlogbeat" if beats else "integration",
+            library=library,
+        )
+        return documents_of(emitted)
+    # Any index of the rule's will do; without a name, an event belongs to whoever looks.
+    index = next(iter(rule.body.get("index", ())), "").replace("*", "default")
+    return tuple(
+        Document(index, event_id(event) or f"event-{number}", _timed(event))
+        for number, event in enumerate(case.events, 1)
+    )
+
+
+def _timed(event: Event) -> Event:
+    """The event with the times that it lacks."""
+    inner = event.get("event")
+    if isinstance(inner, dict):
+        return {"@timestamp": _TIME, **event, "event": {"ingested": _TIME, **inner}}
+    return {"@timestamp": _TIME, "event.ingested": _TIME, **event}
+
+
+def _failure(case: TestCase, seen: _Observed) -> str:
+    """Why the observation is not what the case expects; empty when it is."""
+    match case.expect:
+        case "alert":
+            return _alert_failure(case, seen)
+        case "no_alert":
+            ids = sorted(seen.alerting)
+            return f"alerts on {len(ids)} events: {seen.shown(ids)}" if ids else ""
+        case "suppressed":
+            return _suppressed_failure(case, seen)
+
+
+def _alert_failure(case: TestCase, seen: _Observed) -> str:
+    if case.count is not None:
+        count = len(seen.alerting)
+        if count == case.count:
+            return ""
+        return f"expected {case.count} alerting events, got {count}{_reasons(seen)}"
+    # Of a scenario only some events are the rule's business; inline events are all meant.
+    missing = (
+        sorted(seen.hidden)
+        if case.scenario is not None and seen.alerting
+        else [one for one in seen.events if one not in seen.alerting]
+    )
+    if not missing:
+        return ""
+    return f"{len(missing)} of {len(seen.events)} events do not alert{_reasons(seen)}"
+
+
+def _suppressed_failure(case: TestCase, seen: _Observed) -> str:
+    if seen.alerting:
+        ids = sorted(seen.alerting)
+        return f"{len(ids)} events alert, no item hides them: {seen.shown(ids)}"
+    if not seen.hidden:
+        return "no item hides anything: the query of the rule matches none of the events"
+    unmatched = [one for one in seen.events if one not in seen.hidden]
+    if case.scenario is None and unmatched:
+        shown = seen.shown(unmatched)
+        return f"the query of the rule does not match {len(unmatched)} events: {shown}"
+    if case.item is None:
+        return ""
+    others = [one for one, by in seen.hidden.items() if not _any_is(by, case.item)]
+    if not others:
+        return ""
+    by = sorted({str(item) for one in others for item in seen.hidden[one]})
+    return f"{len(others)} events are hidden by {', '.join(by)}, not by {case.item}"
+
+
+def _any_is(items: Sequence[ItemRef], wanted: str) -> bool:
+    return any(wanted in (one.source_id, one.source_id.rpartition("/")[2]) for one in items)
+
+
+def _reasons(seen: _Observed) -> str:
+    """What keeps events from alerting: the items that hide them, and those no query matches."""
+    by_item: dict[ItemRef, list[str]] = {}
+    for one, items in seen.hidden.items():
+        for item in items:
+            by_item.setdefault(item, []).append(one)
+    told = [f"{item} hides {seen.shown(ids)}" for item, ids in by_item.items()]
+    silent = [one for one in seen.events if one not in seen.alerting and one not in seen.hidden]
+    if silent:
+        told.append(f"the query does not match {seen.shown(silent)}")
+    return "; " + "; ".join(told) if told else ""
