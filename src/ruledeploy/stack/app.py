@@ -6,15 +6,19 @@ Everything runs on one event loop, so a request is carried out whole before the 
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ruledeploy.stack import spaces, status
+from ruledeploy.stack import connectors, spaces, status, valuelists
+from ruledeploy.stack.alerts import routes as alerts
+from ruledeploy.stack.alerts.executor import run_due
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, platform
+from ruledeploy.stack.exceptions import imports as exception_imports
 from ruledeploy.stack.exceptions import items, lists
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import (
@@ -25,12 +29,21 @@ from ruledeploy.stack.http import (
     check_headers,
     split_space,
 )
+from ruledeploy.stack.rules import bulk, export, extras, imports
 from ruledeploy.stack.rules import routes as rules
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *rules.ROUTES,
+    *bulk.ROUTES,
+    *export.ROUTES,
+    *imports.ROUTES,
+    *extras.ROUTES,
+    *alerts.ROUTES,
     *items.ROUTES,
     *lists.ROUTES,
+    *exception_imports.ROUTES,
+    *valuelists.ROUTES,
+    *connectors.ROUTES,
     *spaces.ROUTES,
     *status.ROUTES,
 )
@@ -82,9 +95,19 @@ def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
         answer = fault.answer or _answer(stack, endpoint, call)
         await trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
-        return _response(answer)
+        response = _response(answer)
+        if stack.due:
+            response.background = BackgroundTask(_run_enabled, stack)
+        return response
 
     return serve
+
+
+async def _run_enabled(stack: Stack) -> None:
+    """The first run of rules just enabled: soon after the answer, as task manager does it."""
+    due = list(dict.fromkeys(stack.due))
+    stack.due.clear()
+    run_due(stack, due)
 
 
 def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:

@@ -19,15 +19,17 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ruledeploy.errors import RuledeployError
+from ruledeploy.stack.alerts.executor import run_due
 from ruledeploy.stack.app import create_app
 from ruledeploy.stack.config import StackConfig
-from ruledeploy.stack.context import Hook, open_stack
+from ruledeploy.stack.context import Hook, Stack, open_stack
 from ruledeploy.stack.es.app import create_es_app
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.lock import locked
 
 STATE_FILE = "stack.json"
 _START_SECONDS = 10.0
+_TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,14 @@ class _Loop:
             await asyncio.gather(*tasks)
         finally:
             stack.store.close()
+
+
+async def _tick(stack: Stack) -> None:
+    """By the real clock, run what is due; a simulated time moves only by request."""
+    while stack.config.scheduler:
+        if not stack.clock.simulated:
+            run_due(stack)
+        await asyncio.sleep(_TICK_SECONDS)
 
 
 def _uvicorn_config(app: ASGIApp, trouble: Trouble) -> uvicorn.Config:

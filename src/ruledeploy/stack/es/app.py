@@ -12,7 +12,7 @@ from starlette.routing import Route
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
-from ruledeploy.stack.es import admin, bulk, docs, security
+from ruledeploy.stack.es import admin, bulk, docs, searching, security
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
@@ -21,6 +21,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *security.ROUTES,
     *bulk.ROUTES,
     *docs.ROUTES,
+    *searching.ROUTES,
 )
 _COMPATIBLE = "application/vnd.elasticsearch+json"
 

@@ -62,6 +62,12 @@ def ensure_index(store: Store, name: str, body: dict[str, Any] | None = None) ->
     return backing
 
 
+def stream_of(store: Store, backing: str) -> str:
+    """The data stream a backing index belongs to, or nothing."""
+    row = store.db.execute("SELECT stream FROM indices WHERE name = ?", (backing,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
 def index_body(store: Store, backing: str) -> dict[str, Any]:
     """What the index was created with: settings, mappings, aliases."""
     row = store.db.execute("SELECT body FROM indices WHERE name = ?", (backing,)).fetchone()
@@ -96,6 +102,11 @@ def _aliases(body: str) -> Iterable[str]:
     return json.loads(body).get("aliases", {}) if "aliases" in body else ()
 
 
+def fits_any(name: str, globs: Iterable[str]) -> bool:
+    """Whether a name fits one of the patterns."""
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
 def _fits(name: str, glob: str) -> bool:
     if name.startswith(".ds-") and "*" in glob:
         return glob.startswith(".ds-") and fnmatchcase(name, glob)
@@ -116,6 +127,12 @@ def get(store: Store, backing: str, doc_id: str) -> Stored | None:
         (backing, doc_id),
     ).fetchone()
     return None if row is None else _stored(row)
+
+
+def exists(store: Store, backing: str, doc_id: str) -> bool:
+    """Whether a document with that id is there."""
+    sql = "SELECT 1 FROM documents WHERE backing = ? AND id = ?"
+    return store.db.execute(sql, (backing, doc_id)).fetchone() is not None
 
 
 def put(store: Store, backing: str, doc_id: str, source: dict[str, Any], version: int) -> Stored:

@@ -1,0 +1,1 @@
+"""Rules that run: when, over which events, and the alerts they write."""

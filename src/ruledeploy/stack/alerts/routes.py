@@ -1,0 +1,138 @@
+"""Alerts over HTTP: search, status, preview; and this stack's own clock."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from ruledeploy.stack import schema
+from ruledeploy.stack.alerts.document import alerts_alias
+from ruledeploy.stack.alerts.executor import run_due, run_rules
+from ruledeploy.stack.clock import duration, iso, parse_time
+from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import Refusal, platform, siem
+from ruledeploy.stack.es import documents
+from ruledeploy.stack.es.search import matching_documents, search
+from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.rules import bodies
+from ruledeploy.stack.store import Saved
+
+_SEARCH = "/api/detection_engine/signals/search"
+_STATUS = "/api/detection_engine/signals/status"
+PREVIEW = "/api/detection_engine/rules/preview"
+CLOCK = "/internal/ruledeploy/clock"
+
+
+def search_alerts(stack: Stack, call: Call) -> Answer:
+    """`POST signals/search`: an Elasticsearch search on the space's alerts."""
+    shape = schema.body_shape(f"POST {_SEARCH}")
+    parsed = schema.parse_body(shape, call.json(), stack.server.zod)
+    if not parsed:
+        raise siem(400, '"value" must have at least 1 children')
+    backings = documents.resolve(stack.store, alerts_alias(call.space))
+    return Answer(_as_siem(lambda: search(stack.store, backings, parsed, stack.clock.now())))
+
+
+def _as_siem(work: Any) -> Any:
+    """Elasticsearch's refusals as the security solution passes them on."""
+    try:
+        return work()
+    except Refusal as refusal:
+        error = refusal.body["error"]
+        raise siem(refusal.status, f"{error['type']}: {error['reason']}") from refusal
+
+
+def set_status(stack: Stack, call: Call) -> Answer:
+    """`POST signals/status`: by ids or by query; the answer is an update_by_query's."""
+    shape = schema.body_shape(f"POST {_STATUS}")
+    parsed = schema.parse_body(shape, call.json(), stack.server.zod)
+    query = parsed.get("query") or {"ids": {"values": parsed.get("signal_ids", [])}}
+    backings = documents.resolve(stack.store, alerts_alias(call.space))
+    now = stack.clock.now()
+    found = _as_siem(lambda: matching_documents(stack.store, backings, query, now))
+    for stored in found:
+        source = {**stored.source, "kibana.alert.workflow_status": parsed["status"]}
+        if "reason" in parsed:
+            source["kibana.alert.workflow_reason"] = parsed["reason"]
+        documents.put(stack.store, stored.index, stored.id, source, stored.version + 1)
+    return Answer(
+        {
+            "took": 1, "timed_out": False, "total": len(found), "updated": len(found),
+            "deleted": 0, "batches": 1, "version_conflicts": 0, "noops": 0, "failures": [],
+        }
+    )  # fmt: skip
+
+
+def preview(stack: Stack, call: Call) -> Answer:
+    """`POST rules/preview`: run a rule that is not saved; its alerts go to the preview index."""
+    sent = call.json()
+    zod = stack.server.zod
+    parsed = schema.parse_body(schema.named("RuleCreateProps"), sent, zod)
+    given = schema.parse_body(schema.named("RulePreviewParams"), sent, zod)
+    count, preview_id = given["invocationCount"], str(uuid.uuid4())
+    if count < 1:
+        log = {"errors": ["Invalid invocation count"], "warnings": [], "duration": 0}
+        return Answer({"logs": [log]})
+    end, step = parse_time(given["timeframeEnd"]), duration(parsed["interval"])
+    ticks = [end - step * (count - n) for n in range(1, count + 1)]
+    body = {**bodies.created(parsed, call.caller, stack.clock.text()), "enabled": True}
+    rule = Saved("rule", call.space, body["id"], body["rule_id"], body)
+    last = run_rules(stack, [(rule, ticks)], preview_id).last[rule.id]
+    logs = [{**_log(last), "startedAt": iso(tick)} for tick in ticks]
+    return Answer({"previewId": preview_id, "logs": logs, "isAborted": False})
+
+
+def _log(last: dict[str, Any]) -> dict[str, Any]:
+    """A run as a preview tells it."""
+    errors = [last["message"]] if last["status"] == "failed" else []
+    warnings = [last["message"]] if last["status"] == "partial failure" else []
+    return {"errors": errors, "warnings": warnings, "duration": 1}
+
+
+def read_clock(stack: Stack, call: Call) -> Answer:
+    """`GET` the stack's time, and whether it stands still."""
+    del call
+    return Answer({"now": stack.clock.text(), "simulated": stack.clock.simulated})
+
+
+def set_clock(stack: Stack, call: Call) -> Answer:
+    """`POST {"now": ISO | null, "run": bool, "since": ISO}`: not Kibana's, this stack's own.
+
+    Sets the time (null: back to the real clock). With `run`, every enabled rule runs for each
+    tick due since it last ran; `since` makes them all start over at that time.
+    """
+    sent = call.json() or {}
+    try:
+        now = parse_time(sent["now"]) if sent.get("now") else None
+        since = parse_time(sent["since"]) if sent.get("since") else None
+    except (TypeError, ValueError) as error:
+        raise platform(400, f"[request body]: {error}") from error
+    if "now" in sent:
+        stack.clock.set(now)
+    if since is not None:
+        _start_over(stack, since)
+    tally = run_due(stack) if sent.get("run") else None
+    return Answer(
+        {
+            "now": stack.clock.text(),
+            "simulated": stack.clock.simulated,
+            "runs": tally.runs if tally else 0,
+            "alerts": tally.alerts if tally else 0,
+        }
+    )
+
+
+def _start_over(stack: Stack, since: datetime) -> None:
+    for rule in stack.store.all("rule", None):
+        state = {k: v for k, v in rule.state.items() if k != "last_run"}
+        stack.store.set_state(rule, {**state, "since": iso(since)})
+
+
+ROUTES = (
+    Endpoint("POST", _SEARCH, search_alerts),
+    Endpoint("POST", _STATUS, set_status, "write"),
+    Endpoint("POST", PREVIEW, preview),
+    Endpoint("GET", CLOCK, read_clock),
+    Endpoint("POST", CLOCK, set_clock, "write"),
+)
