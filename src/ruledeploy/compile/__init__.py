@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ruledeploy.compile.release import CompiledRule, compile_release, compile_rules
+from ruledeploy.compile.release import CompiledRule, compile_release, compile_rules, try_release
 
-__all__ = ["CompiledRule", "compile_release", "compile_rules"]
+__all__ = ["CompiledRule", "compile_release", "compile_rules", "try_release"]

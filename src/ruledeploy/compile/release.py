@@ -43,13 +43,22 @@ def compile_release(project: Project, env: Environment, today: date) -> Release:
     and must not be pushed.
     """
     collector = Collector()
+    release = try_release(project, env, today, collector)
+    collector.raise_if_any()
+    return release
+
+
+def try_release(project: Project, env: Environment, today: date, collector: Collector) -> Release:
+    """What compiles of an environment; errors go to `collector`.
+
+    Never push this: parts may be missing.
+    """
     scope = Scope(project.name, env, today)
     compiled, said = compile_rules(project, scope, collector)
     allowlist = Allowlist()
     with collector.collect():
         known = [_known(each) for each in compiled]
         allowlist = compile_overlays(_overlays(project, env), known, scope)
-    collector.raise_if_any()
     rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
     findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]
     return Release(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from ruledeploy.compile import compile_release
-from ruledeploy.errors import Location, Problems, RefusedError, RuledeployError
+from ruledeploy.compile import try_release
+from ruledeploy.errors import Collector, Location, Problems, RefusedError, RuledeployError
 from ruledeploy.model import Finding, Release
 from ruledeploy.project import Project
 from ruledeploy.sigma import RuleSource, load_rules
@@ -26,13 +26,14 @@ def check_project(
     findings: dict[Finding, None] = {}
     releases: dict[str, Release] = {}
     for name in envs or project.env_names:
-        try:
-            release = compile_release(project, project.environment(name), today)
-        except RuledeployError as error:
+        collector = Collector()
+        with collector.collect():
+            release = try_release(project, project.environment(name), today, collector)
+            findings.update(dict.fromkeys(release.findings))
+            if not collector.errors:
+                releases[name] = release
+        for error in collector.errors:
             findings.update(dict.fromkeys(as_findings(error)))
-            continue
-        releases[name] = release
-        findings.update(dict.fromkeys(release.findings))
     for source in load_rules(project.rule_files).rules:
         findings.update(dict.fromkeys(_untested(source)))
     ordered = sorted(findings, key=lambda each: (each.location, each.severity, each.message))
