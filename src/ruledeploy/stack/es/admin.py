@@ -98,6 +98,15 @@ def put_mapping(stack: Stack, call: Call) -> Answer:
     return Answer(_DONE)
 
 
+def read_mapping(stack: Stack, call: Call) -> Answer:
+    """`GET /{index}/_mapping`: the mappings that each index was given."""
+    backings = documents.resolve(stack.store, call.params["index"])
+    if not backings:
+        raise no_such_index(call.params["index"])
+    found = {name: documents.index_body(stack.store, name) for name in backings}
+    return Answer({name: {"mappings": body.get("mappings", {})} for name, body in found.items()})
+
+
 def refresh(stack: Stack, call: Call) -> Answer:
     """`_refresh`: every write is visible at once, so there is nothing to do."""
     del stack, call
@@ -149,6 +158,7 @@ ROUTES = (
     Endpoint("PUT", "/_data_stream/{name}", put_data_stream, "write"),
     Endpoint("GET", "/{index}/_refresh", refresh),
     Endpoint("POST", "/{index}/_refresh", refresh),
+    Endpoint("GET", "/{index}/_mapping", read_mapping),
     Endpoint("PUT", "/{index}/_mapping", put_mapping, "write"),
     Endpoint("PUT", "/{index}", create_index, "write"),
     Endpoint("GET", "/{index}", read_index),
