@@ -17,6 +17,7 @@ from ruledeploy.telemetry import (
     parse_scenarios,
     scenario_events,
 )
+from ruledeploy.telemetry.noise import NOISE
 from ruledeploy.telemetry.programs import TRUSTED_WRITERS
 from ruledeploy.telemetry.scene import Shipper
 from ruledeploy.telemetry.validate import UNMAPPED, leaves, problems
@@ -155,6 +156,19 @@ def test_every_trusted_writer_writes_on_a_benign_day() -> None:
             path = leaf(one.event, "process.executable")
             signers[path] = leaf(one.event, "process.code_signature.subject_name")
     assert {p.path: p.signer for p in TRUSTED_WRITERS}.items() <= signers.items()
+
+
+def test_only_trusted_writers_write_in_the_noise() -> None:
+    """An alert on background noise is a gap in an allowlist of the usual writers."""
+    names = {program.name.lower() for program in TRUSTED_WRITERS}
+    writers = {
+        leaf(one.event, "process.name").lower()
+        for one in everything()
+        if one.label.scenario == NOISE
+        and leaf(one.event, "process.Ext.api.name") == "WriteProcessMemory"
+    }
+    assert writers
+    assert writers <= names
 
 
 def test_one_process_keeps_its_pid_within_a_scenario() -> None:
