@@ -43,7 +43,7 @@ def demo(
 
     Uses a fresh stack in .ruledeploy/demo/ and a fixed clock: an attack day, then a benign day.
     """
-    from ruledeploy.cli.embedded import set_clock
+    from ruledeploy.cli.embedded import replay
     from ruledeploy.report.demo import print_demo
     from ruledeploy.telemetry import attack_day, benign_day
 
@@ -56,9 +56,8 @@ def demo(
     ]
     releases = {name: _push(root, name) for name in names}
     with reachable(project, names[0], root, STACK) as env:
-        set_clock(env.kibana_url, FIRST_DAY, run=False)
         say(f"{_seed(env, events)} events of two days seeded; the rules run over them")
-        set_clock(env.kibana_url, FIRST_DAY + timedelta(days=2, hours=1), run=True)
+        replay(env.kibana_url, FIRST_DAY, FIRST_DAY + timedelta(days=2, hours=1))
         spaces = {name: project.environment(name).space for name in names}
         alerts = {name: _alerts(replace(env, space=space)) for name, space in spaces.items()}
     result = _result(releases, alerts, events)

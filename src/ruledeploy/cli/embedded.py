@@ -70,11 +70,11 @@ def _make_spaces(running: Running, spaces: Sequence[str]) -> None:
         peer.close()
 
 
-def set_clock(kibana_url: str, now: datetime, *, run: bool) -> None:
-    """Move the stack's time; with `run`, every rule runs for each interval that has passed."""
+def replay(kibana_url: str, since: datetime, now: datetime) -> None:
+    """Set the stack's time to `now` and run every rule for each interval since `since`."""
     peer = Peer(Connection(kibana_url), {"kbn-xsrf": "ruledeploy"})
     try:
-        body = {"now": now.isoformat(), "run": run}
+        body = {"now": now.isoformat(), "since": since.isoformat(), "run": True}
         peer.request("POST", "/internal/ruledeploy/clock", body=body, headers=_INTERNAL)
     finally:
         peer.close()
