@@ -129,7 +129,7 @@ class IndexDocuments:
     def _create_index(self) -> None:
         """Create the index when it is not there; whoever comes second is told 400."""
         try:
-            self._peer.request("GET", f"/{self._index}/_mapping")
+            self._peer.request("GET", f"/{self._index}")
         except NotThere:
             try:
                 body: dict[str, Any] = {"mappings": {"dynamic": False}}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ruledeploy.errors import UsageError
 from ruledeploy.model import Environment, Secret
@@ -44,14 +44,33 @@ class Connection:
             )
 
     @staticmethod
+    def at(url: str) -> Connection:
+        """The connection to a URL that may hold a user name and password, as variables often do.
+
+        They are taken out of the URL, so that no message shows them.
+        """
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        bare = urlunsplit(parts._replace(netloc=host))
+        if not parts.username:
+            return Connection(bare)
+        password = Secret(unquote(parts.password or ""))
+        return Connection(bare, username=unquote(parts.username), password=password)
+
+    @staticmethod
     def of(env: Environment, url: str | None = None) -> Connection:
-        """The connection to an environment's Kibana; `url` when the stack chose its own port."""
-        return Connection(
-            url=url or env.kibana_url,
+        """The connection to an environment's Kibana; `url` when the stack chose its own port.
+
+        The environment's own credentials win over those in the URL.
+        """
+        connection = Connection.at(url or env.kibana_url)
+        own = env.api_key or env.username
+        return replace(
+            connection,
             space=env.space,
             api_key=env.api_key,
-            username=env.username,
-            password=env.password,
+            username=env.username if own else connection.username,
+            password=env.password if own else connection.password,
             ca_certs=env.ca_certs,
             verify_certs=env.verify_certs,
         )

@@ -10,6 +10,7 @@ it did not begin.
 from __future__ import annotations
 
 import json
+import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -37,6 +38,9 @@ from ruledeploy.errors import (
     Unreachable,
 )
 from ruledeploy.kibana.connection import Connection
+
+# The transport warns of "dead nodes"; we raise what happened, and standard error is the user's.
+logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
 
 # A peer that asks for more patience than this is better reported than waited for.
 MAX_WAIT_SECONDS = 60.0
