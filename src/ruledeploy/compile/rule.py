@@ -17,6 +17,8 @@ from ruledeploy.sigma import RuleSource, Target, convert, note_text, severity, t
 from ruledeploy.sigma.elastic import Variant
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Fleet's final pipeline stamps `event.ingested` on what Elastic Agent ships; Beats do not.
+_AGENT_FAMILIES = ("endpoint-", "sysmon-integration")
 # Where a rule looks whose logsource nobody has mapped.
 EVERYTHING = ("logs-*",)
 _TYPE_OF_LANGUAGE = {"lucene": "query", "kuery": "query", "eql": "eql", "esql": "esql"}
@@ -109,10 +111,10 @@ class RuleCompiler:
         return query
 
     def _schedule(self, source: RuleSource, family: str) -> dict[str, Any]:
-        """Interval and look-back; Defend's events arrive late, so theirs go by ingest time."""
+        """Interval and look-back; what Elastic Agent ships late is found by its ingest time."""
         interval = source.elastic.interval or self.env.interval
         lookback = source.elastic.lookback or self.env.lookback
-        default = "event.ingested" if family.startswith("endpoint-") else None
+        default = "event.ingested" if family.startswith(_AGENT_FAMILIES) else None
         return {
             "interval": interval,
             "from": f"now-{_duration(_seconds(interval) + _seconds(lookback))}",
