@@ -80,19 +80,32 @@ def run_cases(
         for case in of_rule:
             if case.env not in (None, release.env) or (case.env is None and not variants):
                 continue
-            why = _obstacle(release, variants, bench)
-            why = why or _failure(case, _observe(case, release, variants, bench, known))
+            if variants:
+                why = judge(case, release, variants, bench, known)
+            else:
+                why = "the rule is not deployed here"
             name = variants[0].name if variants else source_id
-            outcome: Literal["pass", "fail"] = "fail" if why else "pass"
-            results.append(CaseResult(name, case.name, release.env, outcome, why, case.location))
+            results.append(result_of(name, case, release.env, why))
     return tuple(results)
 
 
-def _obstacle(release: Release, variants: Sequence[DetectionRule], bench: Bench) -> str:
-    if not variants:
-        return "the rule is not deployed here"
-    reasons = (bench.obstacle(release, rule) for rule in variants)
-    return "; ".join(f"cannot be tried: {reason}" for reason in reasons if reason)
+def judge(
+    case: TestCase,
+    release: Release,
+    rules: Sequence[DetectionRule],
+    bench: Bench,
+    library: Mapping[str, Scenario],
+) -> str:
+    """Why the case does not hold for some rules taken together; empty when it does."""
+    reasons = [reason for rule in rules if (reason := bench.obstacle(release, rule))]
+    if reasons:
+        return f"cannot be tried: {'; '.join(reasons)}"
+    return _failure(case, _observe(case, release, rules, bench, library))
+
+
+def result_of(rule: str, case: TestCase, env: str, why: str) -> CaseResult:
+    """The result of a case; a reason makes it a failure."""
+    return CaseResult(rule, case.name, env, "fail" if why else "pass", why, case.location)
 
 
 def _observe(
