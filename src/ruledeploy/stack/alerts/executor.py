@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
@@ -89,13 +90,14 @@ def run_rules(
     stack: Stack, due: Sequence[tuple[Saved, list[datetime]]], preview_id: str | None = None
 ) -> Tally:
     """Run rules at their ticks, all in one pass over the events."""
+    engine = _engine(stack)
     prepared, last, written = [], {}, 0
     for rule, ticks in due:
         try:
-            prepared.append(_prepare(stack, rule, ticks))
+            prepared.append(_prepare(stack, engine, rule, ticks))
         except RuledeployError as error:
             last[rule.id] = _execution(ticks[-1], "failed", error.message)
-    hits = _hits(stack, prepared) if prepared else {}
+    hits = _hits(stack, engine, prepared) if prepared else {}
     with stack.store.transaction():
         for one in prepared:
             count, last[one.rule.id] = _run_one(stack, one, hits[one.rule.id], preview_id)
@@ -107,7 +109,7 @@ def run_rules(
     return Tally(sum(len(ticks) for _, ticks in due), written, last)
 
 
-def _prepare(stack: Stack, rule: Saved, ticks: list[datetime]) -> Prepared:
+def _prepare(stack: Stack, engine: EmbeddedEngine, rule: Saved, ticks: list[datetime]) -> Prepared:
     """What the engine needs; raises QueryError for a rule it cannot evaluate."""
     body = rule.body
     language, query = _query_of(body)
@@ -127,12 +129,13 @@ def _prepare(stack: Stack, rule: Saved, ticks: list[datetime]) -> Prepared:
         timestamp_field=body.get("timestamp_override", "@timestamp"),
         value_lists=_value_lists(stack, rule.space, items.values()),
     )
-    _engine(stack).run([engine_rule], Memory(()), None, ticks[0])
+    engine.run([engine_rule], Memory(()), None, ticks[0])
     return Prepared(rule, ticks, engine_rule, items, _warnings(stack, body, patterns))
 
 
 def _engine(stack: Stack) -> EmbeddedEngine:
-    return EmbeddedEngine(lambda index: table_of(stack.store, index))
+    """An engine that looks each index's table up once."""
+    return EmbeddedEngine(cache(lambda index: table_of(stack.store, index)))
 
 
 def _query_of(body: dict[str, Any]) -> tuple[str, str]:
@@ -191,7 +194,9 @@ def _warnings(stack: Stack, body: dict[str, Any], patterns: Sequence[str]) -> tu
     return ()
 
 
-def _hits(stack: Stack, prepared: Sequence[Prepared]) -> dict[str, list[Hit]]:
+def _hits(
+    stack: Stack, engine: EmbeddedEngine, prepared: Sequence[Prepared]
+) -> dict[str, list[Hit]]:
     """All events each rule matches over the whole span, with the items that suppress them."""
     start, end = runs.span([(one.rule, one.ticks) for one in prepared])
     patterns = [pattern for one in prepared for pattern in one.engine_rule.index]
@@ -201,7 +206,7 @@ def _hits(stack: Stack, prepared: Sequence[Prepared]) -> dict[str, list[Hit]]:
         f"{stored.index}/{stored.id}": stored
         for stored in documents.scan(stack.store, backings, start, end)
     }
-    found = _engine(stack).run(
+    found = engine.run(
         [one.engine_rule for one in prepared],
         Memory([Document(stored.index, key, stored.source) for key, stored in events.items()]),
         None,

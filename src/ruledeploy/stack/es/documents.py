@@ -1,7 +1,7 @@
 """Documents and indices in the store: names, data streams, sequence numbers.
 
 A data stream `logs-x-default` keeps its documents in one backing index
-`.ds-logs-x-default-000001`, which is what `_index` shows, as on a server.
+`.ds-logs-x-default-2026.01.01-000001`, which is what `_index` shows, as on a server.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ruledeploy.stack.versions import PRIMARY_TERM
 
 # Names that Elasticsearch's own templates turn into data streams.
 _STREAM = re.compile(r"(logs|metrics|traces|synthetics)-[^-]+.*-[^-]+|winlogbeat-.*|\.?lists-.*")
+# Date and number of the one backing index a data stream has here.
+_GENERATION = "2026.01.01-000001"
 _BAD_NAME = re.compile(r'[\\/*?"<>| ,#A-Z]')
 
 
@@ -42,7 +44,7 @@ def is_stream_name(name: str) -> bool:
 
 def backing_of(name: str) -> str:
     """The backing index of a data stream; other indices are their own."""
-    return f".ds-{name}-000001" if is_stream_name(name) else name
+    return f".ds-{name}-{_GENERATION}" if is_stream_name(name) else name
 
 
 def ensure_index(store: Store, name: str, body: dict[str, Any] | None = None) -> str:

@@ -56,27 +56,34 @@ def table_of(store: Store, index: str) -> FieldTable:
 
 
 def _own_mappings(store: Store, index: str) -> dict[str, Any] | None:
-    """Properties the index was created with, or those of the best matching template."""
-    body = documents.index_body(store, index)
-    properties = body.get("mappings", {}).get("properties")
-    if properties:
-        return dict(properties)
+    """Mappings the index was created with, or those of the best matching template."""
+    mappings = documents.index_body(store, index).get("mappings", {})
+    if mappings.get("properties"):
+        return dict(mappings)
     best: tuple[int, dict[str, Any]] | None = None
     for _, text in store.db.execute("SELECT name, body FROM templates"):
         template = json.loads(text)
         patterns = template.get("index_patterns", [])
         names = [patterns] if isinstance(patterns, str) else patterns
-        found = template.get("template", {}).get("mappings", {}).get("properties")
+        found = template.get("template", {}).get("mappings", {})
         priority = int(template.get("priority", 0))
-        if found and documents.fits_any(stream_name(index), names):
+        if found.get("properties") and documents.fits_any(stream_name(index), names):
             best = max(best or (-1, {}), (priority, found), key=lambda pair: pair[0])
     return None if best is None else best[1]
 
 
-def mapped(name: str, properties: Mapping[str, Any]) -> FieldTable:
-    """The table of explicit mappings; what they leave out is a keyword, added dynamically."""
-    fields = dict(_flat(properties, ""))
-    return FieldTable(f"index:{name}", name, MappingProxyType(fields), ("*",))
+def mapped(name: str, mappings: Mapping[str, Any]) -> FieldTable:
+    """The table of explicit mappings.
+
+    What they leave out is a keyword, unless `dynamic` is off; then only what a dynamic template
+    names by its path.
+    """
+    fields = dict(_flat(mappings["properties"], ""))
+    dynamic: tuple[str, ...] = ("*",)
+    if str(mappings.get("dynamic", True)).lower() in {"false", "strict"}:
+        templates = [t for entry in mappings.get("dynamic_templates", ()) for t in entry.values()]
+        dynamic = tuple(t["path_match"] for t in templates if isinstance(t.get("path_match"), str))
+    return FieldTable(f"index:{name}", name, MappingProxyType(fields), dynamic)
 
 
 def _flat(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, FieldType]]:

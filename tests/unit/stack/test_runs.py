@@ -1,0 +1,302 @@
+"""Rules run over ingested events by a clock that only moves when told."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from ruledeploy.stack import ApiKey, Running, User, running_stack
+
+RULES = "/api/detection_engine/rules"
+INDEX = "logs-endpoint.events.api-default"
+START = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class Lab:
+    """A stack with its clock at `START`, and the few calls these tests make."""
+
+    def __init__(self, running: Running, who: str = "") -> None:
+        self.running = running
+        self.headers = {"kbn-xsrf": "x"} | ({"authorization": who} if who else {})
+
+    def send(self, method: str, path: str, body: Any = None, space: str = "") -> Any:
+        """A request to Kibana; the decoded answer of a success."""
+        url = self.running.kibana_url + (f"/s/{space}" if space else "") + path
+        reply = urllib3.request(method, url, json=body, headers=self.headers, retries=False)
+        assert reply.status == 200, reply.data
+        return reply.json()
+
+    def clock(self, minutes: float, *, run: bool = True) -> Any:
+        """Set the time so many minutes after the start, and run what is due."""
+        now = (START + timedelta(minutes=minutes)).isoformat()
+        return self.send("POST", "/internal/ruledeploy/clock", {"now": now, "run": run})
+
+    def rule(self, space: str = "", **changes: Any) -> Any:
+        """An enabled rule on WriteProcessMemory, every five minutes over the last nine."""
+        body = {
+            "rule_id": "wpm", "name": "Writes", "description": "d", "severity": "high",
+            "risk_score": 73, "type": "query", "language": "lucene", "index": [f"{INDEX[:-7]}*"],
+            "query": "process.Ext.api.name:WriteProcessMemory", "from": "now-9m",
+            "interval": "5m", "enabled": True,
+        }  # fmt: skip
+        return self.send("POST", RULES, body | changes, space)
+
+    def events(self, *minutes: float, **changes: Any) -> None:
+        """One write per minute named, from `evil.exe` unless changed."""
+        lines = []
+        for n, minute in enumerate(minutes):
+            at = (START + timedelta(minutes=minute)).isoformat()
+            event = {
+                "@timestamp": at,
+                "event": {"id": f"e{n}-{minute}", "kind": "event", "category": ["api"]},
+                "process": {"name": "evil.exe", "Ext": {"api": {"name": "WriteProcessMemory"}}},
+                **changes,
+            }
+            lines += [json.dumps({"create": {"_index": INDEX}}), json.dumps(event)]
+        reply = urllib3.request(
+            "POST",
+            f"{self.running.elasticsearch_url}/_bulk",
+            body="\n".join(lines) + "\n",
+            headers=self.headers | {"content-type": "application/x-ndjson"},
+        )
+        assert reply.json()["errors"] is False
+
+    def alerts(self, space: str = "") -> list[Any]:
+        """All alerts of a space, by the time of their event."""
+        body = {"size": 1000, "sort": [{"kibana.alert.original_time": "asc"}]}
+        found = self.send("POST", "/api/detection_engine/signals/search", body, space)
+        return [hit["_source"] for hit in found["hits"]["hits"]]
+
+    def last(self, rule_id: str = "wpm", space: str = "") -> Any:
+        """How the rule's last run went."""
+        found = self.send("GET", f"{RULES}?rule_id={rule_id}", space=space)
+        return found["execution_summary"]["last_execution"]
+
+    def item(self, item_id: str, process: str, **changes: Any) -> None:
+        """An exception item in list `l` for a process name."""
+        entry = {
+            "field": "process.name", "type": "match", "operator": "included", "value": process,
+        }  # fmt: skip
+        body = {
+            "list_id": "l", "item_id": item_id, "type": "simple", "name": item_id,
+            "description": "d", "entries": [entry],
+        }  # fmt: skip
+        self.send("POST", "/api/exception_lists/items", body | changes)
+
+    def listed(self) -> dict[str, str]:
+        """List `l`, and a link to it with a wrong id, which does not matter."""
+        body = {"list_id": "l", "name": "l", "description": "d", "type": "detection"}
+        self.send("POST", "/api/exception_lists", body)
+        return {"id": "0", "list_id": "l", "type": "detection", "namespace_type": "single"}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A fresh stack."""
+    with running_stack(tmp_path) as running:
+        found = Lab(running)
+        found.clock(0, run=False)
+        yield found
+
+
+def test_an_event_gives_one_alert_however_often_it_is_seen(lab: Lab) -> None:
+    """Nine minutes of look-back every five minutes see most events twice."""
+    lab.rule()
+    lab.events(1, 6, 11, 16)
+    assert lab.clock(30) == {
+        "now": "2026-11-23T00:30:00.000Z",
+        "simulated": True,
+        "runs": 6,
+        "alerts": 4,
+    }
+    assert lab.clock(40)["alerts"] == 0
+    assert len(lab.alerts()) == 4
+
+
+def test_the_alert_is_the_event_and_the_rule(lab: Lab) -> None:
+    """Source fields stay; times, ancestors and the rule are told under `kibana.alert`."""
+    rule = lab.rule()
+    lab.events(3)
+    lab.clock(5)
+    (alert,) = lab.alerts()
+    assert alert["@timestamp"] == "2026-11-23T00:05:00.000Z"
+    assert alert["kibana.alert.original_time"] == "2026-11-23T00:03:00.000Z"
+    assert alert["process"]["name"] == "evil.exe"
+    assert alert["event"]["kind"] == "signal"
+    assert alert["kibana.alert.original_event.id"] == "e0-3"
+    assert alert["kibana.alert.rule.uuid"] == rule["id"]
+    assert alert["kibana.alert.rule.rule_id"] == "wpm"
+    assert alert["kibana.alert.workflow_status"] == "open"
+    assert alert["kibana.space_ids"] == ["default"]
+    (ancestor,) = alert["kibana.alert.ancestors"]
+    assert ancestor["index"].startswith(".ds-logs-endpoint.events.api-default-")
+    assert len(alert["kibana.alert.uuid"]) == 64
+
+
+def test_exceptions_hold_from_the_run_that_sees_them(lab: Lab) -> None:
+    """Items are read when the rule runs, by list_id; the id in the link is ignored."""
+    lab.rule(exceptions_list=[lab.listed()])
+    lab.events(1)
+    lab.clock(5)
+    assert len(lab.alerts()) == 1
+    lab.item("evil", "evil.exe")
+    lab.events(12)
+    lab.clock(20)
+    assert len(lab.alerts()) == 1
+
+
+def test_an_expired_item_hides_nothing(lab: Lab) -> None:
+    """Compared with the start of each run, also inside one long order to run."""
+    lab.rule(exceptions_list=[lab.listed()])
+    lab.item("evil", "evil.exe", expire_time="2026-11-23T00:12:00.000Z")
+    lab.events(1, 4, 21, 24)
+    lab.clock(30)
+    times = [a["kibana.alert.original_time"][14:16] for a in lab.alerts()]
+    assert times == ["21", "24"]
+
+
+def test_a_disabled_rule_does_not_run(lab: Lab) -> None:
+    """And does not catch up on what it slept through, but for the look-back."""
+    lab.rule(enabled=False)
+    lab.events(1, 58)
+    lab.clock(60)
+    assert lab.alerts() == []
+    lab.send("PATCH", RULES, {"rule_id": "wpm", "enabled": True})
+    assert [a["kibana.alert.original_time"][14:16] for a in lab.alerts()] == ["58"]
+
+
+def test_max_signals_cuts_a_run_and_says_so(lab: Lab) -> None:
+    """The earliest events win; the next overlapping run takes up what is still in its window."""
+    lab.rule(max_signals=3, **{"from": "now-5m"})
+    lab.events(1, 1.1, 1.2, 1.3, 1.4)
+    lab.clock(5)
+    assert len(lab.alerts()) == 3
+    last = lab.last()
+    assert last["status"] == "partial failure"
+    assert last["message"].startswith("This rule reached the maximum alert limit")
+
+
+def test_a_missing_index_is_a_warning(lab: Lab) -> None:
+    """Not an error: the rule goes on."""
+    lab.rule(index=["logs-nowhere-*"])
+    last = lab.last()
+    assert (last["status"], last["status_order"]) == ("partial failure", 20)
+    assert last["message"] == "Unable to find matching indices for rule Writes"
+
+
+def test_a_query_that_cannot_run_fails_the_rule_only(lab: Lab) -> None:
+    """Other rules run."""
+    lab.rule()
+    lab.rule(rule_id="bad", query="process.name:(")
+    lab.events(1)
+    assert lab.clock(5)["alerts"] == 1
+    assert lab.last("bad")["status"] == "failed"
+    assert lab.last()["status"] == "succeeded"
+
+
+def test_late_events_are_found_by_their_ingest_time(lab: Lab) -> None:
+    """An event from 00:01 that arrives at 00:20 is missed unless the rule looks at ingest time."""
+    lab.rule(rule_id="by-time")
+    lab.rule(rule_id="by-ingest", timestamp_override="event.ingested")
+    ingested = {"id": "late", "ingested": (START + timedelta(minutes=20)).isoformat()}
+    lab.events(1, event=ingested)
+    lab.clock(30)
+    assert [a["kibana.alert.rule.rule_id"] for a in lab.alerts()] == ["by-ingest"]
+
+
+def test_spaces_have_their_own_alerts(lab: Lab) -> None:
+    """The same rule in two spaces writes to two indices."""
+    for space in ("dev", "prod"):
+        lab.rule(space)
+    lab.events(1)
+    assert lab.clock(5)["alerts"] == 2
+    assert len(lab.alerts("dev")) == len(lab.alerts("prod")) == 1
+    assert lab.alerts() == []
+
+
+def test_a_preview_saves_nothing(lab: Lab) -> None:
+    """Its alerts lie in the preview index under the preview's id."""
+    lab.events(1, 6)
+    body = {
+        "type": "query", "language": "lucene", "name": "p", "description": "d",
+        "severity": "low", "risk_score": 21, "index": [INDEX], "from": "now-9m",
+        "query": "process.name:evil.exe", "invocationCount": 2,
+        "timeframeEnd": (START + timedelta(minutes=10)).isoformat(),
+    }  # fmt: skip
+    done = lab.send("POST", f"{RULES}/preview", body)
+    assert [(log["errors"], log["warnings"]) for log in done["logs"]] == [([], [])] * 2
+    query = {"query": {"term": {"kibana.alert.rule.uuid": done["previewId"]}}}
+    url = f"{lab.running.elasticsearch_url}/.preview.alerts-security.alerts-default/_search"
+    assert urllib3.request("POST", url, json=query).json()["hits"]["total"]["value"] == 2
+    assert lab.send("GET", f"{RULES}/_find")["total"] == 0
+    assert lab.alerts() == []
+
+
+def test_alerts_are_closed_by_query(lab: Lab) -> None:
+    """`signals/status` answers as update_by_query does."""
+    lab.rule()
+    lab.events(1, 2)
+    lab.clock(5)
+    body = {"query": {"term": {"kibana.alert.rule.rule_id": "wpm"}}, "status": "closed"}
+    assert lab.send("POST", "/api/detection_engine/signals/status", body)["updated"] == 2
+    assert {a["kibana.alert.workflow_status"] for a in lab.alerts()} == {"closed"}
+
+
+def test_alerts_are_counted_by_rule(lab: Lab) -> None:
+    """A terms aggregation over the rule's id."""
+    lab.rule()
+    lab.events(1, 2)
+    lab.clock(5)
+    field = "kibana.alert.rule.rule_id"
+    body = {"size": 0, "aggs": {"rules": {"terms": {"field": field}}}}
+    found = lab.send("POST", "/api/detection_engine/signals/search", body)
+    assert found["aggregations"]["rules"]["buckets"] == [{"key": "wpm", "doc_count": 2}]
+
+
+def test_a_rule_stops_with_the_key_that_enabled_it(tmp_path: Path) -> None:
+    """It stores the request's key, and runs until that key expires."""
+    expires = START + timedelta(minutes=12)
+    key = ApiKey("k", "s", role="writer", expires=expires)
+    who = f"ApiKey {base64.b64encode(b'k:s').decode()}"
+    admin = f"Basic {base64.b64encode(b'a:b').decode()}"
+    with running_stack(tmp_path, users=(User("a", "b"),), api_keys=(key,)) as running:
+        boss = Lab(running, admin)
+        boss.clock(0, run=False)
+        Lab(running, who).rule()
+        boss.events(1, 17)
+        assert boss.clock(30)["alerts"] == 1
+        assert boss.last()["status"] == "failed"
+        assert "unable to authenticate" in boss.last()["message"]
+        rule = boss.send("GET", f"{RULES}?rule_id=wpm")
+        path = f"/api/alerting/rule/{rule['id']}/_update_api_key"
+        url = running.kibana_url + path
+        assert urllib3.request("POST", url, headers=boss.headers).status == 204
+        boss.events(33)
+        assert boss.clock(40)["alerts"] == 1
+
+
+def test_the_clock_outlives_the_process(tmp_path: Path) -> None:
+    """A simulated time is kept in the data folder; null returns to the real clock."""
+    with running_stack(tmp_path) as running:
+        Lab(running).clock(5, run=False)
+    with running_stack(tmp_path) as running:
+        lab = Lab(running)
+        found = lab.send("GET", "/internal/ruledeploy/clock")
+        assert found == {"now": "2026-11-23T00:05:00.000Z", "simulated": True}
+        lab.send("POST", "/internal/ruledeploy/clock", {"now": None})
+        assert lab.send("GET", "/internal/ruledeploy/clock")["simulated"] is False
+
+
+def test_without_a_simulated_time_an_enabled_rule_runs_at_once(tmp_path: Path) -> None:
+    """Right after the answer, by the real clock."""
+    with running_stack(tmp_path) as running:
+        lab = Lab(running)
+        lab.rule()
+        assert lab.last()["status"] == "partial failure"
