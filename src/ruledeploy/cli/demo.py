@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 app = command_app()
 # A fixed clock: the same files give the same table on any day.
 FIRST_DAY = datetime(2026, 11, 24, tzinfo=UTC)
-# Enough background to search through, little enough that every alert can be looked at.
-NOISE = 100
+# Background that the allowlists know: it must not alert.
+NOISE = 2000
 SEED = 1
 STACK = "demo"
 

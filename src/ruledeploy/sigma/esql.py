@@ -3,14 +3,17 @@
 ES|QL has three truth values: a comparison with a missing field is null, and so is its NOT. Under
 a NOT each comparison is therefore guarded (`f is not null and …`, false where the field is
 missing), which is what Sigma means. A comparison with a field of several values is null too, and
-stays so; `:` asks any of them, and is used where events hold several.
+stays so. `:` is a term query, as Lucene's: it asks any of the values and is false where there is
+none, so whole values are compared with it wherever the index holds them in the case asked for.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
+from sigma.conditions import ConditionOR
 
 from ruledeploy.errors import Location
 from ruledeploy.sigma.forms import (
@@ -31,6 +34,7 @@ from ruledeploy.sigma.match import Pattern, Wildcard
 from ruledeploy.sigma.regex import has_case
 from ruledeploy.sigma.rendering import Rendering
 
+_CHAIN = 100
 _NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_@][A-Za-z0-9_]*)*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -51,7 +55,7 @@ class EsqlText(Rendering, ESQLBackend):
                 return "false"
             case AnyOf() | AllOf():
                 return self._joined(form, place)
-            case Value(array=True) if form.pattern.plain is not None and not form.fold:
+            case Value() if form.pattern.plain is not None and not _folds(form):
                 return f"{field_name(form.field)} : {string(form.pattern.plain)}"
             case _:
                 return self._guarded(form.field, self._comparison(form, place))
@@ -94,11 +98,19 @@ class EsqlText(Rendering, ESQLBackend):
             self.warn("multi-value", message, place)
         return _compare_text(form.field, form.pattern, fold=form.fold)
 
+    def convert_condition_or(self, cond: Any, state: Any) -> Any:
+        """OR; long ones in groups, since ES|QL refuses expressions deeper than 300."""
+        if len(cond.args) <= _CHAIN:
+            return super().convert_condition_or(cond, state)
+        chunks = [cond.args[at : at + _CHAIN] for at in range(0, len(cond.args), _CHAIN)]
+        groups = (self.convert_condition(ConditionOR(chunk), state) for chunk in chunks)
+        return " or ".join(f"({group})" for group in groups)
+
     def group_key(self, form: Form) -> str | None:
         """Whole values of one field fit in one `in (…)`."""
         match form:
-            case Value(array=False) if form.pattern.plain is not None:
-                return f"{'~' if form.fold else '='}{form.field}"
+            case Value(array=False) if form.pattern.plain is not None and _folds(form):
+                return f"~{form.field}"
             case Exact(quoted=False):
                 return f"#{form.field}"
             case Network():
@@ -112,9 +124,8 @@ class EsqlText(Rendering, ESQLBackend):
         for form in forms:
             match form:
                 case Value():
-                    plain = form.pattern.lowered() if form.fold else form.pattern
-                    field, name = form.field, _column(form.field, fold=form.fold)
-                    literals[string(plain.plain or "")] = None
+                    field, name = form.field, _column(form.field, fold=True)
+                    literals[string(form.pattern.lowered().plain or "")] = None
                 case Exact():
                     field, name = form.field, field_name(form.field)
                     literals[form.literal] = None
@@ -125,6 +136,12 @@ class EsqlText(Rendering, ESQLBackend):
         if isinstance(forms[0], Network):
             return self._guarded(field, f"cidr_match({name}, {listed})")
         return self._guarded(field, f"{name} in ({listed})")
+
+
+def _folds(form: Value) -> bool:
+    """Whether the comparison must look past a letter case that the index keeps."""
+    text = "".join(part for part in form.pattern.parts if isinstance(part, str))
+    return form.fold and has_case(text)
 
 
 def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:
