@@ -187,7 +187,9 @@ class FieldTable:
                 for n, glob in enumerate(self.dynamic_keyword)
             ]
             for glob in self.dynamic_keyword:
-                _object_at(root, glob.removesuffix(".*").split("."))["dynamic"] = True
+                entry = _object_at(root, glob.removesuffix(".*").split("."))
+                # Elasticsearch asks for the type of an object that has no properties yet.
+                entry.update({"type": "object", "dynamic": True})
         return out
 
 

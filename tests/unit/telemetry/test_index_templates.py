@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -35,3 +37,17 @@ def test_a_template_for_every_index_is_refused() -> None:
     """`ecs` stands for any index, so a template of it would turn all of them into data streams."""
     with pytest.raises(ConfigError, match="no index of its own"):
         index_templates(["ecs"])
+
+
+def untyped(mapping: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Fields that have neither a type nor properties, which Elasticsearch refuses."""
+    for name, child in mapping.get("properties", {}).items():
+        if "type" not in child and "properties" not in child:
+            yield f"{path}{name}"
+        yield from untyped(child, f"{path}{name}.")
+
+
+def test_every_field_has_a_type() -> None:
+    """An object may go without one while it has properties; anything else is refused whole."""
+    for name, body in index_templates(SHIPPED).items():
+        assert list(untyped(body["template"]["mappings"])) == [], name
