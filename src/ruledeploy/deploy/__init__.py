@@ -13,8 +13,20 @@ A push, as the command line runs it:
 from __future__ import annotations
 
 from ruledeploy.deploy.apply import ApplyOptions, Outcome, Progress, apply
+from ruledeploy.deploy.drift import Drift, find_drift, read_applied
+from ruledeploy.deploy.health import Health, read_health, rekey
+from ruledeploy.deploy.history import (
+    Hold,
+    history,
+    lift_hold,
+    place_hold,
+    read_hold,
+    refuse_held,
+    rollback_release,
+)
 from ruledeploy.deploy.live import Live, read_live
 from ruledeploy.deploy.objects import Owner, Ref
+from ruledeploy.deploy.only import only_overlay
 from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.planner import make_plan
@@ -28,6 +40,9 @@ __all__ = [
     "Applied",
     "ApplyOptions",
     "Change",
+    "Drift",
+    "Health",
+    "Hold",
     "Live",
     "Options",
     "Outcome",
@@ -41,12 +56,23 @@ __all__ = [
     "Stage",
     "Write",
     "apply",
+    "find_drift",
+    "history",
+    "lift_hold",
     "make_plan",
+    "only_overlay",
     "open_store",
+    "place_hold",
     "preflight",
+    "read_applied",
+    "read_health",
+    "read_hold",
     "read_live",
     "refuse_conflicts",
+    "refuse_held",
     "refuse_stale",
     "refuse_too_much",
+    "rekey",
+    "rollback_release",
     "stages",
 ]

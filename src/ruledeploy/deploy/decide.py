@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruledeploy.deploy.live import Live
@@ -33,11 +33,26 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything a decision looks at."""
+    """Everything a decision looks at.
+
+    `commented` finds the live items of ours that analysts commented, by their id in the files
+    and their name.
+    """
 
     live: Live
     applied: Applied
     options: Options
+    commented: Mapping[tuple[str, str], JsonObject] = field(default_factory=dict)
+
+    @staticmethod
+    def of(live: Live, applied: Applied, options: Options) -> Situation:
+        """The situation of a plan."""
+        commented = {
+            (entries[0].source_id, live.objects[ref]["name"]): live.objects[ref]
+            for ref, entries in applied.objects.items()
+            if ref.kind == "item" and ref in live.objects and live.objects[ref].get("comments")
+        }
+        return Situation(live, applied, options, commented)
 
 
 def decide(desired: Desired, situation: Situation) -> Decision:
@@ -82,6 +97,8 @@ def _create(desired: Desired, situation: Situation) -> Decision:
     body = dict(desired.body)
     if desired.ref.kind == "rule":
         body = {"enabled": True, **body, **((known and known.carried) or {})}
+    if desired.ref.kind == "item":
+        body = _with_comments(body, desired, situation)
     body = with_link_ids(body, situation.live)
     reason = "gone from the server since the last push" if known else "new in the sources"
     write = Write(
@@ -94,6 +111,23 @@ def _create(desired: Desired, situation: Situation) -> Decision:
     fields = tuple(normalise(desired.ref.kind, body)) if desired.ref.kind != "list" else ()
     change = _change(desired, "create", reason, fields)
     return Decision(replace(change, after=body, requests=(write,)), body)
+
+
+def _with_comments(body: dict[str, Any], desired: Desired, situation: Situation) -> dict[str, Any]:
+    """A new item with the comments of the one it takes the place of.
+
+    Changed entries make a new id, but to an analyst it is the same item. Kibana signs comments
+    with whoever sends them, so the words say whose they were.
+    """
+    source = desired.provenance.source_id, str(desired.body["name"])
+    before = situation.commented.get(source)
+    if before is None:
+        return body
+    said = [
+        {"comment": f"{one['comment']} ({one['created_by']}, {one['created_at']})"}
+        for one in before["comments"]
+    ]
+    return {**body, "comments": said}
 
 
 def _conflict(desired: Desired, live: JsonObject, reason: str) -> Decision:

@@ -1,0 +1,112 @@
+"""What changed on the server since the last push, by whoever else works there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ruledeploy.deploy.live import Live, read_objects
+from ruledeploy.deploy.merge import FieldStates
+from ruledeploy.deploy.normalise import normalise, same
+from ruledeploy.deploy.objects import Kind, Ref
+from ruledeploy.deploy.records import Applied, Entry
+from ruledeploy.kibana import Kibana
+from ruledeploy.model import JsonObject
+
+# `added`: an item made by hand in one of our lists.
+What = Literal["changed", "gone", "unmarked", "added"]
+
+# Fields that analysts may add to a rule or an item. What else a server adds on its own (a newer
+# Kibana's defaults) is no drift.
+_OPTIONAL: dict[Kind, frozenset[str]] = {
+    "rule": frozenset(
+        {
+            "note",
+            "license",
+            "data_view_id",
+            "filters",
+            "index",
+            "saved_id",
+            "timestamp_override",
+            "timestamp_override_fallback_disabled",
+            "building_block_type",
+            "alert_suppression",
+            "investigation_fields",
+            "rule_name_override",
+            "timeline_id",
+            "timeline_title",
+            "response_actions",
+            "event_category_override",
+            "tiebreaker_field",
+            "timestamp_field",
+        }
+    ),
+    "item": frozenset({"expire_time", "meta"}),
+    "list": frozenset({"meta"}),
+    "value_list": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One object that is not as we left it."""
+
+    ref: Ref
+    name: str
+    what: What
+    fields: tuple[FieldStates, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form `{object, what, fields}`."""
+        return {
+            "object": {"kind": self.ref.kind, "id": self.ref.id, "name": self.name},
+            "what": self.what,
+            "fields": [
+                {"field": states.field, "applied": states.applied, "live": states.live}
+                for states in self.fields
+            ],
+        }
+
+
+def read_applied(kibana: Kibana, applied: Applied) -> Live:
+    """The live state of everything that the records say is ours."""
+    return read_objects(kibana, applied.objects.keys())
+
+
+def find_drift(live: Live, applied: Applied) -> tuple[Drift, ...]:
+    """Every object of ours that is not as the last push left it, and items made by hand."""
+    found: list[Drift] = []
+    for ref in sorted(applied.objects):
+        body, entry = live.get(ref), applied.newest(ref)
+        assert entry is not None  # noqa: S101  # every key of `objects` has an entry
+        name = str(entry.body.get("name", ref.id))
+        if body is None:
+            found.append(Drift(ref, name, "gone"))
+            continue
+        if not applied.owner.marks(ref, body):
+            found.append(Drift(ref, name, "unmarked"))
+        fields = _differences(ref.kind, entry, body)
+        if fields:
+            found.append(Drift(ref, name, "changed", fields))
+        if ref.kind == "list":
+            found.extend(_by_hand(ref, live, applied))
+    return tuple(found)
+
+
+def _differences(kind: Kind, entry: Entry, live: JsonObject) -> tuple[FieldStates, ...]:
+    ours, theirs = normalise(kind, entry.body), normalise(kind, live)
+    found = []
+    for field in sorted(ours.keys() | (theirs.keys() & _OPTIONAL[kind])):
+        was, now = ours.get(field), theirs.get(field)
+        missing = was is None or now is None
+        if was != now and (missing or not same(field, was, now)):
+            found.append(FieldStates(field, was, now, was))
+    return tuple(found)
+
+
+def _by_hand(list_: Ref, live: Live, applied: Applied) -> list[Drift]:
+    return [
+        Drift(ref, str(live.objects[ref].get("name", ref.id)), "added")
+        for ref in live.items_of(list_.id)
+        if ref not in applied.objects
+    ]

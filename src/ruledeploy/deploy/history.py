@@ -1,0 +1,139 @@
+"""What was pushed, going back to it, and the hold that a rollback leaves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ruledeploy.deploy.lock import who
+from ruledeploy.deploy.normalise import instant
+from ruledeploy.deploy.objects import Ref
+from ruledeploy.deploy.records import Entry, Record
+from ruledeploy.deploy.store import RecordStore
+from ruledeploy.errors import RefusedError
+from ruledeploy.model import (
+    DetectionRule,
+    ExceptionItem,
+    ExceptionList,
+    JsonObject,
+    Provenance,
+    Release,
+)
+
+
+def history(store: RecordStore) -> Iterator[dict[str, Any]]:
+    """Every record, newest first, as `{n, state, who, when, commit, objects, changes}`.
+
+    `objects` counts what was ours after the push, per kind; `changes` counts actions.
+    """
+    for n in range(store.last(), 0, -1):
+        record = store.record(n)
+        if record is None:
+            return
+        yield {
+            "n": n,
+            "state": record.state,
+            "who": record.who,
+            "when": record.when,
+            "commit": record.commit,
+            "objects": dict(Counter(ref.kind for ref in record.after)),
+            "changes": dict(Counter(change["action"] for change in record.plan["changes"])),
+        }
+
+
+def rollback_release(store: RecordStore, n: int, now: datetime) -> tuple[Release, Record]:
+    """The release that record `n` left, without items that have expired since; and the record.
+
+    Raises `RefusedError` when there is no such record, or when that push did not finish.
+    """
+    record = store.record(n)
+    if record is None:
+        raise RefusedError(f"there is no record {n}", hint=f"the last is {store.last()}")
+    if record.state != "done":
+        raise RefusedError(
+            f"record {n} is of a push that did not finish ({record.state})",
+            hint="choose one that is done: `ruledeploy history`",
+        )
+    entries = {
+        ref: entry
+        for ref, entry in record.after.items()
+        if not entry.retired and not _expired(entry.body, now)
+    }
+    return release_of(entries, store.owner.env, now.date().isoformat(), f"record {n}"), record
+
+
+def _expired(body: JsonObject, now: datetime) -> bool:
+    until = body.get("expire_time")
+    return until is not None and instant(until) <= instant(now.isoformat())
+
+
+def release_of(entries: Mapping[Ref, Entry], env: str, date: str, place: str) -> Release:
+    """A release made of recorded entries; `place` stands where a file's path would."""
+
+    def of(kind: str) -> Iterator[tuple[JsonObject, Provenance]]:
+        for ref in sorted(entries):
+            if ref.kind == kind:
+                yield entries[ref].body, Provenance(place, 0, entries[ref].source_id)
+
+    return Release(
+        env=env,
+        date=date,
+        rules=tuple(DetectionRule(body, "", place) for body, place in of("rule")),
+        lists=tuple(ExceptionList(body, "", place) for body, place in of("list")),
+        items=tuple(ExceptionItem(body, place) for body, place in of("item")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Pushes of `commit` or of an older one are refused: somebody rolled back from it."""
+
+    commit: str | None
+    to: int
+    who: str
+    when: str
+
+
+_HOLD = "hold"
+
+
+def place_hold(store: RecordStore, commit: str | None, to: int) -> None:
+    """Refuse pushes of `commit` (the one rolled back from) and older until a newer one."""
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    document = {"commit": commit, "to": to, "who": who(), "when": when}
+    found = store.documents.get(_HOLD)
+    if found is None:
+        store.documents.create(_HOLD, document)
+    else:
+        store.documents.replace(_HOLD, document, found[1])
+
+
+def read_hold(store: RecordStore) -> Hold | None:
+    """The hold, or None."""
+    found = store.documents.get(_HOLD)
+    return Hold(**found[0]) if found else None
+
+
+def lift_hold(store: RecordStore) -> None:
+    """Let pushes through again: a newer commit is in, or somebody said `--release`."""
+    found = store.documents.get(_HOLD)
+    if found:
+        store.documents.delete(_HOLD, found[1])
+
+
+def refuse_held(store: RecordStore, is_newer: Callable[[str], bool]) -> None:
+    """Raise `RefusedError` while a hold stands against the commit to push.
+
+    `is_newer(commit)` tells whether what is to be pushed comes after that commit in Git.
+    """
+    hold = read_hold(store)
+    if hold is None or (hold.commit is not None and is_newer(hold.commit)):
+        return
+    of = f"commit {hold.commit} and older" if hold.commit else "everything"
+    raise RefusedError(
+        f"{hold.who} rolled back to record {hold.to} at {hold.when}: {of} is held",
+        hint="push a newer commit that mends it, or push with --release",
+    )
