@@ -5,6 +5,8 @@ Everything runs on one event loop, so a request is carried out whole before the 
 
 from __future__ import annotations
 
+import logging
+
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -18,8 +20,8 @@ from ruledeploy.stack.alerts.executor import run_due
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, platform
+from ruledeploy.stack.exceptions import filters, items, lists
 from ruledeploy.stack.exceptions import imports as exception_imports
-from ruledeploy.stack.exceptions import items, lists
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import (
     PUBLIC_VERSION,
@@ -42,11 +44,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *items.ROUTES,
     *lists.ROUTES,
     *exception_imports.ROUTES,
+    *filters.ROUTES,
     *valuelists.ROUTES,
     *connectors.ROUTES,
     *spaces.ROUTES,
     *status.ROUTES,
 )
+_LOG = logging.getLogger(__name__)
+_BROKEN = "An internal server error occurred. Check Kibana server logs for details."
 _HEADERS = {
     "kbn-name": "ruledeploy-stack",
     "cache-control": "private, no-cache, no-store, must-revalidate",
@@ -115,6 +120,9 @@ def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
         return _checked(stack, endpoint, call)
     except Refusal as refusal:
         return Answer(refusal.body, refusal.status, refusal.headers)
+    except Exception:  # noqa: BLE001 - a server answers 500 and goes on
+        _LOG.exception("%s %s", call.method, call.url)
+        return Answer(platform(500, _BROKEN).body, 500)
 
 
 def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:

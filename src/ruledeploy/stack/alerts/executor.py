@@ -29,6 +29,7 @@ from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.tables import table_of
 from ruledeploy.stack.exceptions import common
+from ruledeploy.stack.exceptions.filters import values_of
 from ruledeploy.stack.store import Saved
 
 _ORDER = {"succeeded": 0, "going to run": 10, "running": 15, "partial failure": 20, "failed": 30}
@@ -127,7 +128,7 @@ def _prepare(stack: Stack, engine: EmbeddedEngine, rule: Saved, ticks: list[date
         index=patterns,
         items=tuple(items.values()),
         timestamp_field=body.get("timestamp_override", "@timestamp"),
-        value_lists=_value_lists(stack, rule.space, items.values()),
+        value_lists=values_of(stack, rule.space, items.values()),
     )
     engine.run([engine_rule], Memory(()), None, ticks[0])
     return Prepared(rule, ticks, engine_rule, items, _warnings(stack, body, patterns))
@@ -160,21 +161,6 @@ def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
             where = common.space_of(rule.space, link["namespace_type"])
             out.extend(stack.store.all("exception_item", where, link["list_id"]))
     return out
-
-
-def _value_lists(
-    stack: Stack, space: str, items: Iterable[dict[str, Any]]
-) -> dict[str, tuple[str, ...]]:
-    wanted = {
-        entry["list"]["id"]
-        for item in items
-        for entry in item["entries"]
-        if entry["type"] == "list"
-    }
-    return {
-        list_id: tuple(v.body["value"] for v in stack.store.all("value_item", space, list_id))
-        for list_id in wanted
-    }
 
 
 def _warnings(stack: Stack, body: dict[str, Any], patterns: Sequence[str]) -> tuple[str, ...]:

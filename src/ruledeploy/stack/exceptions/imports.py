@@ -20,6 +20,11 @@ from ruledeploy.stack.store import Saved
 
 MAX_BYTES = 9_000_000
 MAX_OBJECTS = 10_000
+# What an export adds to a request's keys; an import takes these and ignores them.
+_EXPORTED_KEYS = {
+    "_version", "created_at", "created_by", "id", "immutable", "tie_breaker_id", "updated_at",
+    "updated_by",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -114,11 +119,11 @@ def _last_of_each(
 
 def _complaint(line: dict[str, Any], key: str) -> str | None:
     """Import lines are exact: unknown keys, wrong values and items without entries fail."""
-    shape = schema.named({"list_id": "ExceptionList", "item_id": "ExceptionListItem"}[key])
-    unknown = [name for name in line if name not in shape.properties]
+    operation = {"list_id": f"POST {LISTS}", "item_id": f"POST {ITEMS}"}[key]
+    known = schema.body_shape(operation).properties.keys() | _EXPORTED_KEYS
+    unknown = [name for name in line if name not in known]
     if unknown:
         return f'invalid keys "{",".join(unknown)}"'
-    operation = {"list_id": f"POST {LISTS}", "item_id": f"POST {ITEMS}"}[key]
     if key not in line:
         return f'Invalid value "undefined" supplied to "{key}"'
     for issue in schema.complaints(schema.body_shape(operation), line, "4"):

@@ -1,0 +1,65 @@
+"""KQL over saved objects, as clients send it in `filter` and `query`."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruledeploy.stack.filter import FilterError, attributes_of_rule, parse_filter
+
+RULE = {
+    "id": "1",
+    "rule_id": "a-b",
+    "name": "Anomalous WriteProcessMemory call",
+    "enabled": True,
+    "immutable": False,
+    "risk_score": 73,
+    "tags": ["Domain: Endpoint", "x"],
+    "rule_source": {"type": "internal"},
+    "threat": [{"technique": [{"id": "T1055"}]}],
+    "exceptions_list": [{"list_id": "l1"}, {"list_id": "l2"}],
+}
+P = "alert.attributes.params"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'{P}.ruleId: "a-b"', True),
+        (f"{P}.ruleId: a-b", True),
+        (f"{P}.ruleId: (x or a-b)", True),
+        (f"{P}.ruleId: (x OR y)", False),
+        (f"{P}.exceptionsList.listId: (l1 and l2)", True),
+        (f"{P}.exceptionsList.listId: (l1 and l3)", False),
+        (f'{P}.threat.technique.id: "T1055"', True),
+        (f"{P}.threat.technique.id: T10*", True),
+        (f'{P}.threat.technique.id: "T10*"', False),
+        ('alert.attributes.tags: "Domain: Endpoint"', True),
+        (r"alert.attributes.tags: Domain\: Endpoint", True),
+        ('alert.attributes.tags: "domain: endpoint"', False),
+        ("alert.attributes.enabled: true", True),
+        ("NOT alert.attributes.enabled: true", False),
+        (f"alert.attributes.enabled: true AND {P}.immutable: false", True),
+        (f"{P}.immutable: true or alert.attributes.enabled: false and x: y", False),
+        (f"({P}.immutable: false or x: y) and alert.attributes.enabled: true", True),
+        ('alert.attributes.name: "anomalous writeprocessmemory"', True),
+        ('alert.attributes.name: "writeprocessmemory anomalous"', False),
+        ("alert.attributes.name: call", True),
+        ("alert.attributes.name: write*", True),
+        (f"{P}.riskScore >= 70", True),
+        (f"{P}.riskScore < 70", False),
+        (f"{P}.note: *", False),
+        (f"{P}.ruleId: *", True),
+        (f"{P}.ruleSource.type: internal", True),
+        ('alert.id: "alert:1"', True),
+    ],
+)
+def test_filters(text: str, *, expected: bool) -> None:
+    """One rule, many questions."""
+    assert parse_filter(text)(attributes_of_rule(RULE)) is expected
+
+
+@pytest.mark.parametrize("text", ["", "a:", "a: (b", "a b", "a: b)", ": b", '"x'])
+def test_syntax_errors(text: str) -> None:
+    """Refused, never guessed."""
+    with pytest.raises(FilterError):
+        parse_filter(text)
