@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *docs.ROUTES,
     *searching.ROUTES,
 )
+_LOG = logging.getLogger(__name__)
 _COMPATIBLE = "application/vnd.elasticsearch+json"
 
 
@@ -75,6 +77,9 @@ def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
             return endpoint.handler(stack, call)
     except Refusal as refusal:
         return Answer(_elastic_body(refusal), refusal.status, refusal.headers)
+    except Exception as error:  # noqa: BLE001 - a server answers 500 and goes on
+        _LOG.exception("%s %s", call.method, call.url)
+        return Answer(elastic(500, "exception", str(error)).body, 500)
 
 
 def _elastic_body(refusal: Refusal) -> dict[str, object]:

@@ -1,0 +1,212 @@
+"""The Elasticsearch side, driven by the official client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from elasticsearch import (
+    BadRequestError,
+    ConflictError,
+    Elasticsearch,
+    NotFoundError,
+    helpers,
+)
+
+STREAM = "logs-windows.sysmon_operational-{}"
+
+
+@pytest.fixture
+def es(stack_urls: tuple[str, str]) -> Iterator[Elasticsearch]:
+    """The official client, which checks the product header."""
+    with Elasticsearch(stack_urls[1]) as client:
+        yield client
+
+
+@pytest.fixture
+def index(space: str) -> str:
+    """An index nobody else uses."""
+    return f"x-{space.replace('_', '-')}"
+
+
+@pytest.fixture
+def stream(es: Elasticsearch, space: str) -> str:
+    """A data stream with ten Sysmon events, one a minute."""
+    name = STREAM.format(space.replace("-", "_")[:30])
+    actions = [
+        {
+            "_op_type": "create",
+            "_index": name,
+            "@timestamp": f"2026-11-23T00:{n:02}:00.000Z",
+            "event": {"code": str(n % 2), "id": f"e{n}"},
+            "process": {"name": f"p{n}.exe", "pid": n},
+            "winlog": {"event_data": {"TargetImage": "C:\\Windows\\lsass.exe"}},
+        }
+        for n in range(10)
+    ]
+    done, errors = helpers.bulk(es, actions)
+    assert (done, errors) == (10, [])
+    return name
+
+
+def test_info_and_health(es: Elasticsearch) -> None:
+    """What clients and health checks ask first."""
+    assert es.info()["version"]["number"] == "9.5.1"
+    assert es.ping()
+    assert es.cluster.health()["status"] == "green"
+
+
+def test_create_is_refused_the_second_time(es: Elasticsearch, index: str) -> None:
+    """`_create` is what locks are made of."""
+    made = es.create(index=index, id="1", document={"a": 1})
+    assert (made["result"], made["_version"]) == ("created", 1)
+    with pytest.raises(ConflictError) as refused:
+        es.create(index=index, id="1", document={"a": 2})
+    assert refused.value.error == "version_conflict_engine_exception"
+    assert es.get(index=index, id="1")["_source"] == {"a": 1}
+
+
+def test_a_write_on_another_version_is_refused(es: Elasticsearch, index: str) -> None:
+    """Optimistic locking by sequence number and primary term."""
+    first = es.index(index=index, id="1", document={"a": 1})
+    lock = {"if_seq_no": first["_seq_no"], "if_primary_term": first["_primary_term"]}
+    second = es.index(index=index, id="1", document={"a": 2}, **lock)
+    assert (second["result"], second["_version"]) == ("updated", 2)
+    with pytest.raises(ConflictError):
+        es.index(index=index, id="1", document={"a": 3}, **lock)
+    with pytest.raises(ConflictError):
+        es.delete(index=index, id="1", **lock)
+    assert es.get(index=index, id="1")["_source"] == {"a": 2}
+
+
+def test_what_is_not_there(es: Elasticsearch, index: str) -> None:
+    """A missing index and a missing document are told apart; a wildcard finds nothing."""
+    with pytest.raises(NotFoundError) as missing:
+        es.get(index=index, id="1")
+    assert missing.value.error == "index_not_found_exception"
+    es.indices.create(index=index)
+    with pytest.raises(NotFoundError) as absent:
+        es.get(index=index, id="1")
+    assert absent.value.body["found"] is False
+    assert not es.exists(index=index, id="1")
+    assert es.search(index="nothing-*")["hits"]["total"]["value"] == 0
+    with pytest.raises(NotFoundError):
+        es.search(index="nothing")
+    assert es.search(index="nothing", ignore_unavailable=True)["hits"]["hits"] == []
+
+
+def test_an_index_is_created_once(es: Elasticsearch, index: str) -> None:
+    """And deleted with its documents."""
+    es.indices.create(index=index, mappings={"properties": {"n": {"type": "long"}}})
+    with pytest.raises(BadRequestError) as taken:
+        es.indices.create(index=index)
+    assert taken.value.error == "resource_already_exists_exception"
+    assert es.indices.exists(index=index)
+    es.indices.delete(index=index)
+    assert not es.indices.exists(index=index)
+
+
+def test_bulk_tells_what_failed(es: Elasticsearch, index: str) -> None:
+    """HTTP 200 with `errors`, one outcome per action."""
+    action = {"create": {"_index": index, "_id": "1"}}
+    done = es.bulk(operations=[action, {"a": 1}, action, {"a": 2}])
+    assert done["errors"] is True
+    assert [item["create"]["status"] for item in done["items"]] == [201, 409]
+
+
+def test_a_data_stream_takes_creates_only(es: Elasticsearch, stream: str) -> None:
+    """And shows its backing index as `_index`."""
+    done = es.bulk(operations=[{"index": {"_index": stream}}, {"@timestamp": "2026-11-23"}])
+    assert done["items"][0]["index"]["status"] == 400
+    hit = es.search(index=stream, size=1)["hits"]["hits"][0]
+    assert hit["_index"].startswith(f".ds-{stream}-")
+
+
+def test_search_sorts_and_pages(es: Elasticsearch, stream: str) -> None:
+    """Query DSL, from and size, sort values, `_source` patterns."""
+    found = es.search(
+        index=f"{stream[:-3]}*",
+        query={"bool": {"filter": [{"term": {"event.code": "1"}}]}},
+        sort=[{"@timestamp": {"order": "desc"}}],
+        from_=1,
+        size=2,
+        source={"includes": ["process.name"]},
+        track_total_hits=True,
+    )
+    assert found["hits"]["total"] == {"value": 5, "relation": "eq"}
+    assert [h["_source"] for h in found["hits"]["hits"]] == [
+        {"process": {"name": "p7.exe"}},
+        {"process": {"name": "p5.exe"}},
+    ]
+    assert found["hits"]["hits"][0]["sort"] == [1795392420000]
+
+
+def test_search_after_a_point_in_time(es: Elasticsearch, stream: str) -> None:
+    """All hits come once, page by page."""
+    pit = es.open_point_in_time(index=stream, keep_alive="1m")["id"]
+    seen: list[str] = []
+    after: Any = None
+    while True:
+        hits = es.search(
+            pit={"id": pit}, size=4, sort=["@timestamp", "_shard_doc"], search_after=after
+        )["hits"]["hits"]
+        if not hits:
+            break
+        seen += [hit["_source"]["event"]["id"] for hit in hits]
+        after = hits[-1]["sort"]
+    es.close_point_in_time(id=pit)
+    assert seen == [f"e{n}" for n in range(10)]
+
+
+def test_fields_have_the_types_of_their_family(es: Elasticsearch, stream: str) -> None:
+    """Sysmon's own table: ranges on numbers, wildcards on event data."""
+    numbers = {"range": {"process.pid": {"gte": 8}}}
+    assert es.count(index=stream, query=numbers)["count"] == 2
+    paths = {"wildcard": {"winlog.event_data.TargetImage": "*\\\\lsass.exe"}}
+    assert es.count(index=stream, query=paths)["count"] == 10
+    caps = es.field_caps(index=stream, fields="process.pid")["fields"]
+    assert caps["process.pid"]["long"]["searchable"] is True
+    resolved = es.indices.resolve_index(name=stream)
+    assert resolved["data_streams"][0]["name"] == stream
+
+
+def test_a_query_we_do_not_evaluate_is_refused(es: Elasticsearch, stream: str) -> None:
+    """400, never a guess."""
+    with pytest.raises(BadRequestError) as refused:
+        es.search(index=stream, query={"fuzzy": {"process.name": "x"}})
+    assert "fuzzy" in str(refused.value)
+
+
+def test_any_other_index_maps_what_it_holds(es: Elasticsearch, index: str) -> None:
+    """Texts get a keyword beside them, numbers and dates sort as such."""
+    for n in (2, 10, 1):
+        es.index(index=index, id=str(n), document={"n": n, "name": "Two Words", "state": "done"})
+    found = es.search(index=index, sort=[{"n": "desc"}])["hits"]["hits"]
+    assert [hit["_source"]["n"] for hit in found] == [10, 2, 1]
+    assert es.count(index=index, query={"match": {"name": "words"}})["count"] == 3
+    assert es.count(index=index, query={"term": {"name.keyword": "Two Words"}})["count"] == 3
+    assert es.count(index=index, query={"term": {"state": "done"}})["count"] == 3
+    assert es.delete_by_query(index=index, query={"ids": {"values": ["2"]}})["deleted"] == 1
+    assert es.count(index=index)["count"] == 2
+
+
+def test_a_template_gives_the_mappings(es: Elasticsearch, index: str) -> None:
+    """With `dynamic` off, a field that is not mapped is not searchable."""
+    es.indices.put_index_template(
+        name=index,
+        index_patterns=[f"{index}-*"],
+        template={"mappings": {"dynamic": False, "properties": {"a": {"type": "keyword"}}}},
+    )
+    es.index(index=f"{index}-1", document={"a": "x", "b": "x"})
+    assert es.count(index=f"{index}-1", query={"term": {"a": "x"}})["count"] == 1
+    assert es.count(index=f"{index}-1", query={"term": {"b": "x"}})["count"] == 0
+
+
+def test_who_am_i(es: Elasticsearch) -> None:
+    """A user's realm differs from a key's."""
+    assert es.security.authenticate()["authentication_realm"]["type"] == "native1"
+    key = es.security.create_api_key(name="k", expiration="1d")
+    assert es.security.get_api_key(id=key["id"])["api_keys"][0]["expiration"]
+    rights = es.security.has_privileges(index=[{"names": ["logs-*"], "privileges": ["read"]}])
+    assert rights["index"]["logs-*"]["read"] is True
