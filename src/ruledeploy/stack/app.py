@@ -6,6 +6,7 @@ Everything runs on one event loop, so a request is carried out whole before the 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -97,7 +98,7 @@ def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
         call = await read_call(request)
         fault = trouble.before(call)
         await fault.wait()
-        answer = fault.answer or _answer(stack, endpoint, call)
+        answer = fault.answer or _answer(stack, endpoint, replace(call, partial=fault.partial))
         await trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
         response = _response(answer)

@@ -58,7 +58,8 @@ class Faults:
 
     Each rate is a probability per request, 0 to 1. `latency_ms` maps a kind of call
     (`rules`, `exceptions`, `lists`, `elasticsearch`, `other`) to a delay. `lost` closes the
-    connection after the write was done; `reset` before it.
+    connection after the write was done, `hang_s` seconds later; `reset` before it. `partial` lets
+    every second object of a bulk request fail.
     """
 
     seed: int = 0
@@ -67,6 +68,8 @@ class Faults:
     server_error: float = 0.0
     reset: float = 0.0
     lost: float = 0.0
+    hang_s: float = 0.0
+    partial: float = 0.0
     retry_after_s: int = 1
 
 

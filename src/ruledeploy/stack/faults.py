@@ -1,7 +1,8 @@
 """Trouble on purpose: delays, refusals, broken connections, decided by a seed or a header.
 
 A header `x-ruledeploy-fault: <kind>` asks for one fault in one request: `429`, `503`, `500`,
-`reset` (before the work), `lost` (after the work, no answer), `latency=250`.
+`reset` (before the work), `lost` (after the work, no answer), `hang=30` (after the work, silence
+for that many seconds), `partial` (every second object of a bulk request fails), `latency=250`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Fault:
     delay_s: float = 0.0
     answer: Answer | None = None
     cut: Cut | None = None
+    hang_s: float = 0.0
+    partial: bool = False
 
     async def wait(self) -> None:
         """Sit out the delay."""
@@ -64,7 +67,8 @@ class Trouble:
             (self.faults.too_many, Fault(delay, _refused(429, after))),
             (self.faults.server_error, Fault(delay, _refused(503, after))),
             (self.faults.reset, Fault(delay, Answer(status=503), "reset")),
-            (self.faults.lost, Fault(delay, cut="lost")),
+            (self.faults.lost, Fault(delay, cut="lost", hang_s=self.faults.hang_s)),
+            (self.faults.partial, Fault(delay, partial=True)),
         ):
             if drawn < rate:
                 return fault
@@ -72,7 +76,9 @@ class Trouble:
         return Fault(delay)
 
     async def cut_if(self, fault: Fault, scope: Any) -> None:
-        """Break the connection when the fault says so; what is sent afterwards goes nowhere."""
+        """Break the connection, or be silent, when the fault says so; then nothing arrives."""
+        if fault.hang_s:
+            await asyncio.sleep(fault.hang_s)
         if fault.cut is None:
             return
         transport = self.transports.get(scope["client"])
@@ -108,6 +114,10 @@ def _asked(text: str, retry_after: int) -> Fault:
             return Fault(answer=Answer(status=503), cut="reset")
         case "lost":
             return Fault(cut="lost")
+        case "hang":
+            return Fault(cut="lost", hang_s=float(value or 30))
+        case "partial":
+            return Fault(partial=True)
         case "latency":
             return Fault(delay_s=float(value) / 1000)
         case _:

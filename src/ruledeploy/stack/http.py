@@ -38,6 +38,7 @@ class Call:
     body: bytes
     caller: Caller
     params: dict[str, str] = field(default_factory=dict)
+    partial: bool = False  # injected: every second object of a bulk request fails
 
     def json(self) -> Any:
         """The body as JSON; None when empty; a platform 400 when it is not JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -30,6 +31,9 @@ from ruledeploy.stack.lock import locked
 STATE_FILE = "stack.json"
 _START_SECONDS = 10.0
 _TICK_SECONDS = 1.0
+# Rules enabled meanwhile run at once; the scheduler learns of their next run by then.
+_LONGEST_WAIT = 15.0
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +199,16 @@ class _Loop:
 async def _tick(stack: Stack) -> None:
     """By the real clock, run what is due; a simulated time moves only by request."""
     while stack.config.scheduler:
+        wait = _LONGEST_WAIT
         if not stack.clock.simulated:
-            run_due(stack)
-        await asyncio.sleep(_TICK_SECONDS)
+            try:
+                following = run_due(stack).next_at
+            except Exception:  # noqa: BLE001 - a run that breaks must not end all others
+                _LOG.exception("running rules")
+                following = None
+            if following is not None:
+                wait = min(wait, (following - stack.clock.now()).total_seconds())
+        await asyncio.sleep(max(wait, _TICK_SECONDS))
 
 
 def _uvicorn_config(app: ASGIApp, trouble: Trouble) -> uvicorn.Config:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ruledeploy.errors import RefusedError
+
 Kind = Literal[
     "rule", "exception_list", "exception_item", "value_list", "value_item",
     "space", "connector", "data_view", "api_key",
@@ -23,6 +25,9 @@ Kind = Literal[
 
 # Objects of every space, as `namespace_type: agnostic` and spaces themselves are.
 EVERYWHERE = "*"
+
+# Raised whenever the tables change.
+_LAYOUT = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -33,13 +38,14 @@ CREATE TABLE IF NOT EXISTS objects (
 );
 CREATE INDEX IF NOT EXISTS objects_key ON objects (kind, space, key);
 CREATE INDEX IF NOT EXISTS objects_parent ON objects (kind, space, parent);
+CREATE INDEX IF NOT EXISTS objects_enabled ON objects (space)
+    WHERE kind = 'rule' AND json_extract(body, '$.enabled');
 CREATE TABLE IF NOT EXISTS documents (
     backing TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, version INTEGER NOT NULL,
-    time INTEGER, seen INTEGER, source TEXT NOT NULL,
+    earliest INTEGER, latest INTEGER, source TEXT NOT NULL,
     PRIMARY KEY (backing, id)
 );
-CREATE INDEX IF NOT EXISTS documents_time ON documents (backing, time);
-CREATE INDEX IF NOT EXISTS documents_seen ON documents (backing, seen);
+CREATE INDEX IF NOT EXISTS documents_latest ON documents (backing, latest);
 CREATE TABLE IF NOT EXISTS indices (
     name TEXT PRIMARY KEY, stream TEXT NOT NULL DEFAULT '', body TEXT NOT NULL
 );
@@ -69,8 +75,21 @@ class Store:
         self.db = sqlite3.connect(path, isolation_level=None)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=NORMAL")
+        self._check_layout(path)
         self.db.executescript(_TABLES)
+        self.db.execute(f"PRAGMA user_version={_LAYOUT}")
         self._seq = self._last_seq()
+
+    def _check_layout(self, path: Path) -> None:
+        """Refuse a file whose tables another version of the program has made."""
+        found = int(self.db.execute("PRAGMA user_version").fetchone()[0])
+        tables = self.db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and found != _LAYOUT:
+            self.db.close()
+            raise RefusedError(
+                f"{path} was made by another version of the local stack",
+                hint="`ruledeploy stack reset` empties it",
+            )
 
     def close(self) -> None:
         """Note the counter and close the file."""
@@ -163,6 +182,13 @@ class Store:
             where.append("parent = ?")
             values.append(parent)
         rows = self.db.execute(f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY rowid", values)
+        return [_saved(row) for row in rows]
+
+    def enabled_rules(self) -> list[Saved]:
+        """Enabled rules of every space, without reading the others."""
+        rows = self.db.execute(
+            f"{_SELECT} WHERE kind = 'rule' AND json_extract(body, '$.enabled') ORDER BY rowid"
+        )
         return [_saved(row) for row in rows]
 
     def page(self, kind: Kind, space: str, limit: int, offset: int) -> list[Saved]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -118,3 +119,13 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
         write_and_fail()
     assert store.get("rule", "default", "a") is None
     store.close()
+
+
+def test_another_layout_is_refused(tmp_path: Path) -> None:
+    """A file of another version is named, with the way out; it is not touched."""
+    Store(tmp_path / "x.sqlite").close()
+    with sqlite3.connect(tmp_path / "x.sqlite") as db:
+        db.execute("PRAGMA user_version=1")
+    db.close()
+    with pytest.raises(RefusedError, match="reset"):
+        Store(tmp_path / "x.sqlite")

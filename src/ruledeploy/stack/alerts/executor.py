@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
+from ruledeploy.engine import Document, EmbeddedEngine, Memory
 from ruledeploy.engine.sources import selects
-from ruledeploy.errors import QueryError, RuledeployError
-from ruledeploy.query.exceptions import is_expired
-from ruledeploy.query.parse import parse_query
+from ruledeploy.errors import RuledeployError
 from ruledeploy.stack.alerts import runs
 from ruledeploy.stack.alerts.document import (
     Execution,
@@ -22,14 +19,13 @@ from ruledeploy.stack.alerts.document import (
     alerts_index,
     execution_id,
 )
+from ruledeploy.stack.alerts.prepare import Prepared, engine_of, prepare
 from ruledeploy.stack.alerts.runs import Hit, Windows
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.documents import Stored
-from ruledeploy.stack.es.tables import table_of
-from ruledeploy.stack.exceptions import common
-from ruledeploy.stack.exceptions.filters import values_of
+from ruledeploy.stack.es.search import Matching
 from ruledeploy.stack.store import Saved
 
 _ORDER = {"succeeded": 0, "going to run": 10, "running": 15, "partial failure": 20, "failed": 30}
@@ -42,41 +38,30 @@ _NO_KEY = (
     "security_exception\n\tRoot causes:\n\t\tsecurity_exception: unable to authenticate with "
     "provided credentials and anonymous access is not allowed for this request"
 )
-DEFAULT_INDEX = (
-    "apm-*-transaction*", "auditbeat-*", "endgame-*", "filebeat-*", "logs-*", "packetbeat-*",
-    "traces-apm*", "winlogbeat-*", "-*elastic-cloud-logs-*",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A rule with the ticks to run and what the engine needs."""
-
-    rule: Saved
-    ticks: list[datetime]
-    engine_rule: EngineRule
-    items: dict[str, dict[str, Any]]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many runs there were, how many alerts they wrote, and each rule's last run."""
+    """How many runs there were, how many alerts they wrote, and each rule's last run.
+
+    `next_at` is when the next of the rules looked at is due.
+    """
 
     runs: int = 0
     alerts: int = 0
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    next_at: datetime | None = None
 
 
 def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tally:
     """Run every enabled rule (or those named by space and id) for each tick that is due."""
     now = stack.clock.now()
     if only is None:
-        rules = [r for r in stack.store.all("rule", None) if r.body["enabled"]]
+        rules = stack.store.enabled_rules()
     else:
         found = (stack.store.get("rule", space, rule_id) for space, rule_id in only)
         rules = [rule for rule in found if rule is not None and rule.body["enabled"]]
-    due = []
+    due, coming = [], []
     for stored in rules:
         rule = stored
         if runs.backwards(rule.state.get("last_run"), now):
@@ -84,23 +69,28 @@ def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tall
         ticks = runs.due_ticks(rule, now, simulated=stack.clock.simulated)
         if ticks:
             due.append((rule, ticks))
-    return run_rules(stack, due)
+        coming.append(runs.next_tick(rule, ticks))
+    tally = run_rules(stack, due) if due else Tally()
+    return replace(tally, next_at=min(coming, default=None))
 
 
 def run_rules(
     stack: Stack, due: Sequence[tuple[Saved, list[datetime]]], preview_id: str | None = None
 ) -> Tally:
     """Run rules at their ticks, all in one pass over the events."""
-    engine = _engine(stack)
+    engine = engine_of(stack)
     prepared, last, written = [], {}, 0
     for rule, ticks in due:
         try:
-            prepared.append(_prepare(stack, engine, rule, ticks))
-        except RuledeployError as error:
-            last[rule.id] = _execution(ticks[-1], "failed", error.message)
-    hits = _hits(stack, engine, prepared) if prepared else {}
+            prepared.append(prepare(stack, engine, rule, ticks))
+        except (RuledeployError, ValueError) as error:
+            last[rule.id] = _execution(ticks[-1], "failed", str(error))
+    hits, failed = _hits_or_failures(stack, engine, prepared)
+    last.update(failed)
     with stack.store.transaction():
         for one in prepared:
+            if one.rule.id in failed:
+                continue
             count, last[one.rule.id] = _run_one(stack, one, hits[one.rule.id], preview_id)
             written += count
         for rule, ticks in due:
@@ -110,81 +100,35 @@ def run_rules(
     return Tally(sum(len(ticks) for _, ticks in due), written, last)
 
 
-def _prepare(stack: Stack, engine: EmbeddedEngine, rule: Saved, ticks: list[datetime]) -> Prepared:
-    """What the engine needs; raises QueryError for a rule it cannot evaluate."""
-    body = rule.body
-    language, query = _query_of(body)
-    parsed = parse_query(language, query)
-    patterns = parsed.esql.sources if parsed.esql else tuple(body.get("index", DEFAULT_INDEX))
-    items = {
-        item.key: item.body
-        for item in linked_items(stack, rule)
-        if not is_expired(item.body, ticks[0])
-    }
-    engine_rule = EngineRule(
-        rule_id=rule.id,
-        language=language,
-        query=query,
-        index=patterns,
-        items=tuple(items.values()),
-        timestamp_field=body.get("timestamp_override", "@timestamp"),
-        value_lists=values_of(stack, rule.space, items.values()),
-    )
-    engine.run([engine_rule], Memory(()), None, ticks[0])
-    return Prepared(rule, ticks, engine_rule, items, _warnings(stack, body, patterns))
-
-
-def _engine(stack: Stack) -> EmbeddedEngine:
-    """An engine that looks each index's table up once."""
-    return EmbeddedEngine(cache(lambda index: table_of(stack.store, index)))
-
-
-def _query_of(body: dict[str, Any]) -> tuple[str, str]:
-    if body["type"] not in {"query", "saved_query", "esql"}:
-        raise QueryError(f"the local stack does not run rules of type {body['type']}")
-    if body.get("filters"):
-        raise QueryError("the local stack does not run rules with filters")
-    query = body.get("query", "")
-    if not query.strip():
-        return "lucene", "*:*"
-    return body["language"], query
-
-
-def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
-    """Items of the linked lists, found by `list_id` and namespace alone.
-
-    A list that is missing has none; the endpoint list is not for rules.
-    """
-    out = []
-    for link in rule.body["exceptions_list"]:
-        if link["list_id"] != "endpoint_list":
-            where = common.space_of(rule.space, link["namespace_type"])
-            out.extend(stack.store.all("exception_item", where, link["list_id"]))
-    return out
-
-
-def _warnings(stack: Stack, body: dict[str, Any], patterns: Sequence[str]) -> tuple[str, ...]:
-    backings = documents.resolve(stack.store, ",".join(patterns))
-    if not backings:
-        return (f"Unable to find matching indices for rule {body['name']}",)
-    override = body.get("timestamp_override")
-    lacking = [b for b in backings if override and table_of(stack.store, b).get(override) is None]
-    if lacking:
-        names = ", ".join(f'"{name}"' for name in lacking)
-        return (
-            (
-                f'The following indices are missing the timestamp override field "{override}": '
-                f"[{names}]"
-            ),
-        )
-    return ()
+def _hits_or_failures(
+    stack: Stack, engine: EmbeddedEngine, prepared: Sequence[Prepared]
+) -> tuple[dict[str, list[Hit]], dict[str, dict[str, Any]]]:
+    """Hits by rule, all in one pass; when that fails, one by one, so that one rule fails alone."""
+    if not prepared:
+        return {}, {}
+    try:
+        return _hits(stack, engine, prepared), {}
+    except RuledeployError as error:
+        if len(prepared) == 1:
+            one = prepared[0]
+            return {}, {one.rule.id: _execution(one.ticks[-1], "failed", error.message)}
+    hits: dict[str, list[Hit]] = {}
+    failed: dict[str, dict[str, Any]] = {}
+    for one in prepared:
+        found, lost = _hits_or_failures(stack, engine, [one])
+        hits.update(found)
+        failed.update(lost)
+    return hits, failed
 
 
 def _hits(
     stack: Stack, engine: EmbeddedEngine, prepared: Sequence[Prepared]
 ) -> dict[str, list[Hit]]:
     """All events each rule matches over the whole span, with the items that suppress them."""
-    start, end = runs.span([(one.rule, one.ticks) for one in prepared])
+    start: int | None = None
+    end: int | None = None
+    if all(one.engine_rule.timestamp_field in documents.SEARCHED_TIMES for one in prepared):
+        start, end = runs.span([(one.rule, one.ticks) for one in prepared])
     patterns = [pattern for one in prepared for pattern in one.engine_rule.index]
     rows = stack.store.db.execute("SELECT name FROM indices ORDER BY name").fetchall()
     backings = [name for (name,) in rows if any(selects([p], name) for p in patterns)]
@@ -200,6 +144,7 @@ def _hits(
     )
     out: dict[str, list[Hit]] = {}
     for one in prepared:
+        passes = _filters(stack, one)
         result = found[one.rule.id]
         suppressors: dict[str, list[str]] = {}
         for item_id, keys in result.suppressed.items():
@@ -207,8 +152,19 @@ def _hits(
                 suppressors.setdefault(key, []).append(item_id)
         every = [*result.event_ids, *suppressors]
         hits = (_hit(one, events[key], tuple(suppressors.get(key, ()))) for key in every)
-        out[one.rule.id] = [hit for hit in hits if hit is not None]
+        out[one.rule.id] = [hit for hit in hits if hit is not None and passes(hit.event)]
     return out
+
+
+def _filters(stack: Stack, one: Prepared) -> Callable[[Stored], bool]:
+    """The rule's own `filters`, as Kibana adds them to the query: negated ones must not hold."""
+    active = [f for f in one.rule.body.get("filters", ()) if not f.get("meta", {}).get("disabled")]
+    if not active:
+        return lambda _: True
+    negated = [f["query"] for f in active if f.get("meta", {}).get("negate")]
+    wanted = [f["query"] for f in active if not f.get("meta", {}).get("negate")]
+    query = {"bool": {"filter": wanted, "must_not": negated}}
+    return Matching(stack.store, query, one.ticks[-1]).holds
 
 
 def _hit(one: Prepared, event: Stored, items: tuple[str, ...]) -> Hit | None:

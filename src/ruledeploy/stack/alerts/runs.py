@@ -116,6 +116,15 @@ def due_ticks(rule: Saved, now: datetime, *, simulated: bool) -> list[datetime]:
     return [tick + n * step for n in range(first, count)]
 
 
+def next_tick(rule: Saved, ticks: Sequence[datetime]) -> datetime:
+    """When the rule runs next, once these ticks are done."""
+    step = duration(rule.body["interval"])
+    if ticks:
+        return ticks[-1] + step
+    last = rule.state.get("last_run")
+    return parse_time(rule.state["since"]) if last is None else parse_time(last) + step
+
+
 def span(rules: Sequence[tuple[Saved, list[datetime]]]) -> tuple[int, int]:
     """First and last millisecond that any of the runs looks at."""
     windows = [window(rule.body, tick) for rule, ticks in rules for tick in (ticks[0], ticks[-1])]

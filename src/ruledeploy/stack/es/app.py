@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -53,7 +54,7 @@ def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
         call = await read_call(request)
         fault = trouble.before(call)
         await fault.wait()
-        answer = fault.answer or _answer(stack, endpoint, call)
+        answer = fault.answer or _answer(stack, endpoint, replace(call, partial=fault.partial))
         await trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
         return _response(call, answer)

@@ -19,8 +19,10 @@ _CREATED = 201
 def bulk(stack: Stack, call: Call) -> Answer:
     """`POST /_bulk`: HTTP 200 with `errors: true` when single actions fail."""
     items = []
-    for name, meta, source in _actions(call):
+    for n, (name, meta, source) in enumerate(_actions(call)):
         try:
+            if call.partial and n % 2:
+                raise elastic(429, "es_rejected_execution_exception", "injected failure")
             outcome = _one(stack.store, name, meta, source)
         except Refusal as refusal:
             outcome = {

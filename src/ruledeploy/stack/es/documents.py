@@ -23,6 +23,8 @@ from ruledeploy.stack.versions import PRIMARY_TERM
 _STREAM = re.compile(r"(logs|metrics|traces|synthetics)-[^-]+.*-[^-]+|winlogbeat-.*|\.?lists-.*")
 # Date and number of the one backing index a data stream has here.
 _GENERATION = "2026.01.01-000001"
+# The times by which a document can be found without reading it.
+SEARCHED_TIMES = ("@timestamp", "event.ingested")
 _BAD_NAME = re.compile(r'[\\/*?"<>| ,#A-Z]')
 
 
@@ -140,14 +142,21 @@ def exists(store: Store, backing: str, doc_id: str) -> bool:
 def put(store: Store, backing: str, doc_id: str, source: dict[str, Any], version: int) -> Stored:
     """Write a document whole."""
     seq = store.next_seq()
-    time = timestamp(source, "@timestamp")
-    ingested = timestamp(source, "event.ingested")
-    seen = max((t for t in (time, ingested) if t is not None), default=None)
+    known = [timestamp(source, field) for field in SEARCHED_TIMES]
+    times = [time for time in known if time is not None]
     store.db.execute(
         "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (backing, id) DO UPDATE SET"
-        " seq = excluded.seq, version = excluded.version, time = excluded.time,"
-        " seen = excluded.seen, source = excluded.source",
-        (backing, doc_id, seq, version, time, seen, json.dumps(source, ensure_ascii=False)),
+        " seq = excluded.seq, version = excluded.version, earliest = excluded.earliest,"
+        " latest = excluded.latest, source = excluded.source",
+        (
+            backing,
+            doc_id,
+            seq,
+            version,
+            min(times, default=None),
+            max(times, default=None),
+            json.dumps(source, ensure_ascii=False),
+        ),
     )
     return Stored(backing, doc_id, seq, version, source)
 
@@ -184,16 +193,19 @@ def conflict(doc_id: str, reason: str) -> Exception:
 def scan(
     store: Store, backings: list[str], start: int | None = None, end: int | None = None
 ) -> Iterator[Stored]:
-    """Documents whose `@timestamp` or ingest time (ms) lies in start ..= end; all by default."""
+    """Documents with a time of `SEARCHED_TIMES` (ms) in start ..= end, and a few more.
+
+    Without bounds all of them; in the order they were written.
+    """
     for backing in backings:
         sql = "SELECT backing, id, seq, version, source FROM documents WHERE backing = ?"
         values: list[Any] = [backing]
         if start is not None:
-            sql += " AND (time >= ? OR seen >= ?)"
-            values += [start, start]
+            sql += " AND latest >= ?"
+            values.append(start)
         if end is not None:
-            sql += " AND (time <= ? OR seen <= ?)"
-            values += [end, end]
+            sql += " AND earliest <= ?"
+            values.append(end)
         for row in store.db.execute(sql + " ORDER BY seq", values):
             yield _stored(row)
 

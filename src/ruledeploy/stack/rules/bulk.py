@@ -90,7 +90,10 @@ def bulk_action(stack: Stack, call: Call) -> Answer:
     rules = _chosen(stack, call.space, body, results)
     if body["action"] == "export":
         return attachment(with_details(stack, call.space, rules), "rules_export.ndjson")
-    for rule in rules:
+    for n, rule in enumerate(rules):
+        if call.partial and n % 2:
+            results.fail("Injected failure", _FAILED, _brief(rule), None)
+            continue
         _one(stack, call, body, rule, (results, dry_run))
     return results.answer(dry_run=dry_run)
 
