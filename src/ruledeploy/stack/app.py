@@ -101,7 +101,7 @@ def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
         answer = fault.answer or _answer(stack, endpoint, replace(call, partial=fault.partial))
         await trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
-        response = _response(answer)
+        response = _response(answer, "1" if endpoint.internal else PUBLIC_VERSION)
         if stack.due:
             response.background = BackgroundTask(_run_enabled, stack)
         return response
@@ -143,7 +143,7 @@ def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
         return endpoint.handler(stack, call)
 
 
-def _response(answer: Answer) -> Response:
-    headers = {**_HEADERS, "elastic-api-version": PUBLIC_VERSION, **answer.headers}
+def _response(answer: Answer, version: str = PUBLIC_VERSION) -> Response:
+    headers = {**_HEADERS, "elastic-api-version": version, **answer.headers}
     content = answer.encoded()
     return Response(content, answer.status, headers, answer.media if content else None)

@@ -88,6 +88,12 @@ def create_alerts_index(stack: Stack, call: Call) -> Answer:
     return Answer({"acknowledged": True})
 
 
+def delete_alerts_index(stack: Stack, call: Call) -> Answer:
+    """`DELETE`: there is no index of the old kind to delete; 404 with a bare text."""
+    del stack
+    return Answer(f'index: ".siem-signals-{call.space}" does not exist', 404)
+
+
 def features(stack: Stack, call: Call) -> Answer:
     """`GET /api/features`: the Kibana features that roles are made of (an excerpt)."""
     del stack, call
@@ -126,6 +132,7 @@ ROUTES = (
     Endpoint("GET", "/api/lists/privileges", list_privileges, "read", "lists-read"),
     Endpoint("GET", "/api/detection_engine/index", alerts_index),
     Endpoint("POST", "/api/detection_engine/index", create_alerts_index, "write"),
+    Endpoint("DELETE", "/api/detection_engine/index", delete_alerts_index, "write"),
     Endpoint("GET", "/api/features", features),
     Endpoint("GET", "/internal/security/me", me),
 )
