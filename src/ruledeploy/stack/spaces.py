@@ -56,11 +56,11 @@ def create(stack: Stack, call: Call) -> Answer:
 
 
 def update(stack: Stack, call: Call) -> Answer:
-    """`PUT {id}`: the space becomes what the body says."""
+    """`PUT {id}`: `disabledFeatures` is reset when left out, other fields are kept."""
     found = _existing(stack, call.params["id"])
-    body = _parsed(call)
-    stack.store.put(Saved("space", EVERYWHERE, found.id, found.id, {**body, "id": found.id}))
-    return Answer({**body, "id": found.id})
+    body = {**found.body, **_parsed(call), "id": found.id}
+    stack.store.put(Saved("space", EVERYWHERE, found.id, found.id, body))
+    return Answer(body)
 
 
 def delete(stack: Stack, call: Call) -> Answer:

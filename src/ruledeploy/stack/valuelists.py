@@ -11,6 +11,7 @@ from ruledeploy.stack import schema, versions
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import siem
 from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.ndjson import MEDIA
 from ruledeploy.stack.store import Saved
 
 LISTS = "/api/lists"
@@ -34,9 +35,7 @@ def read_index(stack: Stack, call: Call) -> Answer:
 
 
 def create_index(stack: Stack, call: Call) -> Answer:
-    """`POST index`: 409 when it is there."""
-    if _indexed(stack, call.space):
-        raise siem(409, f'data stream: ".lists-{call.space}" already exists')
+    """`POST index`: acknowledged, also when it is there already."""
     stack.store.set_meta(f"lists:{call.space}", value=True)
     return Answer({"acknowledged": True})
 
@@ -253,13 +252,13 @@ def find_items(stack: Stack, call: Call) -> Answer:
 
 
 def export_items(stack: Stack, call: Call) -> Answer:
-    """`POST /api/lists/items/_export?list_id=`: one value a line."""
+    """`POST /api/lists/items/_export?list_id=`: one value a line, though labelled as NDJSON."""
     query = schema.parse_query(f"POST {ITEMS}/_export", call.query, stack.server.zod)
     found = _list_or_404(stack, call.space, query["list_id"])
     items = stack.store.all("value_item", call.space, found.id)
     text = "".join(f"{item.body['value']}\n" for item in items)
     headers = {"content-disposition": f'attachment; filename="{found.id}"'}
-    return Answer(text.encode(), headers=headers, media="text/plain")
+    return Answer(text.encode(), headers=headers, media=MEDIA)
 
 
 def import_items(stack: Stack, call: Call) -> Answer:

@@ -300,3 +300,33 @@ def test_without_a_simulated_time_an_enabled_rule_runs_at_once(tmp_path: Path) -
         lab = Lab(running)
         lab.rule()
         assert lab.last()["status"] == "partial failure"
+
+
+def test_one_order_runs_as_tick_by_tick_does(tmp_path: Path) -> None:
+    """Hits of one evaluation over an hour fall to the runs that would have found them."""
+    found = []
+    for name, steps in (("one", [60]), ("many", range(5, 61, 5))):
+        with running_stack(tmp_path / name) as running:
+            lab = Lab(running)
+            lab.clock(0, run=False)
+            link = lab.listed()
+            lab.rule(exceptions_list=[link], max_signals=3)
+            lab.rule(rule_id="ingest", timestamp_override="event.ingested")
+            lab.item("a", "evil.exe", expire_time=(START + timedelta(minutes=31)).isoformat())
+            lab.events(*(n * 0.7 for n in range(80)))
+            late = {"id": "late", "ingested": (START + timedelta(minutes=44)).isoformat()}
+            lab.events(38.5, event=late, process={"Ext": {"api": {"name": "WriteProcessMemory"}}})
+            for step in steps:
+                lab.clock(step)
+            found.append(
+                sorted(
+                    (
+                        a["kibana.alert.rule.rule_id"],
+                        a["kibana.alert.original_time"],
+                        a["@timestamp"],
+                    )
+                    for a in lab.alerts()
+                )
+            )
+    assert found[0] == found[1]
+    assert len(found[0]) > 40
