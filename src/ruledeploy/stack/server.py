@@ -198,6 +198,8 @@ class _Loop:
 
 async def _tick(stack: Stack) -> None:
     """By the real clock, run what is due; a simulated time moves only by request."""
+    # A command that is over in a moment does not pay for runs it does not wait for.
+    await asyncio.sleep(_TICK_SECONDS)
     while stack.config.scheduler:
         wait = _LONGEST_WAIT
         if not stack.clock.simulated:

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS documents (
     earliest INTEGER, latest INTEGER, source TEXT NOT NULL,
     PRIMARY KEY (backing, id)
 );
-CREATE INDEX IF NOT EXISTS documents_latest ON documents (backing, latest);
+CREATE INDEX IF NOT EXISTS documents_times ON documents (backing, latest, earliest);
 CREATE TABLE IF NOT EXISTS indices (
     name TEXT PRIMARY KEY, stream TEXT NOT NULL DEFAULT '', body TEXT NOT NULL
 );

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,47 @@ def test_a_lost_answer_comes_after_the_work(tmp_path: Path) -> None:
         with pytest.raises(urllib3.exceptions.ProtocolError):
             create(running.kibana_url, "r", "lost")
         assert exists(running.kibana_url, "r")
+
+
+def test_silence_comes_after_the_work(tmp_path: Path) -> None:
+    """The client's time-out strikes; the rule is there; stopping the stack does not wait."""
+    started = time.monotonic()
+    with running_stack(tmp_path) as running:
+        url, headers = running.kibana_url, {"kbn-xsrf": "x", "x-ruledeploy-fault": "hang=60"}
+        with pytest.raises(urllib3.exceptions.TimeoutError):
+            urllib3.request(
+                "POST",
+                url + RULES,
+                json={**RULE, "rule_id": "r"},
+                headers=headers,
+                timeout=0.3,
+                retries=False,
+            )
+        assert exists(url, "r")
+    assert time.monotonic() - started < 5
+
+
+def test_a_bulk_action_fails_for_every_second_rule(tmp_path: Path) -> None:
+    """HTTP 500 while half of the work is done."""
+    with running_stack(tmp_path) as running:
+        url = running.kibana_url
+        for n in range(4):
+            create(url, f"r{n}")
+        headers = {"kbn-xsrf": "x", "x-ruledeploy-fault": "partial"}
+        path = f"{url}{RULES}/_bulk_action"
+        reply = urllib3.request("POST", path, json={"action": "delete"}, headers=headers)
+        assert reply.status == 500
+        summary = {"failed": 2, "succeeded": 2, "skipped": 0, "total": 4}
+        assert reply.json()["attributes"]["summary"] == summary
+        assert [exists(url, f"r{n}") for n in range(4)] == [False, True, False, True]
+
+
+def test_a_latency_delays(tmp_path: Path) -> None:
+    """By kind of call, or for one request."""
+    with running_stack(tmp_path, faults=Faults(latency_ms={"rules": 120})) as running:
+        started = time.monotonic()
+        create(running.kibana_url, "r")
+        assert time.monotonic() - started >= 0.12
 
 
 def outcomes(data: Path, seed: int) -> list[int | str]:
