@@ -44,6 +44,8 @@ class Matching:
             self._node = simplify(parse_dsl(query or {"match_all": {}}))
         except QueryError as error:
             raise unreadable(error) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise elastic(400, "parsing_exception", f"malformed query: {error}") from error
 
     def table(self, index: str) -> FieldTable:
         """The table of an index, looked up once."""
@@ -87,7 +89,17 @@ def named_indices(store: Store, expression: str, query: Mapping[str, str]) -> li
 def search(
     store: Store, backings: Sequence[str], body: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """The answer of `_search` over backing indices."""
+    """The answer of `_search` over backing indices; a 400 for a body that makes no sense."""
+    try:
+        return _search(store, backings, body, now)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # One border for all the shapes a search may not have; a server names them one by one.
+        raise elastic(400, "parsing_exception", f"malformed search: {error}") from error
+
+
+def _search(
+    store: Store, backings: Sequence[str], body: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
     _check(body)
     matching = Matching(store, body.get("query"), now)
     hits = [stored for stored in documents.scan(store, list(backings)) if matching.holds(stored)]
@@ -226,4 +238,6 @@ def search_body(text: bytes) -> dict[str, Any]:
         loaded = json.loads(text) if text.strip() else {}
     except ValueError as error:
         raise elastic(400, "parsing_exception", "request body is not valid JSON") from error
-    return dict(loaded)
+    if not isinstance(loaded, dict):
+        raise elastic(400, "parsing_exception", "a search is a JSON object")
+    return loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ruledeploy.stack import schema
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import siem
+from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.filter import attributes_of_rule
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.paging import WINDOW, find_page
@@ -56,8 +56,10 @@ def patch(stack: Stack, call: Call) -> Answer:
     schema.parse_body(schema.named("RulePatchBase"), sent, zod)
     checks.one_identifier(sent)
     rule = service.find_one(stack, call.space, sent)
-    shape = schema.named(_PATCH_BY_TYPE[sent.get("type", rule.body["type"])])
-    parsed = schema.parse_body(shape, sent, zod)
+    kind = sent.get("type", rule.body["type"])
+    if not isinstance(kind, str) or kind not in _PATCH_BY_TYPE:
+        raise platform(400, "[request body]: type: Invalid input")
+    parsed = schema.parse_body(schema.named(_PATCH_BY_TYPE[kind]), sent, zod)
     checks.refuse_cross_field({**rule.body, **parsed})
     body = bodies.merged(rule.body, parsed, call.caller, stack.clock.text())
     return Answer(service.shown(service.update(stack, rule, body, call.caller)))
