@@ -96,7 +96,13 @@ def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
 def _warnings(stack: Stack, body: dict[str, Any], patterns: Sequence[str]) -> tuple[str, ...]:
     backings = documents.resolve(stack.store, ",".join(patterns))
     if not backings:
-        return (f"Unable to find matching indices for rule {body['name']}",)
+        return (
+            (
+                f"Unable to find matching indices for rule {body['name']}. This warning will persist "
+                "until one of the following occurs: a matching index is created or the rule is "
+                "disabled."
+            ),
+        )
     override = body.get("timestamp_override")
     lacking = [b for b in backings if override and table_of(stack.store, b).get(override) is None]
     if lacking:
