@@ -114,7 +114,7 @@ class _Builder:
 
     def _hashes(self, item: SigmaDetectionItem) -> SigmaDetection:
         """`Hashes|contains: [MD5=…, IMPHASH=…]` as one line for each algorithm's field."""
-        lines = []
+        named: dict[str, list[SigmaType]] = {}
         for value in item.value:
             algorithm, digest = _digest(value)
             name = (
@@ -129,10 +129,9 @@ class _Builder:
                     location=place,
                     hint="MD5=, SHA1=, SHA256= or IMPHASH=",
                 )
-            lines.append(_with(item, field=name, value=[SigmaString(digest)]))
-        linking = item.value_linking
-        whole = SigmaDetection(list(lines), item.source, linking)
-        return whole if not item.negated else _negated_each(lines, item)
+            named.setdefault(name, []).append(SigmaString(digest))
+        lines: list[Part] = [_with(item, field=name, value=each) for name, each in named.items()]
+        return SigmaDetection(lines, item.source, _turn(item.value_linking, item))
 
     def _sigma(self, make: Callable[[], Made], keys: tuple[str | int, ...]) -> Made:
         """Run a constructor of pySigma's; its errors get our place and class."""
@@ -145,12 +144,6 @@ class _Builder:
 
 def _with(item: SigmaDetectionItem, **changes: Any) -> SigmaDetectionItem:
     return replace(item, auto_modifiers=False, **changes)
-
-
-def _negated_each(lines: list[SigmaDetectionItem], item: SigmaDetectionItem) -> SigmaDetection:
-    """NOT over the lines: the linking turns round (De Morgan), each line keeps its NOT."""
-    turned = ConditionAND if item.value_linking is ConditionOR else ConditionOR
-    return SigmaDetection(list(lines), item.source, turned)
 
 
 def _renamed(item: SigmaDetectionItem, fields: tuple[str, ...]) -> Part:
@@ -185,6 +178,7 @@ def _user(item: SigmaDetectionItem, domain: str, name: str) -> Part:
 
 
 def _turn(linking: Any, item: SigmaDetectionItem) -> Any:
+    """The linking of lines that each keep the item's NOT: turned round by it (De Morgan)."""
     if not item.negated:
         return linking
     return ConditionAND if linking is ConditionOR else ConditionOR

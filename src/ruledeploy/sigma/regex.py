@@ -140,7 +140,8 @@ class _Translator:
             case "IN":
                 return _class(value, fold=fold)
             case "BRANCH":
-                inner = "|".join(self.sequence(branch, fold=fold) for branch in value[1])
+                branches = (self.sequence(branch, fold=fold) for branch in value[1])
+                inner = "|".join(branch or "()" for branch in branches)
                 return f"({inner})"
             case "SUBPATTERN":
                 _, add, remove, inner = value
