@@ -1,0 +1,157 @@
+"""How good a release is on labelled events: what it alerts on rightly, wrongly, and not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ruledeploy.engine import Engine
+from ruledeploy.model import Finding, Label, Release
+from ruledeploy.telemetry import Emitted
+from ruledeploy.verify.running import Result, bench, documents_of
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioScore:
+    """One scenario's events: how many there were, alerted on by any rule, and hidden from all."""
+
+    scenario: str
+    label: str
+    technique: str | None
+    events: int
+    alerting: int
+    hidden: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form."""
+        return {
+            "scenario": self.scenario,
+            "label": self.label,
+            "technique": self.technique,
+            "events": self.events,
+            "alerting": self.alerting,
+            "hidden": self.hidden,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RuleScore:
+    """One rule's alerts, by what the events truly were."""
+
+    rule_id: str
+    name: str
+    attack: int
+    benign: int
+    hidden: int
+
+    @property
+    def precision(self) -> float | None:
+        """The share of alerts that are attacks; None without alerts."""
+        return _share(self.attack, self.attack + self.benign)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form."""
+        return {
+            "rule_id": self.rule_id,
+            "name": self.name,
+            "attack": self.attack,
+            "benign": self.benign,
+            "hidden": self.hidden,
+            "precision": self.precision,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A release on labelled events. `findings` name the rules that could not be tried."""
+
+    env: str
+    rules: tuple[RuleScore, ...]
+    scenarios: tuple[ScenarioScore, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def precision(self) -> float | None:
+        """The share of all rules' alerts that are attacks; None without alerts."""
+        attack = sum(rule.attack for rule in self.rules)
+        return _share(attack, attack + sum(rule.benign for rule in self.rules))
+
+    @property
+    def recall(self) -> float | None:
+        """The share of attacks that any rule alerts on at least once; None without attacks."""
+        return _share(sum(one.alerting > 0 for one in self._attacks), len(self._attacks))
+
+    @property
+    def blind_techniques(self) -> tuple[str, ...]:
+        """Techniques of which no attack alerts at all, sorted."""
+        seen = {one.technique for one in self._attacks if one.alerting}
+        return tuple(sorted({one.technique or "" for one in self._attacks} - seen - {""}))
+
+    @property
+    def _attacks(self) -> tuple[ScenarioScore, ...]:
+        return tuple(one for one in self.scenarios if one.label == "attack")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fixed shape that renderers read."""
+        return {
+            "schema": SCHEMA,
+            "env": self.env,
+            "precision": self.precision,
+            "recall": self.recall,
+            "blind_techniques": list(self.blind_techniques),
+            "rules": [one.to_json() for one in self.rules],
+            "scenarios": [one.to_json() for one in self.scenarios],
+            "findings": [one.to_json() for one in self.findings],
+        }
+
+
+def score(release: Release, events: Iterable[Emitted], engine: Engine) -> Score:
+    """Score a release on events such as an attack day's and a benign day's."""
+    emitted = tuple(events)
+    labels = {one.label.event_id: one.label for one in emitted}
+    table = bench(engine, release)
+    rules, findings = table.runnable(release)
+    results = table.run(release, rules, documents_of(emitted))
+    return Score(
+        env=release.env,
+        rules=tuple(_rule(result, labels) for result in results),
+        scenarios=_scenarios(results, labels.values()),
+        findings=findings,
+    )
+
+
+def _rule(result: Result, labels: dict[str, Label]) -> RuleScore:
+    found = Counter(labels[one].label for one in result.alerting)
+    rule = result.rule
+    return RuleScore(rule.rule_id, rule.name, found["attack"], found["benign"], len(result.hidden))
+
+
+def _scenarios(results: Iterable[Result], labels: Iterable[Label]) -> tuple[ScenarioScore, ...]:
+    alerting: set[str] = set()
+    hidden: set[str] = set()
+    for result in results:
+        alerting.update(result.alerting)
+        hidden.update(result.hidden)
+    hidden -= alerting
+    groups: dict[str, list[Label]] = {}
+    for label in labels:
+        groups.setdefault(label.scenario, []).append(label)
+    return tuple(
+        ScenarioScore(
+            scenario=scenario,
+            label=group[0].label,
+            technique=group[0].technique,
+            events=len(group),
+            alerting=sum(one.event_id in alerting for one in group),
+            hidden=sum(one.event_id in hidden for one in group),
+        )
+        for scenario, group in sorted(groups.items())
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
