@@ -20,6 +20,10 @@ from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.filters import values_of
 from ruledeploy.stack.store import Saved
 
+_UNTIL = (
+    "This warning will persist until one of the following occurs: a matching index is created or "
+    "the rule is disabled."
+)
 # Kibana's advanced setting for rules that name neither index nor data view.
 DEFAULT_INDEX = (
     "apm-*-transaction*", "auditbeat-*", "endgame-*", "filebeat-*", "logs-*", "packetbeat-*",
@@ -96,13 +100,7 @@ def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
 def _warnings(stack: Stack, body: dict[str, Any], patterns: Sequence[str]) -> tuple[str, ...]:
     backings = documents.resolve(stack.store, ",".join(patterns))
     if not backings:
-        return (
-            (
-                f"Unable to find matching indices for rule {body['name']}. This warning will persist "
-                "until one of the following occurs: a matching index is created or the rule is "
-                "disabled."
-            ),
-        )
+        return (f"Unable to find matching indices for rule {body['name']}. {_UNTIL}",)
     override = body.get("timestamp_override")
     lacking = [b for b in backings if override and table_of(stack.store, b).get(override) is None]
     if lacking:

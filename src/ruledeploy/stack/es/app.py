@@ -14,7 +14,7 @@ from starlette.routing import Route
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
-from ruledeploy.stack.es import admin, bulk, docs, searching, security
+from ruledeploy.stack.es import admin, bulk, docs, esql, searching, security
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
@@ -24,6 +24,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *bulk.ROUTES,
     *docs.ROUTES,
     *searching.ROUTES,
+    *esql.ROUTES,
 )
 _LOG = logging.getLogger(__name__)
 _COMPATIBLE = "application/vnd.elasticsearch+json"

@@ -14,7 +14,7 @@ from ruledeploy.engine.sources import stream_name
 from ruledeploy.errors import QueryError
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dsl import parse_dsl
-from ruledeploy.query.ir import simplify
+from ruledeploy.query.ir import Node, simplify
 from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.aggregations import aggregate
@@ -35,13 +35,14 @@ _REFUSED = {"collapse", "runtime_mappings", "min_score"}
 class Matching:
     """One query over the documents of any index, bound to each index's table once."""
 
-    def __init__(self, store: Store, query: Mapping[str, Any] | None, now: datetime) -> None:
+    def __init__(self, store: Store, query: Mapping[str, Any] | Node | None, now: datetime) -> None:
         self._store = store
         self._now = now
         self.tables: dict[str, FieldTable] = {}
         self._programs: dict[str, tuple[Program, Query]] = {}
         try:
-            self._node = simplify(parse_dsl(query or {"match_all": {}}))
+            parsed = query if isinstance(query, Node) else parse_dsl(query or {"match_all": {}})
+            self._node = simplify(parsed)
         except QueryError as error:
             raise unreadable(error) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:

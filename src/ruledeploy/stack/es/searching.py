@@ -28,7 +28,9 @@ def run_search(stack: Stack, call: Call) -> Answer:
     pit = body.get("pit")
     if pit is not None:
         expression = base64.b64decode(pit["id"]).decode()
-    backings = named_indices(stack.store, expression, call.query)
+        backings = documents.resolve(stack.store, expression)
+    else:
+        backings = named_indices(stack.store, expression, call.query)
     answer = search(stack.store, backings, body, stack.clock.now())
     if pit is not None:
         answer["pit_id"] = pit["id"]

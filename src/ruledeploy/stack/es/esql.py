@@ -1,0 +1,71 @@
+"""`POST /_query`: ES|QL that finds and keeps; nothing that computes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ruledeploy.errors import QueryError
+from ruledeploy.query.parse import ParsedQuery, parse_query
+from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import elastic
+from ruledeploy.stack.es import documents
+from ruledeploy.stack.es.docs import json_object
+from ruledeploy.stack.es.documents import Stored
+from ruledeploy.stack.es.search import Matching, unreadable
+from ruledeploy.stack.es.sorting import field_reader
+from ruledeploy.stack.http import Answer, Call, Endpoint
+
+# What Elasticsearch gives when a query says no limit.
+_DEFAULT_LIMIT = 1_000
+_KEEP = re.compile(r"\|\s*keep\s+([^|]+)", re.IGNORECASE)
+
+
+def query(stack: Stack, call: Call) -> Answer:
+    """Rows of the kept columns (`_id` and `_index` without a `keep`)."""
+    body = json_object(call)
+    text = str(body.get("query", ""))
+    parsed = _parsed(text)
+    sources = parsed.esql.sources if parsed.esql else ()
+    backings = documents.resolve(stack.store, ",".join(sources))
+    if not backings:
+        raise elastic(400, "verification_exception", f"Unknown index [{','.join(sources)}]")
+    now = stack.clock.now()
+    matching = Matching(stack.store, body.get("filter"), now)
+    asked = Matching(stack.store, parsed.node, now)
+    limit = parsed.esql.limit if parsed.esql else None
+    rows = [
+        stored
+        for stored in documents.scan(stack.store, backings)
+        if matching.holds(stored) and asked.holds(stored)
+    ][: _DEFAULT_LIMIT if limit is None else limit]
+    names = _columns(text)
+    reader = field_reader(matching.table)
+
+    def cell(stored: Stored, name: str) -> Any:
+        values = reader(stored, name)
+        return values[0] if len(values) == 1 else values or None
+
+    return Answer(
+        {
+            "took": 1,
+            "is_partial": False,
+            "columns": [{"name": name, "type": "keyword"} for name in names],
+            "values": [[cell(stored, name) for name in names] for stored in rows],
+        }
+    )
+
+
+def _parsed(text: str) -> ParsedQuery:
+    try:
+        return parse_query("esql", text)
+    except QueryError as error:
+        raise unreadable(error) from error
+
+
+def _columns(text: str) -> list[str]:
+    kept = _KEEP.findall(text)
+    return [name.strip(" `\n") for name in kept[-1].split(",")] if kept else ["_id", "_index"]
+
+
+ROUTES = (Endpoint("POST", "/_query", query),)
