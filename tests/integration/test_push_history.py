@@ -157,7 +157,7 @@ def test_health_after_a_push(bench: Bench) -> None:
     bench.push(release(rule("r1"), rule("r2", enabled=False)))
     [health] = read_health(bench.kibana, ["r1", "r2"], NOW)
     assert (health.rule_id, health.status, health.well) == ("r1", "partial failure", False)
-    assert "index" in health.message
+    assert "matching indices" in health.message
     waits: list[float] = []
     later = datetime(2100, 1, 1, tzinfo=UTC)
     [health] = read_health(bench.kibana, ["r1"], later, wait=3.0, sleep=waits.append)
