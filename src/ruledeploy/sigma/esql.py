@@ -10,10 +10,11 @@ none, so whole values are compared with it wherever the index holds them in the 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
-from sigma.conditions import ConditionOR
+from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 
 from ruledeploy.errors import Location
 from ruledeploy.sigma.forms import (
@@ -35,6 +36,7 @@ from ruledeploy.sigma.regex import has_case
 from ruledeploy.sigma.rendering import Rendering
 
 _CHAIN = 100
+_COMPARED = (Value, Words, Regex, Exact, Network, Compare)
 _NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_@][A-Za-z0-9_]*)*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -55,8 +57,8 @@ class EsqlText(Rendering, ESQLBackend):
                 return "false"
             case AnyOf() | AllOf():
                 return self._joined(form, place)
-            case Value() if form.pattern.plain is not None and not _folds(form):
-                return f"{field_name(form.field)} : {string(form.pattern.plain)}"
+            case Value(pattern=Pattern(plain=str(plain))) if _is_term(form):
+                return f"{field_name(form.field)} : {string(plain)}"
             case _:
                 return self._guarded(form.field, self._comparison(form, place))
 
@@ -97,6 +99,44 @@ class EsqlText(Rendering, ESQLBackend):
             message = f"{form.field} may hold several values; ES|QL then matches none of them"
             self.warn("multi-value", message, place)
         return _compare_text(form.field, form.pattern, fold=form.fold)
+
+    def convert_condition(self, cond: Any, state: Any) -> Any:
+        """One node; under a NOT, comparisons of one field alone share one guard.
+
+        Elasticsearch's optimizer runs out of memory over some dozens of guards.
+        """
+        shared = self._shared_guard(cond) if self.negated else None
+        if shared is None:
+            return super().convert_condition(cond, state)
+        self.negated = False
+        try:
+            return (
+                f"({field_name(shared)} is not null and ({super().convert_condition(cond, state)}))"
+            )
+        finally:
+            self.negated = True
+
+    def _shared_guard(self, cond: Any) -> str | None:
+        """The one field that every comparison below AND and OR is of, none of them negative."""
+        if not isinstance(cond, ConditionAND | ConditionOR):
+            return None
+        if self.decide_convert_condition_as_in_expression(cond, None):
+            return None  # a list is guarded as one
+        forms = list(self._forms_below(cond))
+        if all(isinstance(form, Value) and _is_term(form) for form in forms):
+            return None  # these are never null
+        fields = {form.field if isinstance(form, _COMPARED) else None for form in forms}
+        return fields.pop() if len(fields) == 1 else None
+
+    def _forms_below(self, cond: Any) -> Iterator[Form | None]:
+        for arg in cond.args:
+            match arg:
+                case ConditionAND() | ConditionOR():
+                    yield from self._forms_below(arg)
+                case ConditionNOT() | None:
+                    yield None
+                case _:
+                    yield self.form(arg)
 
     def convert_condition_or(self, cond: Any, state: Any) -> Any:
         """OR; long ones in groups, since ES|QL refuses expressions deeper than 300."""
@@ -142,6 +182,11 @@ def _folds(form: Value) -> bool:
     """Whether the comparison must look past a letter case that the index keeps."""
     text = "".join(part for part in form.pattern.parts if isinstance(part, str))
     return form.fold and has_case(text)
+
+
+def _is_term(form: Value) -> bool:
+    """Whether `:` asks it: a whole value, in the letter case of the index."""
+    return form.pattern.plain is not None and not _folds(form)
 
 
 def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:
