@@ -12,7 +12,9 @@ from ruledeploy.deploy.merge import Side, merge
 from ruledeploy.deploy.normalise import differing, fingerprint, instant, normalise
 
 ITEM = {"item_id": "i", "list_id": "l", "type": "simple", "name": "n", "description": "d"}
-ENTRIES = [{"field": "f", "type": "match", "operator": "included", "value": "v"}]
+ENTRIES: list[dict[str, Any]] = [
+    {"field": "f", "type": "match", "operator": "included", "value": "v"}
+]
 
 
 def body(**fields: Any) -> dict[str, Any]:
