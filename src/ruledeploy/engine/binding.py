@@ -5,7 +5,7 @@ A slot is one way to look at one field: its index terms, or the values that ES|Q
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -25,7 +25,7 @@ from ruledeploy.query.ir import (
     Within,
 )
 from ruledeploy.query.meaning import NOTHING, Dropped, Meaning, meaning
-from ruledeploy.query.terms import TEXTS
+from ruledeploy.query.terms import KEYED, TEXTS
 
 # Fields that every document has, outside the mapping.
 METADATA = {"_id": FieldType("keyword"), "_index": FieldType("keyword")}
@@ -33,10 +33,14 @@ METADATA = {"_id": FieldType("keyword"), "_index": FieldType("keyword")}
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A field's type, and the path in the event where its values lie."""
+    """A field's type, and the path in the event where its values lie.
+
+    `root` is the flattened field that the path is, or is a key of.
+    """
 
     path: str
     type: FieldType
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Slot:
     path: str
     type: FieldType
     column: bool
+    root: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +106,13 @@ def resolve(table: FieldTable, name: str) -> Resolved | None:
     if found is not None:
         parent = name.rpartition(".")[0]
         is_multi = name not in table.fields and parent in table.fields
-        return Resolved(parent if is_multi and name_in(table, parent, name) else name, found)
+        path = parent if is_multi and name_in(table, parent, name) else name
+        return Resolved(path, found, path if found.type == "flattened" else "")
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
         above = table.fields.get(".".join(parts[:length]))
         if above is not None and above.type == "flattened":
-            return Resolved(name, above)
+            return Resolved(name, replace(above, type=KEYED), ".".join(parts[:length]))
     return None
 
 
@@ -148,11 +154,21 @@ class Binder:
                 inner = self._bind(child)
                 return None if inner is None else Except(inner)
             case And(children):
+                if any(self._is_never(child) for child in children):
+                    # Known to match nothing before the rest is looked at, errors in it included.
+                    return FALSE
                 return _joined(AllOf, [self._bind(child) for child in children])
             case Or(children):
                 return _joined(AnyPart, [self._bind(child) for child in children])
             case Leaf():
                 return self._leaf(node)
+
+    def _is_never(self, node: Node) -> bool:
+        match node:
+            case Leaf(field, Exists(), False):
+                return self._exists(field) == FALSE
+            case _:
+                return False
 
     def _leaf(self, leaf: Leaf) -> Bound | None:
         if isinstance(leaf.matcher, Within):
@@ -185,10 +201,16 @@ class Binder:
             return None if leaf.lenient else FALSE
         if asked == NOTHING:
             return FALSE
-        column = isinstance(leaf.matcher, Column) and found.type.type in TEXTS
-        counted = isinstance(leaf.matcher, Column)
+        column = isinstance(leaf.matcher, Column)
+        type_ = self._column_type(found) if column else found.type
         name = self.table.resolve(leaf.field)
-        return Test(Slot(name, found.path, found.type, column or counted), asked)
+        return Test(Slot(name, found.path, type_, column, found.root), asked)
+
+    def _column_type(self, found: Resolved) -> FieldType:
+        """What ES|QL reads: of a text below a keyword it reads the keyword."""
+        above = self.table.fields.get(found.path, found.type)
+        below_keyword = above.type == "keyword" and above.normalizer is None
+        return above if found.type.type in TEXTS and below_keyword else found.type
 
     def _exists(self, name: str) -> Bound:
         """A field has a value; an object exists where any field below it does."""

@@ -121,9 +121,10 @@ class Program:
 
     def _holding(self, source: Any, prefix: str, meta: dict[str, list[Any]]) -> Numbers:
         if self._reader is None:
-            keyed = {t.slot.path for t in self._slots.values() if t.slot.type.type == "flattened"}
-            paths = {t.slot.path for t in self._slots.values()}
-            self._reader = FieldReader(paths - keyed, self._nested, keyed)
+            slots = [tests.slot for tests in self._slots.values()]
+            keyed = {slot.root for slot in slots if slot.root}
+            paths = {slot.path for slot in slots if not slot.root}
+            self._reader = FieldReader(paths, self._nested, keyed)
         values = self._reader.read(source, prefix) | meta
         out: Numbers = set()
         for tests in self._slots.values():

@@ -1,7 +1,7 @@
 """Dates as Elasticsearch reads them: ISO 8601 with parts left out, epoch milliseconds, date math.
 
-A date that leaves parts out is a span: `2026-01` is the whole month. Bounds of a range take its
-first or its last millisecond.
+A date that leaves the time out is a span: `2026-01-05` is the whole day, but `2026-01` is no more
+than the first of the month. Bounds of a range take the first or the last millisecond.
 """
 
 from __future__ import annotations
@@ -74,11 +74,9 @@ def _iso_span(found: re.Match[str]) -> Span | None:
         start = to_ms(first) + int(part["fraction"].ljust(9, "0")[:3])
         width = 10 ** max(0, 3 - len(part["fraction"]))
         return Span(start, start + width - 1 if width > 1 else start)
-    start = to_ms(first)
-    finest = next(
-        key for key in ("second", "minute", "hour", "day", "month", "year") if key in part
-    )
-    return Span(start, to_ms(_after(first, finest)) - 1)
+    # Missing months and days are ones, so that a year or a month is no more than its first day.
+    finest = next((key for key in ("seconds", "minutes", "hours") if key[:-1] in part), "days")
+    return Span(to_ms(first), to_ms(first + timedelta(**{finest: 1})) - 1)
 
 
 def _zone(text: str) -> timedelta:
@@ -87,17 +85,6 @@ def _zone(text: str) -> timedelta:
     digits = text[1:].replace(":", "").ljust(4, "0")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return -offset if text[0] == "-" else offset
-
-
-def _after(moment: datetime, unit: str) -> datetime:
-    """The moment one unit later."""
-    match unit:
-        case "year":
-            return moment.replace(year=moment.year + 1)
-        case "month":
-            return _add_months(moment, 1)
-        case _:
-            return moment + timedelta(**{f"{unit}s": 1})
 
 
 def _add_months(moment: datetime, months: int) -> datetime:

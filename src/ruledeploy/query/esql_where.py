@@ -1,70 +1,46 @@
-"""A condition of ES|QL, lowered from three values to two.
-
-A comparison is null when the field has no value or several. Each condition becomes a pair: the
-node that says when it is true and the one that says when it is false; it is null where neither
-holds. NOT swaps the pair, so `NOT a == "x"` keeps only rows with one other value.
-"""
+"""The condition of an ES|QL `where`, parsed: or, and, not, then one comparison."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query import glob
+from ruledeploy.query.esql_logic import (
+    Field,
+    Literal,
+    Operand,
+    Tri,
+    affix,
+    among,
+    apply,
+    equals,
+    like,
+    pattern,
+    plain,
+    single,
+)
 from ruledeploy.query.esql_tokens import Token
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
     NEVER,
     AnyOf,
-    Column,
     Exists,
     Glob,
     Leaf,
     Match,
     Matcher,
     Node,
-    OneValue,
     Phrase,
-    Prefix,
     Range,
     Regexp,
     Scalar,
     Term,
     all_of,
     any_of,
-    negate,
 )
 from ruledeploy.query.lucene import parse_lucene
-from ruledeploy.query.text import lower, upper
-
-
-@dataclass(frozen=True, slots=True)
-class Tri:
-    """When a condition is true and when it is false."""
-
-    true: Node
-    false: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A column and the functions applied to it, innermost first."""
-
-    name: str
-    steps: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A constant."""
-
-    value: Scalar
-
-
-Operand: TypeAlias = Field | Literal
 
 _STEPS = {
     "to_lower": "lower",
@@ -91,18 +67,6 @@ def parse_condition(tokens: list[Token]) -> Node:
     if parser.token.kind != "end":
         parser.fail()
     return tri.true
-
-
-def _single(field: Field, matcher: Matcher) -> Tri:
-    """A comparison: on one value true or false, on none or several null."""
-    guard = Leaf(field.name, Column(OneValue()))
-    asked = Leaf(field.name, Column(matcher, field.steps))
-    return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
-
-
-def _plain(node: Node) -> Tri:
-    """A condition that is never null."""
-    return Tri(node, negate(node))
 
 
 class _Parser:
@@ -180,8 +144,7 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise UnsupportedQuery(f"condition nested deeper than {MAX_DEPTH}")
         if self.take_word("not"):
-            inner = self.negation()
-            found = Tri(inner.false, inner.true)
+            found = self.negation().negated()
         elif self.token.text == "(" and self.token.kind == "op":
             found = self.parenthesis()
         else:
@@ -214,36 +177,38 @@ class _Parser:
         if self.token.kind == "op" and self.token.text in _COMPARISONS:
             return self.binary(left, self.take().text)
         if self.take_op(":"):
-            return _plain(Leaf(self.column(left), Match(self.value()), lenient=True))
+            return plain(Leaf(self.column(left), Match(self.value()), lenient=True))
         negated = self.take_word("not")
         tri = self.membership(left)
-        return Tri(tri.false, tri.true) if negated else tri
+        return tri.negated() if negated else tri
 
     def membership(self, left: Operand) -> Tri:
         """`in (…)`, `like`, `rlike`; or a boolean column on its own."""
         if self.take_word("in"):
-            return _single(self.field(left), AnyOf(tuple(self.values())))
+            return among(self.field(left), tuple(dict.fromkeys(self.values())))
         if self.take_word("like"):
             patterns = self.values() if self.token.text == "(" else [self.value()]
-            return self.patterns(self.field(left), [Glob(_like(p)) for p in patterns])
+            return self.patterns(self.field(left), [Glob(like(p)) for p in patterns])
         if self.take_word("rlike"):
             patterns = self.values() if self.token.text == "(" else [self.value()]
             return self.patterns(self.field(left), [Regexp(str(p)) for p in patterns])
         if isinstance(left, Literal) and isinstance(left.value, bool):
-            return _plain(ALWAYS if left.value else NEVER)
+            return plain(ALWAYS if left.value else NEVER)
         if isinstance(left, Field) and not left.steps:
-            return _single(left, Term(True))
+            return single(left, Term(True))
         return self.fail("a comparison expected")
 
     def patterns(self, field: Field, matchers: list[Matcher]) -> Tri:
         """Any of the patterns fits the one value."""
-        parts = [_single(field, matcher) for matcher in matchers]
+        if len(matchers) == 1:
+            return pattern(field, matchers[0])
+        parts = [single(field, matcher) for matcher in matchers]
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
 
     def null_check(self, left: Operand, *, absent: bool) -> Tri:
         """`is null` is never null itself."""
-        tri = _plain(Leaf(self.column(left), Exists()))
-        return Tri(tri.false, tri.true) if absent else tri
+        tri = plain(Leaf(self.column(left), Exists()))
+        return tri.negated() if absent else tri
 
     def binary(self, left: Operand, operator: str) -> Tri:
         """A comparison of a column with a literal, in either order."""
@@ -257,14 +222,13 @@ class _Parser:
         value = right.value
         match operator:
             case "==":
-                return _single(left, Term(value))
+                return equals(left, value)
             case "!=":
-                tri = _single(left, Term(value))
-                return Tri(tri.false, tri.true)
+                return equals(left, value).negated()
             case ">" | ">=":
-                return _single(left, Range(value, None, include_lower=operator == ">="))
+                return single(left, Range(value, None, include_lower=operator == ">="))
             case _:
-                return _single(left, Range(None, value, include_upper=operator == "<="))
+                return single(left, Range(None, value, include_upper=operator == "<="))
 
     # -------------------------------------------------------------------------------- operands
 
@@ -287,7 +251,7 @@ class _Parser:
         while self.take_op("::"):
             kind = self.take().text.lower()
             if kind in ("string", "keyword"):
-                found = _apply(found, "string")
+                found = apply(found, "string")
         if self.token.kind == "op" and self.token.text in "+-*/%":
             raise UnsupportedQuery(f"arithmetic at {self.token.at}", position=self.token.at)
         return found
@@ -329,7 +293,7 @@ class _Parser:
             if isinstance(inner, Field):
                 raise UnsupportedQuery(f"{name} of a column at {token.at}", position=token.at)
             return inner
-        return _apply(inner, _STEPS[name])
+        return apply(inner, _STEPS[name])
 
     def value(self) -> Scalar:
         """A literal string or number."""
@@ -369,18 +333,18 @@ class _Parser:
         match name:
             case "starts_with" | "ends_with" | "contains":
                 field, (text,) = self.call(1)
-                return _single(field, _affix(name, str(text)))
+                return single(field, affix(name, str(text)))
             case "cidr_match":
                 field, networks = self.call(None)
-                return _single(field, AnyOf(networks))
+                return single(field, AnyOf(networks))
             case "match" | "match_phrase":
                 field, (value,) = self.call(1)
                 matcher = Match(value) if name == "match" else Phrase(value)
-                return _plain(Leaf(field.name, matcher, lenient=True))
+                return plain(Leaf(field.name, matcher, lenient=True))
             case "qstr":
                 self.take()
                 (text,) = self.values()
-                return _plain(parse_lucene(str(text)))
+                return plain(parse_lucene(str(text)))
             case _:
                 return None
 
@@ -396,40 +360,3 @@ class _Parser:
         if (count is not None and len(out) != count) or not out:
             self.fail(f"{name} takes a column and {count or 'at least 1'} literal")
         return field, tuple(out)
-
-
-def _apply(operand: Operand, step: str) -> Operand:
-    """A function of a column is a step; one of a literal is computed."""
-    if isinstance(operand, Field):
-        return Field(operand.name, (*operand.steps, step))
-    text = str(operand.value)
-    match step:
-        case "lower":
-            return Literal(lower(text))
-        case "upper":
-            return Literal(upper(text))
-        case "string":
-            return Literal(text)
-        case _:
-            raise UnsupportedQuery(f"{step} of a constant")
-
-
-def _affix(name: str, text: str) -> Matcher:
-    match name:
-        case "starts_with":
-            return Prefix(text)
-        case "ends_with":
-            return Glob("*" + glob.escape(text))
-        case _:
-            return Glob("*" + glob.escape(text) + "*")
-
-
-def _like(pattern: Scalar) -> str:
-    r"""A LIKE pattern; in it only `\*`, `\?` and `\\` are escapes, any other is an error."""
-    text = str(pattern)
-    if re.fullmatch(r"(?:[^\\]|\\[*?\\])*", text, re.DOTALL) is None:
-        raise QueryError(
-            f"in the pattern {text!r} a backslash is not followed by *, ? or a backslash",
-            hint=r'a backslash is \\ in a pattern: "\\\\" in a string, """\\""" in raw text',
-        )
-    return text

@@ -216,9 +216,9 @@ class _Parser:
         That is Elasticsearch's own trap: `f:\>10` is `f > 10`, only `f:">10"` is the text.
         """
         found = re.match(r"([<>])(=(?=.))?(?=.)", value, re.DOTALL)
-        if found is None or name in ("*", _EXISTS):
+        if found is None or name == _EXISTS:
             return self.leaf(name, Match(value))
-        rest, inclusive = value[found.end() :], bool(found[2])
+        rest, inclusive = _open(value[found.end() :]), bool(found[2])
         if found[1] == ">":
             return self.leaf(name, Range(rest, None, include_lower=inclusive, analysed=True))
         return self.leaf(name, Range(None, rest, include_upper=inclusive, analysed=True))
@@ -269,6 +269,11 @@ class _Parser:
 
 
 def _bound(token: Token) -> str | None:
+    """A bound; a star is open even where it is quoted or escaped."""
     if token.kind == "quoted":
-        return unescape(Token("quoted", token.text[1:-1], token.at))
-    return None if token.text == "*" else unescape(token)
+        token = Token("quoted", token.text[1:-1], token.at)
+    return _open(unescape(token))
+
+
+def _open(bound: str) -> str | None:
+    return None if bound == "*" else bound

@@ -36,7 +36,7 @@ _TOKENS = tuple(
     )
 )
 _SPACE = re.compile(r"[ \t\n\r\u3000]*")
-_IN_RANGE = re.compile(r'"(?:\\"|[^"])+"|[\]}]|[^ \]}]+')
+_IN_RANGE = re.compile(r'(?P<quoted>"(?:\\"|[^"])+")|[\]}]|[^ \]}]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _range_token(text: str, at: int) -> Token:
     word = found.group()
     if word in "]}":
         return Token(word, word, at)
-    return Token("quoted" if word.startswith('"') and len(word) > 1 else "goop", word, at)
+    return Token("quoted" if found["quoted"] else "goop", word, at)
 
 
 def unescape(token: Token) -> str:

@@ -20,7 +20,9 @@ from ruledeploy.query.text import lower, utf16_length, words
 IndexTerm: TypeAlias = str | int | float | bool | tuple[str, ...]
 Terms: TypeAlias = tuple[IndexTerm, ...]
 
-STRINGS = frozenset({"keyword", "wildcard", "constant_keyword", "flattened", "version"})
+# A key of a flattened field: our name, for Elasticsearch has none.
+KEYED = "flattened key"
+STRINGS = frozenset({"keyword", "wildcard", "constant_keyword", "flattened", KEYED, "version"})
 TEXTS = frozenset({"text", "match_only_text", "search_as_you_type"})
 WHOLE = {
     "byte": (-(2**7), 2**7 - 1),
@@ -136,7 +138,7 @@ def parse_number(value: object) -> int | float | None:
 
 
 def _from_text(text: str) -> int | float:
-    if "_" in text or not text.isascii() or text != text.strip():
+    if "_" in text or not text.isascii():
         raise ValueError(text)
     try:
         return int(text)
@@ -164,7 +166,7 @@ def float_of(value: object, type_: FieldType) -> float | None:
         case "float" | "half_float":
             code = "<f" if type_.type == "float" else "<e"
             try:
-                return float(struct.unpack(code, struct.pack(code, number))[0])
+                return float(struct.unpack(code, struct.pack(code, float(number)))[0])
             except OverflowError:
                 return None
         case "scaled_float":

@@ -1,0 +1,159 @@
+"""Conditions of ES|QL, lowered from three values to two.
+
+A comparison is null when the field has no value or several. Each condition becomes a pair: the
+node that says when it is true and the one that says when it is false; it is null where neither
+holds. NOT swaps the pair, so `NOT a == "x"` keeps only rows with one other value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query import glob
+from ruledeploy.query.ir import (
+    ALWAYS,
+    NEVER,
+    AnyOf,
+    Column,
+    Exists,
+    Glob,
+    Leaf,
+    Matcher,
+    Node,
+    OneValue,
+    Prefix,
+    Regexp,
+    Scalar,
+    Term,
+    all_of,
+    negate,
+)
+from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
+from ruledeploy.query.text import lower, upper
+
+
+@dataclass(frozen=True, slots=True)
+class Tri:
+    """When a condition is true and when it is false.
+
+    `inverse` is what NOT right before it makes of it, where that is not just the two swapped.
+    """
+
+    true: Node
+    false: Node
+    inverse: Tri | None = None
+
+    def negated(self) -> Tri:
+        """The condition under a NOT."""
+        if self.inverse is None:
+            return Tri(self.false, self.true)
+        return replace(self.inverse, inverse=self)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column and the functions applied to it, innermost first."""
+
+    name: str
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: Scalar
+
+
+Operand: TypeAlias = Field | Literal
+
+
+def single(field: Field, matcher: Matcher) -> Tri:
+    """A comparison: on one value true or false, on none or several null."""
+    guard = Leaf(field.name, Column(OneValue()))
+    asked = Leaf(field.name, Column(matcher, field.steps))
+    return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
+
+
+def plain(node: Node) -> Tri:
+    """A condition that is never null."""
+    return Tri(node, negate(node))
+
+
+def apply(operand: Operand, step: str) -> Operand:
+    """A function of a column is a step; one of a literal is computed."""
+    if isinstance(operand, Field):
+        return Field(operand.name, (*operand.steps, step))
+    text = str(operand.value)
+    match step:
+        case "lower":
+            return Literal(lower(text))
+        case "upper":
+            return Literal(upper(text))
+        case "string":
+            return Literal(text)
+        case _:
+            raise UnsupportedQuery(f"{step} of a constant")
+
+
+def equals(field: Field, value: Scalar) -> Tri:
+    """Equality. The optimizer knows that `to_lower(f) == "ABC"` cannot hold.
+
+    It writes false for it, and `f is not null` for its negation, before any row is read.
+    """
+    cased = {"lower": lower, "upper": upper}.get(field.steps[-1] if field.steps else "")
+    if cased is not None and cased(str(value)) != value:
+        present = Leaf(field.name, Column(Exists()))
+        return Tri(NEVER, ALWAYS, Tri(present, negate(present)))
+    if cased is not None:
+        # The function is dropped for a comparison that ignores case, but of ASCII letters only.
+        return single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
+    return single(field, Term(value))
+
+
+def among(field: Field, values: tuple[Scalar, ...]) -> Tri:
+    """One of several literals; a lone one is an equality."""
+    return equals(field, values[0]) if len(values) == 1 else single(field, AnyOf(values))
+
+
+def pattern(field: Field, matcher: Matcher) -> Tri:
+    """One pattern. The optimizer reads one that fits all as `is not null`, one text as `==`."""
+    match matcher:
+        case Glob(pattern):
+            pieces = glob.parts(pattern)
+            fits_all = glob.matches_all(pattern)
+            literal = None if any(wild for _, wild in pieces) else "".join(t for t, _ in pieces)
+        case Regexp(pattern):
+            expr = parse_regexp(pattern)
+            fits_all, literal = expr == ANYTHING, literal_of(expr)
+        case _:
+            return single(field, matcher)
+    if fits_all:
+        # Of a bare column the index is asked, of a function the values are read.
+        return plain(Leaf(field.name, Column(Exists()) if field.steps else Exists()))
+    return single(field, matcher) if literal is None else equals(field, literal)
+
+
+def affix(name: str, text: str) -> Matcher:
+    """What `starts_with`, `ends_with` and `contains` ask."""
+    match name:
+        case "starts_with":
+            return Prefix(text)
+        case "ends_with":
+            return Glob("*" + glob.escape(text))
+        case _:
+            return Glob("*" + glob.escape(text) + "*")
+
+
+def like(pattern: Scalar) -> str:
+    r"""A LIKE pattern; in it only `\*`, `\?` and `\\` are escapes, any other is an error."""
+    text = str(pattern)
+    if re.fullmatch(r"(?:[^\\]|\\[*?\\])*", text, re.DOTALL) is None:
+        raise QueryError(
+            f"in the pattern {text!r} a backslash is not followed by *, ? or a backslash",
+            hint=r'a backslash is \\ in a pattern: "\\\\" in a string, """\\""" in raw text',
+        )
+    return text
