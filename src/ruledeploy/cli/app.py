@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "convert": "Show what rules become: queries, or Kibana's NDJSON.",
     "plan": "Show exactly what a push would change.",
     "push": "Bring an environment to the state of the files.",
+    "history": "List what was pushed to an environment.",
+    "drift": "Show what changed on the server since the last push.",
     "simulate": "Make seeded synthetic telemetry, with labels.",
     "test": "Run the rules' test cases against an environment's release.",
     "review": "Show what an edit of rules or allowlists hides.",

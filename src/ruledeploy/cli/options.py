@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,7 +22,20 @@ Day = Annotated[
     str,
     typer.Option("--date", metavar="DATE", help="Compile as of this day (UTC); today by default."),
 ]
+Ours = Annotated[
+    bool, typer.Option("--ours", help="Where an analyst changed a field too, the files win.")
+]
+Theirs = Annotated[
+    bool, typer.Option("--theirs", help="Where an analyst changed a field too, theirs stays.")
+]
 HERE = Path()
+
+
+def side(*, ours: bool, theirs: bool) -> Literal["ours", "theirs"] | None:
+    """Whose value wins a conflict. Raises `UsageError` when both are asked for."""
+    if ours and theirs:
+        raise UsageError("--ours and --theirs exclude one another")
+    return "ours" if ours else "theirs" if theirs else None
 
 
 def parse_day(text: str) -> date:

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Env,
+    Json,
+    Ours,
+    Root,
+    Theirs,
+    command_app,
+    parse_day,
+    side,
+)
 from ruledeploy.cli.output import print_json, say, write_file
 
 app = command_app()
@@ -44,6 +55,8 @@ def plan(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over objects with our ids that no record knows.")
     ] = False,
+    ours: Ours = False,
+    theirs: Theirs = False,
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
     json_: Json = False,
     day: Day = "",
@@ -57,10 +70,11 @@ def plan(
     from ruledeploy.deploy import stages as stages_of
     from ruledeploy.report.plan import markdown, print_plan, print_stages
 
+    chosen = side(ours=ours, theirs=theirs)
     with session(root, env, parse_day(day)) as here:
         for warning in here.warnings:
             say(f"warning: {warning}")
-        made = here.plan(Options(adopt=adopt, prune=prune, durable=here.store.durable))
+        made = here.plan(Options(adopt=adopt, prune=prune, side=chosen, durable=here.store.durable))
     plain = made.to_json()
     if output is not None:
         write_file(output, json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n")

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Env,
+    Json,
+    Ours,
+    Root,
+    Theirs,
+    command_app,
+    parse_day,
+    side,
+)
 from ruledeploy.cli.output import print_json, say
 from ruledeploy.errors import Location, RefusedError, UsageError
 
@@ -43,6 +54,8 @@ def push(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over objects with our ids that no record knows.")
     ] = False,
+    ours: Ours = False,
+    theirs: Theirs = False,
     allow_mass_change: Annotated[
         bool, typer.Option("--allow-mass-change", help="Lift the 30 % threshold.")
     ] = False,
@@ -61,13 +74,15 @@ def push(
     from ruledeploy.report.plan import print_plan
     from ruledeploy.report.progress import progress
 
+    chosen = side(ours=ours, theirs=theirs)
     with session(root, env, parse_day(day)) as here, _interruptible() as stop:
         for warning in here.warnings:
             say(f"warning: {warning}")
         if plan_file is not None:
             planned = _read_plan(plan_file, here)
         else:
-            planned = here.plan(Options(adopt=adopt, prune=prune, durable=here.store.durable))
+            decided = Options(adopt=adopt, prune=prune, side=chosen, durable=here.store.durable)
+            planned = here.plan(decided)
         plain = planned.to_json()
         if not json_:
             print_plan(plain)

@@ -44,12 +44,14 @@ def test(
     """Run the rules' test cases against an environment's release.
 
     Cases stand under `tests:` in a rule: events or a scenario, and whether the rule alerts, does
-    not, or is suppressed by an allowlist item. Exits 1 when a case fails.
+    not, or is suppressed by an allowlist item. What allowlist items say they suppress and keep is
+    tried as well. Exits 1 when a case fails.
     """
     from ruledeploy.compile import compile_release
     from ruledeploy.engine import EmbeddedEngine
     from ruledeploy.report.cases import github, print_results
     from ruledeploy.verify.cases import run_cases
+    from ruledeploy.verify.evidence import run_evidence
     from ruledeploy.verify.running import bench
 
     project = open_project(root)
@@ -58,7 +60,11 @@ def test(
     results: list[CaseResult] = []
     for name in env or project.env_names:
         release = compile_release(project, project.environment(name), parse_day(day))
-        results += run_cases(release, cases, bench(EmbeddedEngine(), release), library)
+        tried = bench(EmbeddedEngine(), release)
+        results += run_cases(release, cases, tried, library)
+        if not only:
+            env_ = project.environment(name)
+            results += run_evidence(project, env_, release, tried, library)
     plain = [result.to_json() for result in results]
     match Format.json if json_ else format_:
         case Format.json:

@@ -48,7 +48,8 @@ def preflight(kibana: Kibana) -> Preflight:
         ) from error
     privileges = kibana.privileges()
     warnings = []
-    if not privileges.get("is_authenticated", True):
+    sent = kibana.connection.authorization is not None
+    if sent and not privileges.get("is_authenticated", True):
         warnings.append("Kibana says that we are not authenticated for the detection engine")
     if not privileges.get("has_encryption_key", True):
         warnings.append(

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ruledeploy.cli.boundary import run
-from support.content import OVERLAY, SETTINGS, write_content
+from ruledeploy.cli.embedded import embedded_stack
+from ruledeploy.kibana import Connection, Kibana
+from support.content import OVERLAY, RULE_ID, SETTINGS, write_content
 
 DAY = ["--date", "2026-11-24"]
 
@@ -112,3 +114,49 @@ def test_an_expired_item_is_taken_away(tmp_path: Path, capsys: pytest.CaptureFix
     assert run(["push", "--env", "local", "-C", str(root), "--date", "2026-12-02"]) == 0
     out = capsys.readouterr().out
     assert "1 to delete" in out
+
+
+def test_history_lists_pushes_newest_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every push that wrote something is a record; one with nothing to do is none."""
+    root = write_content(tmp_path)
+    assert push(root) == 0
+    assert push(root) == 0
+    write_content(tmp_path, overlay=OVERLAY.replace("owner: me", "owner: you"))
+    assert push(root) == 0
+    capsys.readouterr()
+    assert run(["history", "--env", "local", "-C", str(root), "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)["records"]
+    assert [(one["n"], one["state"]) for one in records] == [(2, "done"), (1, "done")]
+    assert records[0]["changes"] == {"update": 1}
+
+
+def test_drift_shows_what_an_analyst_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing right after a push; then the field that was changed by hand, and exit 2."""
+    root = write_content(tmp_path)
+    drift = ["drift", "--env", "local", "-C", str(root)]
+    assert push(root) == 0
+    assert run(drift) == 0
+    with embedded_stack(root / ".ruledeploy" / "stack", ["default"]) as stack:
+        connection = Connection(stack.kibana_url)
+        with Kibana(connection) as kibana:
+            rule = dict(kibana.rules.get(RULE_ID))
+            kept = {key: rule[key] for key in ("rule_id", "name", "description", "type", "query")}
+            kept |= {key: rule[key] for key in ("language", "index", "severity", "risk_score")}
+            kept |= {key: rule[key] for key in ("tags", "threat", "interval", "from", "meta")}
+            kept |= {key: rule[key] for key in ("exceptions_list", "timestamp_override")}
+            kibana.rules.update({**kept, "note": "looked at by hand"})
+    capsys.readouterr()
+    assert run(drift) == 2
+    shown = capsys.readouterr().out
+    assert "rule Writers" in shown
+    assert "looked at by hand" in shown
+
+
+def test_ours_and_theirs_exclude_one_another(tmp_path: Path) -> None:
+    """Asking for both is a usage error."""
+    root = write_content(tmp_path)
+    assert push(root, "--ours", "--theirs") == 64

@@ -1,0 +1,35 @@
+"""`ruledeploy history`."""
+
+from __future__ import annotations
+
+from ruledeploy.cli.options import HERE, Env, Json, Root, command_app
+from ruledeploy.cli.output import print_json
+from ruledeploy.cli.workspace import open_project, reachable
+
+app = command_app()
+
+
+@app.command()
+def history(*, env: Env, root: Root = HERE, json_: Json = False) -> None:
+    """List what was pushed to an environment.
+
+    Newest first: who, when, from which commit, and how many objects changed.
+    """
+    from ruledeploy.deploy import history as records_of
+    from ruledeploy.deploy import open_store
+    from ruledeploy.report.terminal import console, table
+
+    project = open_project(root)
+    with reachable(project, env, root) as target:
+        records = list(records_of(open_store(project.name, target, root)))
+    if json_:
+        print_json({"schema": 1, "env": env, "records": records})
+        return
+    shown = table("#record", "state", "when", "who", "commit", "changes")
+    for record in records:
+        changes = ", ".join(f"{count} {action}" for action, count in record["changes"].items())
+        commit = (record["commit"] or "-")[:12]
+        shown.add_row(
+            str(record["n"]), record["state"], record["when"], record["who"], commit, changes
+        )
+    console().print(shown)
