@@ -49,14 +49,14 @@ lock: ## Resolve dependencies anew into requirements.lock (needs uv)
 node-image: ## Assemble an Elasticsearch node from Maven Central and make a Docker image of it
 	scripts/node-image
 
-clients: $(STAMP) ## Run third-party clients against the local stack
-	$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+clients: $(STAMP) ## Run the official Elasticsearch client against the local stack
+	$(BIN)/python -m pytest tests/contract/test_engines.py $(PYTEST_ARGS)
 
-fuzz: $(STAMP) ## Run the property and differential tests for longer
-	DIFF_CASES=$${DIFF_CASES:-20000} $(BIN)/python -m pytest tests/property tests/integration --hypothesis-profile=long
+fuzz: $(STAMP) ## Run the property tests for longer, on new cases each time
+	$(BIN)/python -m pytest tests/property --hypothesis-profile=long $(PYTEST_ARGS)
 
-soak: $(STAMP) ## Run the fault and crash tests for longer
-	RULEDEPLOY_SOAK=1 $(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or race'
+soak: $(STAMP) ## Run the fault, crash and gap tests of pushes for longer
+	$(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or killed or gap' --hypothesis-profile=long $(PYTEST_ARGS)
 
 clean: ## Remove the venv, caches and the local stack's data
 	rm -rf $(VENV) .cache .ruledeploy .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

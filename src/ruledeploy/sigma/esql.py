@@ -32,6 +32,7 @@ from ruledeploy.sigma.forms import (
     Words,
 )
 from ruledeploy.sigma.match import Pattern, Wildcard
+from ruledeploy.sigma.regex import fold as fold_regex
 from ruledeploy.sigma.regex import has_case
 from ruledeploy.sigma.rendering import Rendering
 
@@ -173,6 +174,8 @@ class EsqlText(Rendering, ESQLBackend):
                     field, name = form.field, field_name(form.field)
                     literals[string(form.network)] = None
         listed = ", ".join(literals)
+        if isinstance(forms[0], Value) and len(literals) == 1:
+            return self._guarded(field, _compare_text(field, forms[0].pattern, fold=True))
         if isinstance(forms[0], Network):
             return self._guarded(field, f"cidr_match({name}, {listed})")
         return self._guarded(field, f"{name} in ({listed})")
@@ -194,6 +197,9 @@ def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:
     fold = fold and has_case(text)
     name = _column(field, fold=fold)
     wanted = pattern.lowered() if fold else pattern
+    if fold and wanted.plain is not None and not wanted.plain.isascii():
+        # The optimizer turns `to_lower(f) == "é"` into a comparison that folds ASCII letters only.
+        return f"{field_name(field)} rlike {string(fold_regex(pattern))}"
     if wanted.plain is not None:
         return f"{name} == {string(wanted.plain)}"
     return f"{name} like {string(like(wanted))}"
