@@ -84,12 +84,13 @@ def compile_rules(
     compiler = RuleCompiler(project, scope.env, scope.marker)
     compiled = []
     for source in sources.rules:
+        # A rule that does not compile is still known: an overlay that names it is right.
+        made = CompiledRule(source)
         with collector.collect():
             if _deployed(source, project, scope.env):
                 rules, findings = compiler.compile(source)
-                compiled.append(CompiledRule(source, rules, findings))
-            else:
-                compiled.append(CompiledRule(source))
+                made = CompiledRule(source, rules, findings)
+        compiled.append(made)
     return compiled, sources.findings
 
 

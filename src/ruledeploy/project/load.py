@@ -15,13 +15,26 @@ from ruledeploy.model import Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CONFIG, DETECTION_TESTS, SCENARIOS, Files
 from ruledeploy.project.settings import Settings, Table, parse_settings
 
+_SYSMON = ("logs-windows.sysmon_operational-*",)
+# What Sysmon writes of a category; its rules need the fields of the event, not ECS alone.
+_SYSMON_CATEGORIES = (
+    "clipboard_capture", "create_remote_thread", "create_stream_hash", "dns_query", "driver_load",
+    "file_block_executable", "file_block_shredding", "file_change", "file_delete",
+    "file_delete_detected", "file_event", "file_executable_detected", "image_load",
+    "network_connection", "pipe_created", "process_access", "process_creation",
+    "process_tampering", "process_termination",
+    "raw_access_thread", "registry_add", "registry_delete", "registry_event", "registry_rename",
+    "registry_set", "sysmon_error", "sysmon_status", "wmi_event",
+)  # fmt: skip
 # By Sigma logsource; a project's own [defaults.indices] wins. One telemetry family each.
 DEFAULT_INDICES: Mapping[str, tuple[str, ...]] = {
+    **{f"windows/{category}": _SYSMON for category in _SYSMON_CATEGORIES},
+    "windows/sysmon": _SYSMON,
     "windows/api": ("logs-endpoint.events.api-*",),
-    "windows/create_remote_thread": ("logs-windows.sysmon_operational-*",),
-    "windows/image_load": ("logs-windows.sysmon_operational-*",),
     "windows/image_load@defend": ("logs-endpoint.events.library-*",),
-    "windows/process_access": ("logs-windows.sysmon_operational-*",),
+    "windows/process_creation@defend": ("logs-endpoint.events.process-*",),
+    # Other Windows channels: ECS names and `winlog.event_data.*`.
+    "windows": ("winlogbeat-*",),
 }
 
 # Variables of the ecosystem, used where the file is silent.
