@@ -52,8 +52,8 @@ node-image: ## Assemble an Elasticsearch node from Maven Central and make a Dock
 clients: $(STAMP) ## Run the official Elasticsearch client against the local stack
 	$(BIN)/python -m pytest tests/contract/test_engines.py $(PYTEST_ARGS)
 
-fuzz: $(STAMP) ## Run the property tests for longer, on new cases each time
-	$(BIN)/python -m pytest tests/property --hypothesis-profile=long $(PYTEST_ARGS)
+fuzz: $(STAMP) ## Run the property and differential tests for longer
+	DIFF_WORLDS=$${DIFF_WORLDS:-200} $(BIN)/python -m pytest tests/property tests/integration/test_engine_differential.py --hypothesis-profile=long $(PYTEST_ARGS)
 
 soak: $(STAMP) ## Run the fault, crash and gap tests of pushes for longer
 	$(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or killed or gap' --hypothesis-profile=long $(PYTEST_ARGS)
