@@ -6,6 +6,7 @@ and the exceptions in the request's `filter`, which is where Kibana puts them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,9 +150,10 @@ class ElasticsearchEngine:
         where = "".join(f" | where {condition}" for condition in esql.conditions)
         sources = search.index or ",".join(esql.sources)
         text = f"from {sources} metadata _id{where} | keep _id | limit {_ESQL_ROWS}"
-        answer = self._client.esql.query(
-            query=text, filter={"bool": {"filter": _filters(search, extra)}}
-        )
+        with _without_warnings():
+            answer = self._client.esql.query(
+                query=text, filter={"bool": {"filter": _filters(search, extra)}}
+            )
         ids = [str(row[0]) for row in answer["values"]]
         if len(ids) < _ESQL_ROWS:
             return self._timed(search, ids, field)
@@ -192,6 +194,16 @@ class ElasticsearchEngine:
             raise kind(message, url=self._url, status=error.status_code) from error
         except TransportError as error:
             raise Unreachable(f"no answer: {error.message}", url=self._url) from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep quiet about several values read as null: that is what ES|QL means by a comparison."""
+    from elasticsearch import ElasticsearchWarning  # noqa: PLC0415 - loads slowly
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElasticsearchWarning)
+        yield
 
 
 def _halves(search: _Search) -> tuple[_Search, _Search]:
