@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field as new
 from functools import partial
 from random import Random
 from types import MappingProxyType
@@ -207,6 +208,7 @@ QUERYABLE = (
     "flat.key",
 )
 ESQL_DEPTH = 2
+NULLABLE = ("n.byte", "n.short")
 LOWERCASE = {"analysis": {"normalizer": {"lowercase": {"type": "custom", "filter": ["lowercase"]}}}}
 
 
@@ -229,6 +231,7 @@ class Generator:
 
     random: Random
     index: str = "generated"
+    nullable: list[str] = new(default_factory=list)
 
     # ------------------------------------------------------------------------------ documents
 
@@ -435,6 +438,7 @@ class Generator:
 
     def esql(self) -> str:
         """A query that keeps rows of the index."""
+        self.nullable = list(NULLABLE)
         condition = self.esql_condition(ESQL_DEPTH)
         return f"from {self.index} metadata _id | where {condition}"
 
@@ -455,12 +459,12 @@ class Generator:
         kind = random.random()
         if kind < 0.12:
             # In a compound query `f is null` makes other conditions on f null: see docs/engine.md.
-            field = (
-                "n.byte" if compound else random.choice([*STRINGS, *NUMERIC, "ip", "at", "flag"])
-            )
-            return f"{field} is {random.choice(['', 'not '])}null"
+            field = random.choice([*STRINGS, *NUMERIC, "ip", "at", "flag"])
+            if not compound or self.nullable:
+                field = self.nullable.pop() if compound else field
+                return f"{field} is {random.choice(['', 'not '])}null"
         if kind < 0.25:
-            return self.esql_other()
+            return self.esql_other(compound=compound)
         field = random.choice([name for name in STRINGS if not (compound and name == "name.text")])
         value = self.text(1100)
         if field == "name.caseless":
@@ -481,14 +485,16 @@ class Generator:
                 name = random.choice(["starts_with", "ends_with"])
                 return f"{name}({operand}, {quoted(value[: random.randint(0, 5)])})"
 
-    def esql_other(self) -> str:
+    def esql_other(self, *, compound: bool) -> str:
         """A comparison of numbers, dates, addresses or booleans."""
         random = self.random
         sign = random.choice(["==", "!=", "<", "<=", ">", ">="])
         match random.randint(0, 3):
             case 0:
-                field = random.choice([n for n in NUMERIC if n not in ("n.unsigned", "n.byte")])
-                return f"{field} {sign} {random.choice([0, 1, -1, 5, 12, 12.7, 0.1, 128])}"
+                field = random.choice([n for n in NUMERIC if n not in ("n.unsigned", *NULLABLE)])
+                # 0.1 is another number in a float's index than among the values it is read as.
+                fractions = [] if compound else [12.7, 0.1]
+                return f"{field} {sign} {random.choice([0, 1, -1, 5, 12, 1.5, 128, *fractions])}"
             case 1:
                 return f"at {sign} {quoted(random.choice(DATES))}"
             case 2:

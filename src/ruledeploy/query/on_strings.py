@@ -114,6 +114,7 @@ def on_text(matcher: Matcher) -> Meaning:
             return _over_words(_regexp(pattern, fold=fold))
         case Range(low, high, analysed=True):
             lows, highs = (None if b is None else lower(as_query_text(b)) for b in (low, high))
+            _limited(len((lows or "").encode("utf-8", "surrogatepass")))
             return _over_words(between(lows, highs, matcher))
         case _:
             return _over_words(on_string(matcher, _PLAIN))
