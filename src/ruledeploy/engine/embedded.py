@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ruledeploy.engine.binding import Binder, resolve
+from ruledeploy.engine.binding import Binder, Bound, resolve
 from ruledeploy.engine.document import FieldReader
+from ruledeploy.engine.filing import Entry, Filing
 from ruledeploy.engine.program import Program, Query
 from ruledeploy.engine.protocol import Document, EngineRule, Hits, Source, Window
 from ruledeploy.engine.sources import documents, selects, stream_name
@@ -46,10 +47,9 @@ class _Parsed:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A rule in a program."""
+    """A rule in a program, with the queries of its items."""
 
     parsed: _Parsed
-    query: Query
     items: tuple[tuple[str, Query], ...]
 
 
@@ -58,7 +58,7 @@ class _Plan:
     """What a document of one index is put to."""
 
     program: Program
-    rules: tuple[_Bound, ...]
+    rules: Filing[_Bound]
     constants: dict[str, str]
 
 
@@ -84,25 +84,11 @@ class EmbeddedEngine:
     ) -> dict[str, Hits]:
         """The hits of every rule; see `Engine.run`."""
         parsed = _parse_all(rules, now)
-        self._check(parsed, now)
         run = _Run(self._tables, parsed, window, now)
+        run.check()
         for document in documents(source):
             run.put(document)
         return {item.rule.rule_id: _hits(run.found[item.rule.rule_id], item) for item in parsed}
-
-    def _check(self, parsed: Sequence[_Parsed], now: datetime) -> None:
-        """Bind every rule to the tables of its patterns, so that what cannot run fails first."""
-        collector = Collector()
-        for item in parsed:
-            with collector.collect(), _named(item.rule):
-                tables = [self._tables(pattern) for pattern in item.patterns]
-                _check_columns(item, tables)
-                for table in tables:
-                    binder = Binder(table, now)
-                    binder.bind(item.query.node)
-                    for _, node in item.items:
-                        binder.bind(node)
-        collector.raise_if_any()
 
 
 def _parse_all(rules: Sequence[EngineRule], now: datetime) -> list[_Parsed]:
@@ -166,23 +152,46 @@ class _Run:
         self.parsed = parsed
         self.now = now
         self.bounds = None if window is None else (to_ms(window.start), to_ms(window.end))
+        self.bound: dict[
+            tuple[int, int], tuple[FieldTable, Bound, tuple[tuple[str, Bound], ...]]
+        ] = {}
         self.found = {item.rule.rule_id: _Found() for item in parsed}
         self.plans: dict[str, list[_Plan]] = {}
-        self.programs: dict[tuple[str, tuple[int, ...]], tuple[Program, tuple[_Bound, ...]]] = {}
+        self.programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[_Bound]]] = {}
         fields = {item.rule.timestamp_field for item in parsed} | {_TIMESTAMP}
         self.clock = FieldReader(fields)
+
+    def check(self) -> None:
+        """Bind every rule to the tables of its patterns, so that what cannot run fails first."""
+        collector = Collector()
+        for number, item in enumerate(self.parsed):
+            with collector.collect(), _named(item.rule):
+                tables = [self.tables(pattern) for pattern in item.patterns]
+                _check_columns(item, tables)
+                for table in tables:
+                    self._bind(number, table)
+        collector.raise_if_any()
+
+    def _bind(self, number: int, table: FieldTable) -> tuple[Bound, tuple[tuple[str, Bound], ...]]:
+        """A rule's query and items on a table, bound once."""
+        key = (number, id(table))
+        if key not in self.bound:
+            item, binder = self.parsed[number], Binder(table, self.now)
+            items = tuple((id_, binder.bind(node)) for id_, node in item.items)
+            # The table is kept, so that its identity stays its own.
+            self.bound[key] = (table, binder.bind(item.query.node), items)
+        _, query, items = self.bound[key]
+        return query, items
 
     def put(self, document: Document) -> None:
         """Ask every rule that searches the document's index about it."""
         plans = self.plans.get(document.index)
         if plans is None:
             plans = self.plans[document.index] = self._plans(document.index)
-        times = self.clock.read(document.source)
         for plan in plans:
             numbers = plan.program.read(_with_constants(document, plan.constants))
-            for bound in plan.rules:
-                if bound.query(numbers):
-                    self._record(bound, document, numbers, times)
+            for bound in plan.rules.matching(numbers):
+                self._record(bound, document, numbers)
 
     def _plans(self, index: str) -> list[_Plan]:
         """One plan; for a document without an index, one per family of the rules."""
@@ -202,21 +211,20 @@ class _Run:
         program, rules = self.programs[key]
         return _Plan(program, rules, _constants(table, index))
 
-    def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, tuple[_Bound, ...]]:
-        program, binder = Program(), Binder(table, self.now)
-        rules = []
-        for item in (self.parsed[number] for number in chosen):
+    def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, Filing[_Bound]]:
+        program = Program()
+        entries = []
+        for number in chosen:
+            item = self.parsed[number]
             with _named(item.rule):
-                query = program.add(binder.bind(item.query.node))
-                items = tuple((id_, program.add(binder.bind(node))) for id_, node in item.items)
-            rules.append(_Bound(item, query, items))
-        return program, tuple(rules)
+                query, items = self._bind(number, table)
+            rule = _Bound(item, tuple((id_, program.add(bound)) for id_, bound in items))
+            entries.append(Entry(rule, query, program.add(query)))
+        return program, Filing(program, entries)
 
-    def _record(
-        self, bound: _Bound, document: Document, numbers: set[int], times: dict[str, list[Any]]
-    ) -> None:
+    def _record(self, bound: _Bound, document: Document, numbers: set[int]) -> None:
         rule = bound.parsed.rule
-        at = _time(times, rule.timestamp_field)
+        at = _time(self.clock.read(document.source), rule.timestamp_field)
         if self.bounds is not None and (at is None or not self.bounds[0] <= at <= self.bounds[1]):
             return
         entry = (at if at is not None else -(2**63), document.id)

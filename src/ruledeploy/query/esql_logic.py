@@ -16,7 +16,6 @@ from ruledeploy.query import glob
 from ruledeploy.query.ir import (
     ALWAYS,
     NEVER,
-    AnyOf,
     Column,
     Exists,
     Glob,
@@ -112,11 +111,6 @@ def equals(field: Field, value: Scalar) -> Tri:
         # The function is dropped for a comparison that ignores case, but of ASCII letters only.
         return single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
     return single(field, Term(value))
-
-
-def among(field: Field, values: tuple[Scalar, ...]) -> Tri:
-    """One of several literals; a lone one is an equality."""
-    return equals(field, values[0]) if len(values) == 1 else single(field, AnyOf(values))
 
 
 def pattern(field: Field, matcher: Matcher) -> Tri:

@@ -12,7 +12,6 @@ from ruledeploy.query.esql_logic import (
     Operand,
     Tri,
     affix,
-    among,
     apply,
     equals,
     like,
@@ -185,7 +184,7 @@ class _Parser:
     def membership(self, left: Operand) -> Tri:
         """`in (…)`, `like`, `rlike`; or a boolean column on its own."""
         if self.take_word("in"):
-            return among(self.field(left), tuple(dict.fromkeys(self.values())))
+            return single(self.field(left), AnyOf(tuple(self.values())))
         if self.take_word("like"):
             patterns = self.values() if self.token.text == "(" else [self.value()]
             return self.patterns(self.field(left), [Glob(like(p)) for p in patterns])

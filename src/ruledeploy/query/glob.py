@@ -10,6 +10,7 @@ ANY = "*"
 ONE = "?"
 
 
+@lru_cache(maxsize=16_384)
 def parts(pattern: str) -> tuple[tuple[str, bool], ...]:
     r"""The pattern as `(text, is_wildcard)` pairs; runs of literal characters are one part.
 
