@@ -342,7 +342,8 @@ class Generator:
             case 2 | 3:
                 return f"{field}:" + '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
             case 4 | 5 | 6:
-                return f"{field}:{self.pattern(value, escaped)}"
+                pattern = self.pattern(value, escaped)
+                return f"{field}:{pattern if words(pattern) else 'a' + pattern}"
             case 7:
                 return f"{field}:/{self.regexp(value)}/"
             case 8:
@@ -557,9 +558,26 @@ class Generator:
             case _:
                 return out | {"type": "exists"}
 
+    def kql(self, depth: int = 2) -> str:
+        """A query in Kibana's language; values are quoted unless they hold a wildcard."""
+        random = self.random
+        if depth == 0 or random.random() < 0.4:
+            field = random.choice([name for name in QUERYABLE if not name.startswith("flat")])
+            value = self.query_text(field)
+            if random.random() < 0.25 and field in STRINGS and not re.search(r"\s", value):
+                return f"{field}: a{self.pattern(value, kql_escaped).replace('?', '')}*"
+            if random.random() < 0.15:
+                return f"{field}: *"
+            return f"{field}: " + '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        parts = [self.kql(depth - 1) for _ in range(random.randint(1, 3))]
+        joint = random.choice([" and ", " or "])
+        return random.choice(["", "not "]) + "(" + joint.join(parts) + ")"
+
     def case(self, name: str) -> Case:
         """A rule of any language, half of those in Lucene with exception items."""
         kind = self.random.random()
+        if kind < 0.08:
+            return Case(EngineRule(name, "kuery", self.kql(), (self.index,)))
         if kind < 0.4:
             return Case(EngineRule(name, "lucene", self.lucene(), (self.index,)))
         if kind < 0.7:
@@ -582,3 +600,8 @@ def quoted(text: str) -> str:
 def escape_like(text: str) -> str:
     """The text as a pattern of LIKE or of an exception entry that fits it alone."""
     return re.sub(r"([\\*?])", r"\\\1", text)
+
+
+def kql_escaped(text: str) -> str:
+    """The text with every character that KQL's syntax uses behind a backslash."""
+    return re.sub(r'([\\():<>"*{}])', r"\\\1", text)

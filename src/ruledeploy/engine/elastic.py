@@ -106,7 +106,9 @@ class ElasticsearchEngine:
         """Every hit, page by page over a point in time."""
         text = search.query.text
         must: list[JsonObject] = []
-        if text.strip():
+        if search.query.dsl is not None:
+            must.append(search.query.dsl)
+        elif text.strip():
             options = {"query": text, "analyze_wildcard": True, "time_zone": "Zulu"}
             must.append({"query_string": options})
         query = {"bool": {"must": must, "filter": _filters(search, extra)}}

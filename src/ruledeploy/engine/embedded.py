@@ -20,6 +20,7 @@ from ruledeploy.query.dates import parse_date, to_ms
 from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.exceptions import is_expired, item_clause
 from ruledeploy.query.ir import Node, fields_used, simplify
+from ruledeploy.query.kql import Types
 from ruledeploy.query.parse import ParsedQuery, parse_query
 
 Tables = Callable[[str], FieldTable]
@@ -83,7 +84,7 @@ class EmbeddedEngine:
         self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
     ) -> dict[str, Hits]:
         """The hits of every rule; see `Engine.run`."""
-        parsed = _parse_all(rules, now)
+        parsed = _parse_all(rules, self._tables, now)
         run = _Run(self._tables, parsed, window, now)
         run.check()
         for document in documents(source):
@@ -91,7 +92,7 @@ class EmbeddedEngine:
         return {item.rule.rule_id: _hits(run.found[item.rule.rule_id], item) for item in parsed}
 
 
-def _parse_all(rules: Sequence[EngineRule], now: datetime) -> list[_Parsed]:
+def _parse_all(rules: Sequence[EngineRule], tables: Tables, now: datetime) -> list[_Parsed]:
     collector = Collector()
     out: list[_Parsed] = []
     for rule in rules:
@@ -101,9 +102,21 @@ def _parse_all(rules: Sequence[EngineRule], now: datetime) -> list[_Parsed]:
                 for item in rule.items
                 if not is_expired(item, now)
             )
-            out.append(_Parsed(rule, parse_query(rule.language, rule.query), items))
+            query = parse_query(rule.language, rule.query, _types(rule, tables))
+            out.append(_Parsed(rule, query, items))
     collector.raise_if_any()
     return out
+
+
+def _types(rule: EngineRule, tables: Tables) -> Types:
+    """The types of the fields in the first of the rule's indices."""
+    table = tables(rule.index[0]) if rule.index else None
+
+    def type_of(name: str) -> str | None:
+        found = resolve(table, name) if table else None
+        return found.type.type if found else None
+
+    return type_of
 
 
 def _item(item: JsonObject, rule: EngineRule) -> Node:

@@ -5,25 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ruledeploy.errors import UnsupportedQuery
+from ruledeploy.model import JsonObject
+from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.esql import EsqlQuery, parse_esql
 from ruledeploy.query.ir import Node, simplify
+from ruledeploy.query.kql import Types, parse_kql, unknown
 from ruledeploy.query.lucene import parse_lucene
 
-LANGUAGES = ("lucene", "esql")
+LANGUAGES = ("lucene", "esql", "kuery")
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """What a query asks: `node` is true of the events it finds; `esql` has the rest of a pipe."""
+    """What a query asks: `node` is true of the events it finds.
+
+    `esql` has the rest of a pipe, `dsl` what Kibana sends for a query of its own language.
+    """
 
     language: str
     text: str
     node: Node
     esql: EsqlQuery | None = None
+    dsl: JsonObject | None = None
 
 
-def parse_query(language: str, text: str) -> ParsedQuery:
-    """The parsed query.
+def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery:
+    """The parsed query. `types` gives a field's type, which `kuery` alone depends on.
 
     Raises QueryError where the language does, UnsupportedQuery for a construct or a language that
     we do not evaluate.
@@ -34,6 +41,9 @@ def parse_query(language: str, text: str) -> ParsedQuery:
         case "esql":
             query = parse_esql(text)
             return ParsedQuery(language, text, simplify(query.where), query)
+        case "kuery":
+            dsl = parse_kql(text, types)
+            return ParsedQuery(language, text, simplify(parse_dsl(dsl)), dsl=dsl)
         case _:
             raise UnsupportedQuery(
                 f"query language {language!r}", hint=f"known: {', '.join(LANGUAGES)}"
