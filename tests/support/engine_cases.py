@@ -475,13 +475,14 @@ class Generator:
             case 0 | 1:
                 return f"{operand} {random.choice(['==', '!='])} {quoted(value)}"
             case 2:
-                among = f"({quoted(value)}, {quoted(self.text(50))})"
+                among = f"({quoted(value)}, {quoted(self.text(50) + 'z')})"
                 return f"{operand} {random.choice(['', 'not '])}in {among}"
             case 3 | 4:
                 pattern = self.pattern(value, escape_like, keep_case=field == "name.caseless")
                 return f"{operand} {random.choice(['', 'not '])}like {quoted(pattern)}"
             case 5:
-                return f"{operand} rlike {quoted(self.regexp(value))}"
+                regexp = self.regexp(value)
+                return f"{operand} rlike {quoted(lower(regexp) if 'caseless' in field else regexp)}"
             case _:
                 name = random.choice(["starts_with", "ends_with"])
                 return f"{name}({operand}, {quoted(value[: random.randint(0, 5)])})"

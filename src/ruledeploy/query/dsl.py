@@ -30,7 +30,7 @@ from ruledeploy.query.ir import (
     any_of,
     negate,
 )
-from ruledeploy.query.lucene import parse_lucene
+from ruledeploy.query.lucene import Options, parse_lucene
 
 ID_FIELD = "_id"
 # `at least n of m` is spelled out; past this many combinations we refuse.
@@ -260,14 +260,19 @@ def _ids(given: JsonObject) -> Node:
 
 
 def _query_string(given: JsonObject) -> Node:
-    options = _options(given, "query_string", {"query", "default_field", "fields"})
+    options = _options(
+        given, "query_string", {"query", "default_field", "fields", "lenient", "analyze_wildcard"}
+    )
     text = str(options["query"])
     if not text.strip():
         return NEVER
     fields = options.get("fields") or [options.get("default_field", "*")]
     if len(fields) > 1:
         raise UnsupportedQuery("query_string over several fields")
-    return parse_lucene(text, str(fields[0]))
+    # Over all fields it is lenient, unless told otherwise.
+    field = str(fields[0])
+    lenient = bool(options.get("lenient", field == "*"))
+    return parse_lucene(text, Options(field, lenient, bool(options.get("analyze_wildcard", False))))
 
 
 def _multi_match(given: JsonObject) -> Node:

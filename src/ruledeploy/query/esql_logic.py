@@ -31,7 +31,6 @@ from ruledeploy.query.ir import (
     negate,
 )
 from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
-from ruledeploy.query.text import lower, upper
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +88,9 @@ def apply(operand: Operand, step: str) -> Operand:
     text = str(operand.value)
     match step:
         case "lower":
-            return Literal(lower(text))
+            return Literal(text.lower())
         case "upper":
-            return Literal(upper(text))
+            return Literal(text.upper())
         case "string":
             return Literal(text)
         case _:
@@ -103,9 +102,10 @@ def equals(field: Field, value: Scalar) -> Tri:
 
     It writes false for it, and `f is not null` for its negation, before any row is read.
     """
-    cased = {"lower": lower, "upper": upper}.get(field.steps[-1] if field.steps else "")
+    cased = {"lower": str.lower, "upper": str.upper}.get(field.steps[-1] if field.steps else "")
     if cased is not None and cased(str(value)) != value:
-        present = Leaf(field.name, Column(Exists()))
+        bare = len(field.steps) == 1
+        present = Leaf(field.name, Exists() if bare else Column(Exists()))
         return Tri(NEVER, ALWAYS, Tri(present, negate(present)))
     if cased is not None:
         # The function is dropped for a comparison that ignores case, but of ASCII letters only.

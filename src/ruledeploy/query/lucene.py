@@ -14,6 +14,7 @@ from dataclasses import field as new
 from typing import NoReturn
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query import glob
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
@@ -67,25 +68,42 @@ class _Group:
         return all_of(any_of(*optional), *prohibited)
 
 
-def parse_lucene(text: str, default_field: str = "*") -> Node:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Parameters of `query_string`; the defaults are what Kibana sends for a Lucene rule.
+
+    `lenient`: a value that a field's type cannot hold matches nothing. `analyze_wildcard`: a
+    prefix of several words asks for the words.
+    """
+
+    default_field: str = "*"
+    lenient: bool = True
+    analyze_wildcard: bool = True
+
+
+KIBANAS = Options()
+
+
+def parse_lucene(text: str, options: Options = KIBANAS) -> Node:
     """The query as a node; a blank one is true of every document, as Kibana has it.
 
-    A word without a field is looked for in `default_field`. Raises QueryError with the offset,
+    A word without a field is looked for in the default one. Raises QueryError with the offset,
     and UnsupportedQuery for what asks for likeness instead of a match: fuzziness, proximity,
     boosts.
     """
     if not text.strip():
         return ALWAYS
-    return _Parser(text, default_field).parse()
+    return _Parser(text, options).parse()
 
 
 class _Parser:
     """One pass over the tokens with a stack of groups, so depth costs no Python frames."""
 
-    def __init__(self, text: str, default_field: str) -> None:
+    def __init__(self, text: str, options: Options) -> None:
         self.tokens = tokenize(text)
+        self.options = options
         self.at = 0
-        self.groups = [_Group(default_field)]
+        self.groups = [_Group(options.default_field)]
 
     @property
     def token(self) -> Token:
@@ -186,10 +204,10 @@ class _Parser:
             case "bare":
                 node = self.leaf(name, Match(token.text[0]))
             case "star":
-                node = ALWAYS if name == "*" else Leaf(name, Exists(), lenient=True)
+                node = ALWAYS if name == "*" else self.leaf(name, Exists())
             case "prefix":
                 plain = unescape(Token("term", token.text[:-1], token.at))
-                node = self.leaf(name, Prefix(plain, analysed=True))
+                node = self.leaf(name, self.prefix(plain))
             case "wild":
                 node = self.leaf(name, Glob(token.text, analysed=True))
             case "quoted":
@@ -207,8 +225,14 @@ class _Parser:
     def leaf(self, name: str, matcher: Matcher) -> Node:
         """A leaf; `_exists_` asks for a field instead."""
         if name == _EXISTS and isinstance(matcher, Match | Phrase):
-            return Leaf(str(matcher.value), Exists(), lenient=True)
-        return Leaf(name, matcher, lenient=True)
+            return Leaf(str(matcher.value), Exists(), lenient=self.options.lenient)
+        return Leaf(name, matcher, lenient=self.options.lenient)
+
+    def prefix(self, text: str) -> Matcher:
+        """A prefix, split into words or not."""
+        if self.options.analyze_wildcard:
+            return Prefix(text, analysed=True)
+        return Glob(glob.escape(text) + "*", analysed=True)
 
     def word(self, name: str, value: str) -> Node:
         r"""A bare word. After unescaping, a leading < or > makes a range even where it was escaped.

@@ -10,7 +10,6 @@ from typing import TypeAlias
 from ruledeploy.fields import FieldType
 from ruledeploy.query.dates import from_ms
 from ruledeploy.query.terms import DATES, IndexTerm
-from ruledeploy.query.text import lower, upper
 
 Step: TypeAlias = Callable[[IndexTerm, FieldType], IndexTerm]
 
@@ -33,8 +32,10 @@ def to_string(term: IndexTerm, type_: FieldType) -> str:
 
 STEPS: Mapping[str, Step] = MappingProxyType(
     {
-        "lower": lambda term, _: lower(str(term)),
-        "upper": lambda term, _: upper(str(term)),
+        # Java's String.toLowerCase, with final sigma and all, as Python has it; an index's
+        # normalizer goes character by character instead.
+        "lower": lambda term, _: str(term).lower(),
+        "upper": lambda term, _: str(term).upper(),
         "trim": lambda term, _: str(term).strip(),
         "ltrim": lambda term, _: str(term).lstrip(),
         "rtrim": lambda term, _: str(term).rstrip(),

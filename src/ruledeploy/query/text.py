@@ -19,11 +19,6 @@ def lower(text: str) -> str:
     return "".join("i" if char == _DOTTED_I else char.lower() for char in text)
 
 
-def upper(text: str) -> str:
-    """Upper case as Java's `String.toUpperCase`, which follows the full mappings."""
-    return text.upper()
-
-
 def utf16_length(text: str) -> int:
     """Length in UTF-16 units, which is what `ignore_above` counts."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
