@@ -118,6 +118,8 @@ def pattern(field: Field, matcher: Matcher) -> Tri:
     match matcher:
         case Glob(pattern):
             pieces = glob.parts(pattern)
+            if not pieces:
+                return single(field, matcher)
             fits_all = glob.matches_all(pattern)
             literal = None if any(wild for _, wild in pieces) else "".join(t for t, _ in pieces)
         case Regexp(pattern):

@@ -7,6 +7,7 @@ from ruledeploy.fields import FieldType
 from ruledeploy.query import glob
 from ruledeploy.query.ir import AnyOf, Glob, Match, Matcher, Phrase, Prefix, Range, Regexp, Term
 from ruledeploy.query.kinds import (
+    NOTHING,
     Dropped,
     Each,
     Equal,
@@ -82,6 +83,8 @@ def _glob(pattern: str, *, fold: bool, lowered: bool) -> Meaning:
     if lowered:
         pattern = _lower_literals(pattern)
     pieces = glob.parts(pattern)
+    if not pieces:
+        return NOTHING  # not even the empty string, as Lucene has it
     if any(wild for _, wild in pieces):
         _limited(sum(len(text) for text, _ in pieces))
     literals = [text for text, wild in pieces if not wild]
