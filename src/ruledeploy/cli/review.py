@@ -58,6 +58,10 @@ def review(
     from ruledeploy.verify.review import review as compare
 
     base, head = _projects(root, revisions)
+    for name in env or ():
+        if name not in {*base.env_names, *head.env_names}:
+            # Left alone, a typo would read as "nothing changes".
+            raise UsageError(f"no environment {name!r} in either revision")
     today = parse_day(day)
     start = datetime.combine(today, time(), tzinfo=UTC)
     events = [*attack_day(seed, start), *benign_day(seed, start + timedelta(days=1))]

@@ -51,7 +51,15 @@ def session(root: Path, name: str, day: date, stack: str = "stack") -> Iterator[
     with reachable(project, name, root, stack) as env, Kibana(Connection.of(env)) as kibana:
         said = preflight(kibana)
         store = open_store(project.name, env, root)
-        yield Session(release, env, kibana, store, said.warnings)
+        yield Session(release, env, kibana, store, (*said.warnings, *_local_records(store)))
+
+
+def _local_records(store: RecordStore) -> tuple[str, ...]:
+    if store.durable:
+        return ()
+    return (
+        f"records are kept in {store.documents.place} alone; set elasticsearch_url to share them",
+    )
 
 
 def refuse_broken_policy(release: Release) -> None:

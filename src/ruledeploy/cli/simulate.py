@@ -64,7 +64,7 @@ def simulate(
     if to is Sink.ndjson:
         _write(events, output)
     else:
-        result = _send(events, root, env)
+        result = _send(events, root, env, to)
         print_json(result) if json_ else say(f"{result['created']} events created in {env}")
 
 
@@ -127,14 +127,18 @@ def _write(events: Iterable[Emitted], output: Path | None) -> None:
     say(f"{count} events in {output}")
 
 
-def _send(events: Iterable[Emitted], root: Path, name: str) -> dict[str, Any]:
+def _send(events: Iterable[Emitted], root: Path, name: str, to: Sink) -> dict[str, Any]:
     from ruledeploy.cli.workspace import elasticsearch_client, open_project, reachable
     from ruledeploy.fields import FAMILIES
     from ruledeploy.telemetry import index_templates
     from ruledeploy.verify.seed import seed_events
 
     families = [family for family in FAMILIES if family != "ecs"]
-    with reachable(open_project(root), name, root) as env:
+    project = open_project(root)
+    if to is Sink.stack and not project.environment(name).embedded:
+        message = f"env.{name} is not the local stack"
+        raise UsageError(message, hint="--to elasticsearch writes made-up events to its cluster")
+    with reachable(project, name, root) as env:
         client = elasticsearch_client(env)
         return seed_events(client, events, index_templates(families)).to_json()
 

@@ -14,8 +14,6 @@ from ruledeploy.errors import ConfigError, Location, UsageError
 Files = Mapping[str, bytes]
 
 CONFIG = "ruledeploy.toml"
-LOCKS = "ruledeploy.lock"
-DETECTION_TESTS = "tests/detection"
 SCENARIOS = "scenarios"
 _SUFFIXES = frozenset({".yml", ".yaml", ".txt", ".md", ".json", ".toml"})
 
@@ -71,7 +69,7 @@ def _folders(config: bytes) -> list[str]:
     rules = project.get("rules", ["rules"])
     rules = rules if isinstance(rules, list) else ["rules"]
     exceptions = project.get("exceptions", "exceptions")
-    folders = [*rules, exceptions, DETECTION_TESTS, SCENARIOS, LOCKS]
+    folders = [*rules, exceptions, SCENARIOS]
     return [folder for folder in folders if isinstance(folder, str)]
 
 

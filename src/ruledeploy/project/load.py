@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from ruledeploy.errors import ConfigError, Location, RefusedError
 from ruledeploy.model import Environment, ExceptionPolicy, Secret
-from ruledeploy.project.files import CONFIG, DETECTION_TESTS, SCENARIOS, Files
+from ruledeploy.project.files import CONFIG, SCENARIOS, Files
 from ruledeploy.project.settings import Settings, Table, parse_settings
 
 _SYSMON = ("logs-windows.sysmon_operational-*",)
@@ -81,11 +81,6 @@ class Project:
     def overlay_files(self, folder: str) -> dict[str, bytes]:
         """Overlay files of one folder, such as `base` or `prod`, by path."""
         return dict(self._below(f"{self.exceptions_folder}/{folder}", ".yml", ".yaml"))
-
-    @property
-    def test_files(self) -> dict[str, bytes]:
-        """Files of detection test cases by path."""
-        return dict(self._below(DETECTION_TESTS, ".yml", ".yaml"))
 
     @property
     def scenario_files(self) -> dict[str, bytes]:

@@ -52,6 +52,7 @@ ATTACK_VERSIONS = ("v18", "v19")
 REQUIRABLE = ("owner", "reason", "ticket")
 _DURATION = re.compile(r"^[1-9][0-9]*[smhd]$")
 # Kibana's space ids; the project name goes into list ids and tags.
+_USERINFO = re.compile(r"^\w+://[^/@]+@")
 _SPACE = re.compile(r"^[a-z0-9_-]+$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
@@ -159,6 +160,10 @@ class _Checker:
                     f"{secret} is written out in the file",
                     f'write {secret} = "${{VARIABLE}}" and keep the value in the environment',
                 )
+        for url in ("kibana_url", "elasticsearch_url"):
+            if _USERINFO.match(str(env.get(url, ""))):
+                hint = 'take them out of the URL: username, and password = "${VARIABLE}"'
+                self.fail((*keys, url), f"credentials are written out in {url}", hint)
         if not _SPACE.match(str(env.get("space", "default"))):
             self.fail((*keys, "space"), "a space id takes a-z, 0-9, - and _ only", None)
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Literal
 
 from ruledeploy.errors import Location
+from ruledeploy.query.text import lower
 
 
 class Wildcard(Enum):
@@ -48,11 +49,6 @@ class Pattern:
         return "".join(
             part.value if isinstance(part, Wildcard) else _escape(part) for part in self.parts
         )
-
-
-def lower(text: str) -> str:
-    """Lower-case per code point, as Lucene's filter does: one character never becomes two."""
-    return text.lower() if text.isascii() else "".join(char.lower()[0] for char in text)
 
 
 def _escape(text: str) -> str:

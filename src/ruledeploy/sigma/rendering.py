@@ -1,7 +1,8 @@
-"""What the three languages' renderers share: pySigma walks the logic, forms become text."""
+"""What the languages' renderers share: pySigma walks the logic, forms become text."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from sigma.conditions import (
@@ -35,17 +36,17 @@ class Rendering:
         self.negated = False
         self._forms: dict[int, Form] = {}
 
+    @abstractmethod
     def render(self, form: Form, place: Location) -> str:
         """One form as one clause that needs no further parentheses."""
-        raise NotImplementedError
 
+    @abstractmethod
     def group_key(self, form: Form) -> str | None:
         """Forms with one key may be written as one list; None: not this form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def render_group(self, forms: list[Form], place: Location) -> str:
         """Several forms with one key."""
-        raise NotImplementedError
 
     def warn(self, code: str, message: str, place: Location) -> None:
         """Report what the language cannot say exactly."""

@@ -29,6 +29,7 @@ def test_a_good_file_is_read() -> None:
     [
         (GOOD + 'spaec = "soc"\n', 7, "did you mean 'space'?"),
         (GOOD.replace('"${KEY}"', '"abc123"'), 6, "is written out in the file"),
+        (GOOD.replace("//kibana", "//me:pw@kibana"), 5, "written out in kibana_url"),
         (GOOD + 'language = "sql"\n', 7, "unknown language 'sql'"),
         (GOOD + 'interval = "5 minutes"\n', 7, "is no duration"),
         (GOOD + "confirm = 1\n", 7, "must be true or false"),

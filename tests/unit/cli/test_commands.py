@@ -1,0 +1,184 @@
+"""The commands around a push, as a user runs them on this repository's own content."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ruledeploy.cli.boundary import run
+from support.content import OVERLAY, SETTINGS, write_content
+
+ROOT = Path(__file__).parents[3]
+DAY = ["--date", "2026-11-24"]
+Captured = pytest.CaptureFixture[str]
+
+
+def answer(capsys: Captured, *arguments: str, exits: int = 0) -> Any:
+    """The JSON that a command prints."""
+    capsys.readouterr()
+    assert run([*arguments, "--json"]) == exits
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def own_content(tmp_path: Path) -> Path:
+    """A copy of this repository's rules and allowlists, where a stack may keep its data."""
+    for name in ("rules", "exceptions", "ruledeploy.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def test_the_demo_tells_the_environments_apart(own_content: Path, capsys: Captured) -> None:
+    """prototype.exe alerts in both; what each allowlist hides does not, and only there."""
+    result = answer(capsys, "demo", "-C", str(own_content))
+    dev, prod = result["environments"]
+    assert (dev["env"], prod["env"]) == ("demo-dev", "demo-prod")
+    for env in (dev, prod):
+        alerting = {row["scenario"]: row["process"] for row in env["processes"]}
+        assert alerting["attack/prototype"] == "prototype.exe"
+        assert "benign/windows-core" not in alerting
+        assert env["items"]["windows-core"] > 0
+        assert env["alerts"] == sum(row["alerts"] for row in env["processes"])
+        assert len(env["rules"]) == 4
+    in_dev = {row["scenario"] for row in dev["processes"]}
+    in_prod = {row["scenario"] for row in prod["processes"]}
+    assert {"benign/debugger", "benign/community-debugger"} <= in_prod - in_dev
+    assert "benign/edr-hooking" in in_dev - in_prod
+    assert prod["items"]["edr-sensor"] > 0
+
+
+def test_check_shows_what_a_name_alone_lets_through(own_content: Path, capsys: Captured) -> None:
+    """The base overlay's warning names the renamed svchost; warnings alone exit 0."""
+    found = answer(capsys, "check", "-C", str(own_content), *DAY)["findings"]
+    hidden = [one for one in found if one["code"] == "hides-attack"]
+    assert any("attack/renamed-svchost" in one["message"] for one in hidden)
+    assert {one["path"] for one in hidden} == {"exceptions/base/trusted-memory-writers.yml"}
+    assert not [one for one in found if one["severity"] == "error"]
+    assert run(["check", "-C", str(own_content), *DAY, "--strict"]) == 1
+
+
+def test_own_cases_and_evidence_pass(own_content: Path, capsys: Captured) -> None:
+    """Every case of the shipped rules, and what the allowlists say of themselves."""
+    results = answer(capsys, "test", "-C", str(own_content), *DAY)["results"]
+    assert {one["outcome"] for one in results} == {"pass"}
+    assert "edr-sensor suppresses benign/edr-hooking" in {one["case"] for one in results}
+
+
+def test_a_failing_case_exits_1_and_says_why(tmp_path: Path, capsys: Captured) -> None:
+    """Without the allowlist item, Windows' own processes alert."""
+    root = write_content(tmp_path, overlay=OVERLAY.replace("svchost.exe, ", ""))
+    results = answer(capsys, "test", "-C", str(root), *DAY, exits=1)["results"]
+    (failed,) = [one for one in results if one["outcome"] == "fail"]
+    assert failed["case"] == "Windows is trusted"
+    assert "svchost.exe" in failed["why"]
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git quietly in `root`."""
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"]
+    command = ["git", "-C", str(root), *identity, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_a_review_names_the_attack_that_falls_silent(tmp_path: Path, capsys: Captured) -> None:
+    """An item too wide: exit 5, the item, the scenario; the commit against itself: exit 0."""
+    root = write_content(tmp_path)
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "one")
+    review = ["review", "HEAD", "-C", str(root), *DAY]
+    assert run(review) == 0
+    assert run([*review, "--env", "lcoal"]) == 64
+    wide = r"""
+  - id: temp
+    match:
+      process.executable|contains: '\Temp\'
+    owner: me
+    reason: noise
+    expires: 2026-12-31
+"""
+    write_content(tmp_path, overlay=OVERLAY + wide.removeprefix("\n"))
+    (env,) = answer(capsys, *review, exits=5)["environments"]
+    (item,) = env["items"]
+    assert item["action"] == "added"
+    assert item["source_id"].endswith("/temp")
+    assert item["hides"]["before"] == 0 < item["hides"]["after"]
+    assert "attack/prototype" in {one["scenario"] for one in env["blinded"]}
+    assert run([*review, "--format", "markdown"]) == 5
+    assert "attack/prototype" in capsys.readouterr().out
+
+
+def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Events and labels, and another seed gives others."""
+
+    def made(seed: int, name: str) -> tuple[bytes, bytes]:
+        events, labels = tmp_path / f"{name}.ndjson", tmp_path / f"{name}.labels"
+        options = ["--seed", str(seed), "--noise", "20", "--start", "2026-11-24"]
+        out = ["-o", str(events), "--labels", str(labels)]
+        assert run(["simulate", "-C", str(tmp_path), *options, *out]) == 0
+        return events.read_bytes(), labels.read_bytes()
+
+    assert made(7, "a") == made(7, "b") != made(8, "c")
+
+
+def test_made_up_events_reach_no_cluster_by_mistake(tmp_path: Path, capsys: Captured) -> None:
+    """`--to stack` is for the local stack alone."""
+    remote = SETTINGS.replace('"embedded:"', '"https://kibana.example"')
+    root = write_content(tmp_path, settings=remote)
+    assert (
+        run(["simulate", "attack/prototype", "--to", "stack", "-e", "local", "-C", str(root)]) == 64
+    )
+    assert "is not the local stack" in capsys.readouterr().err
+
+
+def test_seeding_twice_adds_nothing(tmp_path: Path, capsys: Captured) -> None:
+    """Events keep their ids."""
+    root = write_content(tmp_path)
+    seed = ["simulate", "attack/prototype", "--to", "stack", "-e", "local", "-C", str(root)]
+    day = ["--start", "2026-11-24"]
+    first = answer(capsys, *seed, *day)
+    assert first["created"] > 0
+    assert answer(capsys, *seed, *day) == {"created": 0, "known": first["created"]}
+
+
+def test_a_refused_rule_stops_no_other(tmp_path: Path, capsys: Captured) -> None:
+    """The rest is printed, the refusal is named, and the exit code says so unless told not to."""
+    (tmp_path / "good.yml").write_text(
+        "title: a\nlogsource: {product: windows, category: api}\n"
+        "detection: {s: {process.name: x}, condition: s}\n"
+    )
+    (tmp_path / "bad.yml").write_text("title: [\n")
+    convert = ["convert", str(tmp_path), "-C", str(tmp_path), "--format", "ndjson"]
+    assert run(convert) == 1
+    printed = capsys.readouterr()
+    assert [json.loads(line)["name"] for line in printed.out.splitlines()] == ["a"]
+    assert "bad.yml" in printed.err
+    assert run([*convert, "--skip-refused"]) == 0
+
+
+def test_a_stack_in_the_background_is_joined_and_stopped(tmp_path: Path, capsys: Captured) -> None:
+    """`up --detach`, a push that uses it, `reset` refused meanwhile, `down`."""
+    root = write_content(tmp_path)
+    stack = ["stack"]
+    where = ["-C", str(root)]
+    assert run([*stack, "status", *where]) == 1
+    # In a process of its own, as from a shell: the stack outlives whoever started it.
+    up = ["up", "--detach", "--port", "0", "--es-port", "0"]
+    code = "from ruledeploy.cli import main; main()"
+    subprocess.run([sys.executable, "-c", code, *stack, *up, *where], check=True)
+    try:
+        status = answer(capsys, *stack, "status", *where)
+        assert status["running"]
+        assert run([*stack, "reset", *where]) == 3
+        assert run(["push", "-e", "local", *where, *DAY]) == 0
+        assert run(["drift", "-e", "local", *where]) == 0
+    finally:
+        assert run([*stack, "down", *where]) == 0
+    assert run([*stack, "status", *where]) == 1
+    assert run([*stack, "reset", *where]) == 0
+    assert not (root / ".ruledeploy" / "stack").exists()
