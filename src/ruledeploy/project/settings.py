@@ -51,8 +51,8 @@ LANGUAGES = ("lucene", "eql", "esql", "kuery")
 ATTACK_VERSIONS = ("v18", "v19")
 REQUIRABLE = ("owner", "reason", "ticket")
 _DURATION = re.compile(r"^[1-9][0-9]*[smhd]$")
-# Kibana's space ids; the project name goes into list ids and tags.
 _USERINFO = re.compile(r"^\w+://[^/@]+@")
+# Kibana's space ids; the project name goes into list ids and tags.
 _SPACE = re.compile(r"^[a-z0-9_-]+$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
