@@ -16,6 +16,7 @@ from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Event, Release, TestCase, event_id
 from ruledeploy.telemetry import Scenario, load_scenarios, scenario_events
 from ruledeploy.verify.running import Bench, ItemRef, Result, documents_of, summary
+from ruledeploy.verify.why import explain_silence
 
 # Scenarios run with one seed at one time, so that a case gives the same answer every day.
 SEED = 1
@@ -55,6 +56,8 @@ class _Observed:
     events: Mapping[str, str]
     alerting: frozenset[str]
     hidden: Mapping[str, tuple[ItemRef, ...]]
+    tried: tuple[tuple[DetectionRule, tuple[Document, ...]], ...]
+    now: datetime
 
     def shown(self, ids: Sequence[str]) -> str:
         """The first events by their summaries, and how many more there are."""
@@ -118,14 +121,20 @@ def _observe(
     events: dict[str, str] = {}
     alerting: set[str] = set()
     hidden: dict[str, tuple[ItemRef, ...]] = {}
+    tried: list[tuple[DetectionRule, tuple[Document, ...]]] = []
     for rule in variants:
         documents = _documents(case, rule, library)
+        tried.append((rule, documents))
         events.update((one.id, summary(one.source)) for one in documents)
         (result,) = bench.run(release, [rule], documents)
         alerting.update(result.alerting)
         hidden = _joined(hidden, result)
     return _Observed(
-        events, frozenset(alerting), {one: by for one, by in hidden.items() if one not in alerting}
+        events,
+        frozenset(alerting),
+        {one: by for one, by in hidden.items() if one not in alerting},
+        tuple(tried),
+        bench.now,
     )
 
 
@@ -205,11 +214,13 @@ def _suppressed_failure(case: TestCase, seen: _Observed) -> str:
         ids = sorted(seen.alerting)
         return f"{len(ids)} events alert, no item hides them: {seen.shown(ids)}"
     if not seen.hidden:
-        return "no item hides anything: the query of the rule matches none of the events"
+        because = _because(seen, next(iter(seen.events), ""))
+        return f"no item hides anything: the query of the rule matches none of the events{because}"
     unmatched = [one for one in seen.events if one not in seen.hidden]
     if case.scenario is None and unmatched:
         shown = seen.shown(unmatched)
-        return f"the query of the rule does not match {len(unmatched)} events: {shown}"
+        because = _because(seen, unmatched[0])
+        return f"the query of the rule does not match {len(unmatched)} events: {shown}{because}"
     if case.item is None:
         return ""
     others = [one for one, by in seen.hidden.items() if not _any_is(by, case.item)]
@@ -232,5 +243,16 @@ def _reasons(seen: _Observed) -> str:
     told = [f"{item} hides {seen.shown(ids)}" for item, ids in by_item.items()]
     silent = [one for one in seen.events if one not in seen.alerting and one not in seen.hidden]
     if silent:
-        told.append(f"the query does not match {seen.shown(silent)}")
+        told.append(f"the query does not match {seen.shown(silent)}{_because(seen, silent[0])}")
     return "; " + "; ".join(told) if told else ""
+
+
+def _because(seen: _Observed, event_id: str) -> str:
+    """Which parts of the query fail on an event, for the variant that comes nearest; or nothing."""
+    told = [
+        reasons
+        for rule, documents in seen.tried
+        for one in documents
+        if one.id == event_id and (reasons := explain_silence(rule, one, seen.now))
+    ]
+    return f": {'; '.join(min(told, key=len)[:_SHOWN])}" if told else ""

@@ -1,0 +1,249 @@
+"""Why a query does not match an event: the parts that fail, and the values they failed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from ruledeploy.engine import Document
+from ruledeploy.engine.truth import Truth
+from ruledeploy.fields import FieldType, load_table
+from ruledeploy.model import DetectionRule
+from ruledeploy.query.ir import (
+    And,
+    AnyOf,
+    Column,
+    Exists,
+    Glob,
+    Leaf,
+    Match,
+    Matcher,
+    Never,
+    Node,
+    Not,
+    OneValue,
+    Or,
+    Phrase,
+    Prefix,
+    Range,
+    Regexp,
+    Term,
+    Within,
+)
+from ruledeploy.query.parse import parse_query
+
+_SHOWN = 4
+_LONGEST = 80
+
+
+def explain_silence(rule: DetectionRule, document: Document, now: datetime) -> tuple[str, ...]:
+    """Reasons why a rule's query does not match a document of its own family; none when it does."""
+    truth = Truth(load_table(rule.family), document, now)
+
+    def type_of(field: str) -> str | None:
+        found = truth.type_of(field)
+        return found.type if found else None
+
+    query = parse_query(str(rule.body["language"]), str(rule.body["query"]), type_of)
+    return why_not(query.node, truth)
+
+
+def why_not(node: Node, truth: Truth) -> tuple[str, ...]:
+    """Reasons why the document does not satisfy the node; none when it does.
+
+    Of a conjunction every failing part counts; of a disjunction the part that came nearest, for
+    one is enough.
+    """
+    if truth.holds(node):
+        return ()
+    return tuple(dict.fromkeys(_reasons(node, truth)))
+
+
+def _reasons(node: Node, truth: Truth) -> Iterator[str]:
+    match node:
+        case And(children):
+            for child in children:
+                if not truth.holds(child):
+                    yield from _reasons(child, truth)
+        case Or(children):
+            yield from _alternatives(children, truth)
+        case Not(child):
+            yield from _excluded(child, truth)
+        case Leaf():
+            yield _leaf(node, truth)
+        case Never():
+            yield "the query can match no event"
+        case _:
+            return
+
+
+def _alternatives(children: tuple[Node, ...], truth: Truth) -> Iterator[str]:
+    """Alternatives on one field are told together; otherwise the nearest one."""
+    alike = [child for child in children if isinstance(child, Leaf)]
+    if len(alike) == len(children) and len({leaf.field for leaf in alike}) == 1:
+        wanted = [_wanted(leaf.matcher) for leaf in alike]
+        yield _said(alike[0].field, _listed(wanted), truth, [leaf.matcher for leaf in alike])
+        return
+    nearest = min((tuple(_reasons(child, truth)) for child in children), key=len)
+    yield from nearest
+    if len(children) > 1:
+        yield f"(nearest of {len(children)} alternatives)"
+
+
+def _excluded(child: Node, truth: Truth) -> Iterator[str]:
+    """What made the excluded part true, as narrowly as its shape tells."""
+    match child:
+        case Or(children):
+            for one in children:
+                if truth.holds(one):
+                    yield from _excluded(one, truth)
+        case And(children):
+            parts = [_held(one, truth) for one in children]
+            yield f"the query excludes an event where {' and '.join(parts)}"
+        case _:
+            yield f"the query excludes an event where {_held(child, truth)}"
+
+
+def _held(node: Node, truth: Truth) -> str:
+    """A part that holds, in words."""
+    match node:
+        case Leaf(field, Exists()):
+            return f"{field} exists"
+        case Leaf(field, matcher):
+            return f"{field} ({_values(field, truth)}) is {_wanted(matcher)}"
+        case Not(Leaf(field, Exists())):
+            return f"{field} is missing"
+        case Not(Leaf(field, matcher)):
+            return f"{field} ({_values(field, truth)}) is not {_wanted(matcher)}"
+        case Or(children):
+            return next(_held(one, truth) for one in children if truth.holds(one))
+        case And(children):
+            return " and ".join(_held(one, truth) for one in children)
+        case _:
+            return "a part of it holds"
+
+
+def _leaf(leaf: Leaf, truth: Truth) -> str:
+    match leaf.matcher:
+        case Within(inner):
+            reasons = ", ".join(sorted({one.field for one in _leaves(inner)}))
+            return f"no object of {leaf.field} satisfies what is asked of {reasons}"
+        case _:
+            return _said(leaf.field, _wanted(leaf.matcher), truth, [leaf.matcher])
+
+
+def _leaves(node: Node) -> Iterator[Leaf]:
+    match node:
+        case And(children) | Or(children):
+            for child in children:
+                yield from _leaves(child)
+        case Not(child):
+            yield from _leaves(child)
+        case Leaf():
+            yield node
+        case _:
+            return
+
+
+def _said(field: str, wanted: str, truth: Truth, matchers: list[Matcher]) -> str:
+    type_ = truth.type_of(field)
+    if type_ is None:
+        return f"{field} is not mapped, so nothing it says can match"
+    values = truth.values(field)
+    if not values:
+        return f"{field} is missing, the query asks for {wanted}"
+    note = _remark(type_, values, matchers)
+    return f"{field} is {_values(field, truth)}, the query asks for {wanted}{note}"
+
+
+def _remark(type_: FieldType, values: list[Any], matchers: list[Matcher]) -> str:
+    """What the field's type has to do with it, where that is not obvious; or nothing."""
+    limit = type_.ignore_above
+    if limit is not None and all(isinstance(one, str) and len(one) > limit for one in values):
+        return f"; a value longer than {limit} characters is not indexed there"
+    sensitive = type_.type in ("keyword", "wildcard") and type_.normalizer is None
+    if sensitive and any(_but_for_case(one, asked) for one in values for asked in matchers):
+        return f" on a case-sensitive {type_.type}"
+    return ""
+
+
+def _but_for_case(value: Any, matcher: Matcher) -> bool:
+    """Whether a value differs from what is asked in the case of its letters alone."""
+    match matcher:
+        case Column(inner, _):
+            return _but_for_case(value, inner)
+        case AnyOf(wanted):
+            return any(_but_for_case(value, Term(one)) for one in wanted)
+        case Match(wanted) | Phrase(wanted) | Term(wanted):
+            return str(value).lower() == str(wanted).lower()
+        case Prefix(wanted):
+            return str(value).lower().startswith(wanted.lower())
+        case Glob(pattern):
+            literals = [part for part in _literals(pattern) if part]
+            return bool(literals) and all(one.lower() in str(value).lower() for one in literals)
+        case _:
+            return False
+
+
+def _literals(pattern: str) -> Iterator[str]:
+    """The runs of plain characters between a pattern's wildcards."""
+    run, characters = "", iter(pattern)
+    for character in characters:
+        if character in "*?":
+            yield run
+            run = ""
+        else:
+            run += next(characters, "") if character == "\\" else character
+    yield run
+
+
+def _wanted(matcher: Matcher) -> str:
+    """What a leaf asks for, in words."""
+    match matcher:
+        case Column(inner, steps):
+            return _wanted(inner) + (f" after {', '.join(steps)}" if steps else "")
+        case Match(value) | Phrase(value) | Term(value):
+            return _quoted(value)
+        case AnyOf(values):
+            return _listed([_quoted(value) for value in values])
+        case Prefix(value):
+            return f"something that starts with {_quoted(value)}"
+        case Glob(pattern):
+            return f"the pattern {_quoted(pattern)}"
+        case Regexp(pattern):
+            return f"the regular expression /{pattern}/"
+        case Range():
+            return _range(matcher)
+        case Exists():
+            return "any value"
+        case OneValue():
+            return "exactly one value"
+        case _:
+            return "an object"
+
+
+def _range(wanted: Range) -> str:
+    parts = []
+    if wanted.lower is not None:
+        parts.append(f"{'>=' if wanted.include_lower else '>'} {wanted.lower}")
+    if wanted.upper is not None:
+        parts.append(f"{'<=' if wanted.include_upper else '<'} {wanted.upper}")
+    return "a value " + " and ".join(parts)
+
+
+def _values(field: str, truth: Truth) -> str:
+    values = [_quoted(value) for value in truth.values(field)]
+    return _listed(values, "and") if values else "missing"
+
+
+def _listed(words: list[str], last: str = "or") -> str:
+    words = list(dict.fromkeys(words))
+    if len(words) > _SHOWN:
+        return f"{', '.join(words[:_SHOWN])} {last} {len(words) - _SHOWN} more"
+    return f" {last} ".join(words)
+
+
+def _quoted(value: Any) -> str:
+    text = str(value) if isinstance(value, str) else str(value).lower()
+    return f"'{text if len(text) <= _LONGEST else text[:_LONGEST] + '…'}'"
