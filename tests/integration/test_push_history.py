@@ -16,6 +16,7 @@ from ruledeploy.deploy import (
     apply,
     find_drift,
     history,
+    key_moves,
     lift_hold,
     make_plan,
     only_overlay,
@@ -149,17 +150,21 @@ def test_rekey_moves_enabled_rules_of_ours(bench: Bench) -> None:
     """Disabled and foreign rules keep their key."""
     bench.push(release(rule("r1"), rule("r2", enabled=False)))
     bench.kibana.rules.create(rule("foreign", tags=[]).body)
-    assert rekey(bench.kibana, bench.store.applied()) == ("Rule r1",)
+    moves = key_moves(bench.kibana, bench.store.applied())
+    assert [move.rule_id for move in moves] == ["r1"]
+    assert rekey(bench.kibana, moves) == 1
 
 
 def test_health_after_a_push(bench: Bench) -> None:
     """The first run since the push: its status and words, or that it has not come yet."""
     bench.push(release(rule("r1"), rule("r2", enabled=False)))
-    [health] = read_health(bench.kibana, ["r1", "r2"], NOW)
+    [health] = read_health(bench.kibana, ["r1", "r2"])
     assert (health.rule_id, health.status, health.well) == ("r1", "partial failure", False)
     assert "matching indices" in health.message
+    assert "no index fits" in (health.remedy or "")
+    bench.push(release(rule("r1", note="newer"), rule("r2", enabled=False)))
     waits: list[float] = []
-    later = datetime(2100, 1, 1, tzinfo=UTC)
-    [health] = read_health(bench.kibana, ["r1"], later, wait=3.0, sleep=waits.append)
+    [health] = read_health(bench.kibana, ["r1"], ["r1"], wait=1.5, sleep=waits.append)
     assert (health.status, health.well) == ("not run yet", True)
-    assert waits == [2.0, 1.0]
+    assert waits == [1.0, 0.5]
+    assert read_health(bench.kibana, ["r1"], [], wait=60.0)[0] == health

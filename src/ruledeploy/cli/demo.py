@@ -73,9 +73,11 @@ def _push(root: Path, name: str) -> Release:
     from ruledeploy.deploy import ApplyOptions, Options, apply
 
     with session(root, name, FIRST_DAY.date(), STACK) as here:
+        release, server = here.release, here.server
         options = ApplyOptions(commit=commit_of(root))
-        outcome = apply(here.plan(Options()), here.kibana, here.store, options=options)
-        release = here.release
+        outcome = apply(
+            server.plan(release, Options()), server.kibana, server.store, options=options
+        )
     counts = f"{len(release.rules)} rules, {len(release.lists)} lists, {len(release.items)} items"
     say(f"{name}: pushed {counts} in {outcome.writes} writes, record {outcome.record}")
     return release

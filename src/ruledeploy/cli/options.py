@@ -28,6 +28,33 @@ Ours = Annotated[
 Theirs = Annotated[
     bool, typer.Option("--theirs", help="Where an analyst changed a field too, theirs stays.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+PlanFile = Annotated[
+    Path | None, typer.Argument(metavar="[PLAN]", help="A plan that `-o` wrote, to apply as it is.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Write the plan to a file, for review.")
+]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take over objects with our ids that no record knows.")
+]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Delete rules that are gone, not just disable them.")
+]
+AllowMassChange = Annotated[
+    bool, typer.Option("--allow-mass-change", help="Lift the 30 % threshold.")
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Requests in flight at once.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another push.")]
+HealthWait = Annotated[
+    float | None,
+    typer.Option(
+        "--health-wait",
+        min=0,
+        help="Seconds to wait for the first run of every changed rule; by default 10, and only "
+        "for rules just created or enabled, which run at once.",
+    ),
+]
 HERE = Path()
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from ruledeploy.cli.options import (
     HERE,
+    Adopt,
     Day,
     Env,
     Json,
     Ours,
+    Out,
+    Prune,
     Root,
     Theirs,
     command_app,
     parse_day,
     side,
 )
-from ruledeploy.cli.output import print_json, say, write_file
+from ruledeploy.cli.output import print_json, say
+from ruledeploy.errors import RefusedError
 
 app = command_app()
 CHANGES = 2
@@ -40,8 +43,10 @@ def plan(
     *,
     env: Env,
     root: Root = HERE,
-    output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the plan for `push FILE`.")
+    output: Out = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="OVERLAY", help="Plan this overlay (id or title) alone."),
     ] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")
@@ -49,12 +54,8 @@ def plan(
     stages: Annotated[
         bool, typer.Option("--stages", help="Print the steps of the push in order.")
     ] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete rules that are gone, not just disable them.")
-    ] = False,
-    adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over objects with our ids that no record knows.")
-    ] = False,
+    prune: Prune = False,
+    adopt: Adopt = False,
     ours: Ours = False,
     theirs: Theirs = False,
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
@@ -65,19 +66,25 @@ def plan(
 
     Reads the server and writes nothing.
     """
-    from ruledeploy.cli.session import session
-    from ruledeploy.deploy import Options
+    from ruledeploy.cli.applying import write_plan
+    from ruledeploy.cli.push import made_plan
+    from ruledeploy.cli.session import is_newer, session
+    from ruledeploy.deploy import Options, refuse_held
     from ruledeploy.deploy import stages as stages_of
     from ruledeploy.report.plan import markdown, print_plan, print_stages
 
-    chosen = side(ours=ours, theirs=theirs)
+    options = Options(adopt=adopt, prune=prune, side=side(ours=ours, theirs=theirs))
     with session(root, env, parse_day(day)) as here:
-        for warning in here.warnings:
+        for warning in here.server.warnings:
             say(f"warning: {warning}")
-        made = here.plan(Options(adopt=adopt, prune=prune, side=chosen, durable=here.store.durable))
+        try:
+            refuse_held(here.server.store, partial(is_newer, root))
+        except RefusedError as error:
+            say(f"warning: a push would be refused: {error}")
+        made = made_plan(here, options, only)
     plain = made.to_json()
     if output is not None:
-        write_file(output, json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+        write_plan(made, output)
     match Format.json if json_ else format_:
         case Format.json:
             print_json(plain)

@@ -1,66 +1,69 @@
 """`ruledeploy push`: load → compile → plan → apply → verify → record.
 
-The way in to the whole program: `session` loads, compiles and reaches the server, `Session.plan`
-compares, `apply` writes in the order that leaves no gap, reads back and keeps the record.
+The way in to the whole program: `session` loads, compiles and reaches the server, `Server.plan`
+compares, `carry_out` applies in the order that leaves no gap, reads back, keeps the record and
+looks at the rules' first run.
 """
 
 from __future__ import annotations
 
-import json
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ruledeploy.cli.options import (
     HERE,
+    Adopt,
+    AllowMassChange,
     Day,
     Env,
+    HealthWait,
+    Jobs,
     Json,
     Ours,
+    PlanFile,
+    Prune,
     Root,
     Theirs,
+    Wait,
+    Yes,
     command_app,
     parse_day,
     side,
 )
-from ruledeploy.cli.output import print_json, say
-from ruledeploy.errors import Location, RefusedError, UsageError
+from ruledeploy.cli.output import say
+from ruledeploy.errors import UsageError
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Session
-    from ruledeploy.deploy import Plan
+    from ruledeploy.deploy import Options, Plan
 
 app = command_app()
 
 
 @app.command()
 def push(
-    plan_file: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN]", help="A plan that `plan -o` wrote.")
-    ] = None,
+    plan_file: PlanFile = None,
     *,
     env: Env,
     root: Root = HERE,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete rules that are gone, not just disable them.")
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="OVERLAY", help="Push this overlay (id or title) alone."),
+    ] = None,
+    release_hold: Annotated[
+        bool, typer.Option("--release", help="Lift the hold that a rollback left.")
     ] = False,
-    adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over objects with our ids that no record knows.")
-    ] = False,
+    yes: Yes = False,
+    prune: Prune = False,
+    adopt: Adopt = False,
     ours: Ours = False,
     theirs: Theirs = False,
-    allow_mass_change: Annotated[
-        bool, typer.Option("--allow-mass-change", help="Lift the 30 % threshold.")
-    ] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Requests in flight at once.")] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for another push.")] = 0.0,
+    allow_mass_change: AllowMassChange = False,
+    jobs: Jobs = None,
+    wait: Wait = 0.0,
+    health_wait: HealthWait = None,
     json_: Json = False,
     day: Day = "",
 ) -> None:
@@ -69,75 +72,42 @@ def push(
     Lists and items are written first, then rules, and what is no longer wanted goes last, so that
     at every moment an event alerts only if it alerts before or after. Pushing again writes nothing.
     """
-    from ruledeploy.cli.session import commit_of, session
-    from ruledeploy.deploy import ApplyOptions, Options, apply
-    from ruledeploy.report.plan import print_plan
-    from ruledeploy.report.progress import progress
+    from ruledeploy.cli.applying import Applying, carry_out, read_plan, show
+    from ruledeploy.cli.session import commit_of, is_newer, session
+    from ruledeploy.deploy import Options, lift_hold, refuse_held
 
-    chosen = side(ours=ours, theirs=theirs)
-    with session(root, env, parse_day(day)) as here, _interruptible() as stop:
-        for warning in here.warnings:
-            say(f"warning: {warning}")
-        if plan_file is not None:
-            planned = _read_plan(plan_file, here)
-        else:
-            decided = Options(adopt=adopt, prune=prune, side=chosen, durable=here.store.durable)
-            planned = here.plan(decided)
-        plain = planned.to_json()
-        if not json_:
-            print_plan(plain)
-        if here.env.confirm and not yes and not planned.empty:
-            _confirm(here.env.name)
-        options = ApplyOptions(
-            jobs=jobs,
-            allow_many=allow_mass_change,
-            commit=commit_of(root),
-            wait_for_lock=wait,
-            stop=stop,
+    if plan_file is not None and only is not None:
+        raise UsageError(
+            "a plan and --only exclude one another", hint="plan with --only, then push"
         )
-        with progress() as on_progress:
-            outcome = apply(planned, here.kibana, here.store, on_progress, options)
-    if json_:
-        print_json({"schema": 1, "env": env, "plan": plain, "outcome": outcome.to_json()})
-    elif outcome.record:
-        typer.echo(f"{env}: done, {outcome.writes} writes, record {outcome.record}")
+    options = Options(adopt=adopt, prune=prune, side=side(ours=ours, theirs=theirs))
+    how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)
+    with session(root, env, parse_day(day)) as here:
+        server = here.server
+        for warning in server.warnings:
+            say(f"warning: {warning}")
+        if not release_hold:
+            refuse_held(server.store, partial(is_newer, root))
+        planned = read_plan(plan_file, server) if plan_file else made_plan(here, options, only)
+        show(planned, server, how)
+        if release_hold:
+            lift_hold(server.store)
+        carry_out(planned, server, commit_of(root), how)
+        if only is None:
+            lift_hold(server.store)  # whatever held was older than what is in now
 
 
-def _read_plan(path: Path, here: Session) -> Plan:
-    """A reviewed plan, refused when the server moved since it was made."""
-    from ruledeploy.deploy import Plan, refuse_stale
+def made_plan(here: Session, options: Options, only: str | None) -> Plan:
+    """The plan for the whole release, or for one overlay and nothing else."""
+    from ruledeploy.deploy import only_overlay
 
-    try:
-        plan = Plan.from_json(json.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        message = "this is no plan"
-        hint = "make one with  ruledeploy plan --env … -o FILE"
-        raise RefusedError(message, location=Location(str(path)), hint=hint) from error
-    if plan.owner != here.store.owner:
-        message = f"the plan is for {plan.owner.project}, environment {plan.owner.env}"
-        raise RefusedError(message, location=Location(str(path)))
-    refuse_stale(plan, here.kibana)
-    return plan
-
-
-def _confirm(name: str) -> None:
-    if not sys.stdin.isatty():
-        raise RefusedError(f"env.{name} wants a confirmation", hint="push with --yes")
-    if not typer.confirm(f"push to {name}?"):
-        raise RefusedError("not confirmed: nothing was written")
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Ctrl-C lets the write in flight finish, and stops before the next."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
+    release = here.release
+    if only is not None:
+        named = {
+            list_.provenance.source_id
+            for list_ in release.lists
+            if only in {list_.body["name"], list_.provenance.path}
+        }
+        overlay = named.pop() if len(named) == 1 else only
+        release = only_overlay(release, here.server.store.applied(), overlay)
+    return here.server.plan(release, options)

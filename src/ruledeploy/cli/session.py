@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -23,23 +24,45 @@ from ruledeploy.deploy import (
 from ruledeploy.errors import Collector, RefusedError
 from ruledeploy.kibana import Connection, Kibana
 from ruledeploy.model import Environment, Release
+from ruledeploy.project import Project
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """One environment, ready to plan: nothing has been written yet."""
+class Server:
+    """One environment whose server answers, and its records: nothing has been written yet.
 
-    release: Release
+    `local`: the server is the stack of this machine, whose data may well be missing.
+    """
+
     env: Environment
     kibana: Kibana
     store: RecordStore
     warnings: tuple[str, ...]
+    local: bool = False
 
-    def plan(self, options: Options) -> Plan:
-        """The plan from what the server holds now."""
+    def plan(self, release: Release, options: Options) -> Plan:
+        """What brings the server from what it holds now to `release`."""
         applied = self.store.applied()
-        live = read_live(self.kibana, self.release, applied)
-        return make_plan(self.release, live, applied, options)
+        live = read_live(self.kibana, release, applied)
+        return make_plan(release, live, applied, replace(options, durable=self.store.durable))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A compiled release, and the server that may take it."""
+
+    release: Release
+    server: Server
+
+
+@contextmanager
+def connected(project: Project, name: str, root: Path, stack: str = "stack") -> Iterator[Server]:
+    """Reach the server of an environment, for commands that compile nothing."""
+    with reachable(project, name, root, stack) as env, Kibana(Connection.of(env)) as kibana:
+        said = preflight(kibana)
+        store = open_store(project.name, env, root)
+        local = project.environment(name).embedded
+        yield Server(env, kibana, store, (*said.warnings, *_local_records(store)), local)
 
 
 @contextmanager
@@ -48,10 +71,8 @@ def session(root: Path, name: str, day: date, stack: str = "stack") -> Iterator[
     project = open_project(root)
     release = compile_release(project, project.environment(name), day)
     refuse_broken_policy(release)
-    with reachable(project, name, root, stack) as env, Kibana(Connection.of(env)) as kibana:
-        said = preflight(kibana)
-        store = open_store(project.name, env, root)
-        yield Session(release, env, kibana, store, (*said.warnings, *_local_records(store)))
+    with connected(project, name, root, stack) as server:
+        yield Session(release, server)
 
 
 def _local_records(store: RecordStore) -> tuple[str, ...]:
@@ -80,6 +101,20 @@ def commit_of(root: Path) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{head}+changes" if changes else head
+
+
+def is_newer(root: Path, than: str) -> bool:
+    """Whether HEAD comes after a commit in Git; False when this clone does not know it."""
+    held = than.removesuffix("+changes")
+    if not re.fullmatch(r"[0-9a-f]{7,64}", held):
+        return False
+    try:
+        if _git(root, "rev-parse", "HEAD") == held:
+            return False
+        _git(root, "merge-base", "--is-ancestor", held, "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ruledeploy.deploy.apply import ApplyOptions, Outcome, Progress, apply
 from ruledeploy.deploy.drift import Drift, find_drift, read_applied
-from ruledeploy.deploy.health import Health, read_health, rekey
+from ruledeploy.deploy.health import NOT_RUN, Health, changed_rules, read_health
 from ruledeploy.deploy.history import (
     Hold,
     history,
@@ -22,6 +22,7 @@ from ruledeploy.deploy.history import (
     place_hold,
     read_hold,
     refuse_held,
+    restore_hold,
     rollback_release,
 )
 from ruledeploy.deploy.live import Live, read_live
@@ -32,17 +33,20 @@ from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.planner import make_plan
 from ruledeploy.deploy.preflight import Preflight, preflight
 from ruledeploy.deploy.records import Applied, Record
+from ruledeploy.deploy.rekey import KeyMove, key_moves, rekey
 from ruledeploy.deploy.safety import refuse_conflicts, refuse_stale, refuse_too_much
 from ruledeploy.deploy.stages import Stage, stages
 from ruledeploy.deploy.store import RecordStore, open_store
 
 __all__ = [
+    "NOT_RUN",
     "Applied",
     "ApplyOptions",
     "Change",
     "Drift",
     "Health",
     "Hold",
+    "KeyMove",
     "Live",
     "Options",
     "Outcome",
@@ -56,8 +60,10 @@ __all__ = [
     "Stage",
     "Write",
     "apply",
+    "changed_rules",
     "find_drift",
     "history",
+    "key_moves",
     "lift_hold",
     "make_plan",
     "only_overlay",
@@ -73,6 +79,7 @@ __all__ = [
     "refuse_stale",
     "refuse_too_much",
     "rekey",
+    "restore_hold",
     "rollback_release",
     "stages",
 ]

@@ -47,6 +47,7 @@ def history(store: RecordStore) -> Iterator[dict[str, Any]]:
 def rollback_release(store: RecordStore, n: int, now: datetime) -> tuple[Release, Record]:
     """The release that record `n` left, without items that have expired since; and the record.
 
+    Rules that it held disabled because the files had dropped them are part of it, as they were.
     Raises `RefusedError` when there is no such record, or when that push did not finish.
     """
     record = store.record(n)
@@ -57,11 +58,7 @@ def rollback_release(store: RecordStore, n: int, now: datetime) -> tuple[Release
             f"record {n} is of a push that did not finish ({record.state})",
             hint="choose one that is done: `ruledeploy history`",
         )
-    entries = {
-        ref: entry
-        for ref, entry in record.after.items()
-        if not entry.retired and not _expired(entry.body, now)
-    }
+    entries = {ref: entry for ref, entry in record.after.items() if not _expired(entry.body, now)}
     return release_of(entries, store.owner.env, now.date().isoformat(), f"record {n}"), record
 
 
@@ -96,6 +93,10 @@ class Hold:
     who: str
     when: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain form `{commit, to, who, when}`."""
+        return {"commit": self.commit, "to": self.to, "who": self.who, "when": self.when}
+
 
 _HOLD = "hold"
 
@@ -103,7 +104,19 @@ _HOLD = "hold"
 def place_hold(store: RecordStore, commit: str | None, to: int) -> None:
     """Refuse pushes of `commit` (the one rolled back from) and older until a newer one."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    document = {"commit": commit, "to": to, "who": who(), "when": when}
+    _write_hold(store, Hold(commit, to, who(), when))
+
+
+def restore_hold(store: RecordStore, before: Hold | None) -> None:
+    """What held before holds again: the rollback wrote nothing."""
+    if before is None:
+        lift_hold(store)
+    else:
+        _write_hold(store, before)
+
+
+def _write_hold(store: RecordStore, hold: Hold) -> None:
+    document = hold.to_json()
     found = store.documents.get(_HOLD)
     if found is None:
         store.documents.create(_HOLD, document)

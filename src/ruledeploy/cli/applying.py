@@ -1,0 +1,170 @@
+"""What `push` and `rollback` have in common once there is a plan: ask, apply, look at the rules."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ruledeploy.cli.output import print_json, say, write_file
+from ruledeploy.errors import Location, PartialError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.cli.session import Server
+    from ruledeploy.deploy import Health, Plan
+
+# A server starts the first run within seconds of a rule's creation.
+DEFAULT_HEALTH_WAIT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """How to apply a plan, as the command line says it."""
+
+    yes: bool = False
+    json: bool = False
+    jobs: int | None = None
+    allow_mass_change: bool = False
+    wait: float = 0.0
+    health_wait: float | None = None
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Keep a plan for review and for applying it later, exactly as it is."""
+    text = json.dumps(plan.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
+    write_file(path, text + "\n")
+
+
+def read_plan(path: Path, here: Server) -> Plan:
+    """A reviewed plan. Raises `RefusedError` when the server moved since it was made."""
+    from ruledeploy.deploy import Plan, refuse_stale
+
+    try:
+        plan = Plan.from_json(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        message = "this is no plan"
+        hint = "make one with  ruledeploy plan --env … -o FILE"
+        raise RefusedError(message, location=Location(str(path)), hint=hint) from error
+    if plan.owner != here.store.owner:
+        message = f"the plan is for {plan.owner.project}, environment {plan.owner.env}"
+        raise RefusedError(message, location=Location(str(path)))
+    refuse_stale(plan, here.kibana)
+    return plan
+
+
+def show(plan: Plan, here: Server, how: Applying) -> None:
+    """Print the plan, unless JSON was asked for; then refuse what nobody has agreed to."""
+    from ruledeploy.deploy import refuse_conflicts
+    from ruledeploy.report.plan import print_plan
+
+    if not how.json:
+        print_plan(plan.to_json())
+    refuse_conflicts(plan)
+    if here.env.confirm and not how.yes and not plan.empty:
+        confirm(f"push to {here.env.name}?", how)
+
+
+def confirm(question: str, how: Applying) -> None:
+    """Ask on the terminal; `RefusedError` without one, or when the answer is no."""
+    if not sys.stdin.isatty() or how.json:
+        raise RefusedError("this wants a confirmation", hint="answer it with --yes")
+    if not typer.confirm(question, err=True):
+        raise RefusedError("not confirmed: nothing was written")
+
+
+def carry_out(plan: Plan, here: Server, commit: str | None, how: Applying) -> None:
+    """Apply a plan and read how the changed rules fare; prints the result.
+
+    Raises what `apply` raises, and `PartialError` when all is applied but a rule is not well.
+    """
+    from ruledeploy.deploy import ApplyOptions, apply
+    from ruledeploy.report.progress import progress
+
+    with interruptible() as stop:
+        options = ApplyOptions(
+            jobs=how.jobs,
+            allow_many=how.allow_mass_change,
+            commit=commit,
+            wait_for_lock=how.wait,
+            stop=stop,
+        )
+        with progress() as on_progress:
+            outcome = apply(plan, here.kibana, here.store, on_progress, options)
+    health = _health(plan, here, how)
+    result: dict[str, Any] = {
+        "schema": 1,
+        "env": here.env.name,
+        "plan": plan.to_json(),
+        "outcome": outcome.to_json(),
+        "health": [one.to_json() for one in health],
+    }
+    if how.json:
+        print_json(result)
+    elif outcome.record:
+        name, record = here.env.name, outcome.record
+        typer.echo(f"{name}: done, {outcome.writes} writes, record {record}")
+    _refuse_unwell(health, here)
+
+
+def _health(plan: Plan, here: Server, how: Applying) -> tuple[Health, ...]:
+    from ruledeploy.deploy import changed_rules, read_health
+
+    changed, at_once = changed_rules(plan)
+    if not changed:
+        return ()
+    if how.health_wait is None:
+        return read_health(here.kibana, changed, at_once, DEFAULT_HEALTH_WAIT)
+    return read_health(here.kibana, changed, changed, how.health_wait)
+
+
+def _refuse_unwell(health: tuple[Health, ...], here: Server) -> None:
+    """Say which rules are not well; exit 4 unless it is the local stack, which may be empty."""
+    from ruledeploy.deploy import NOT_RUN
+
+    waiting = sum(one.status == NOT_RUN for one in health)
+    if waiting:
+        say(f"{waiting} of {len(health)} changed rules have not run yet: `ruledeploy doctor` later")
+    unwell = [one for one in health if not one.well]
+    for one in unwell:
+        say(f"warning: {one.name} ({one.rule_id}): {one.status}: {one.message}")
+        if one.remedy:
+            say(f"  → {one.remedy}")
+    grave = [one for one in unwell if one.status == "failed" or not here.local]
+    if grave:
+        raise PartialError(
+            f"everything was applied, but {len(grave)} of {len(health)} changed rules are not well",
+            hint="mend what the warnings say and push again, or roll back",
+        )
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """The first Ctrl-C lets the write in flight finish and stops before the next.
+
+    A second one ends at once, as anywhere else; the next push converges after that too.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def once(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+        say("stopping after the write in flight; Ctrl-C again ends at once")
+
+    before = signal.signal(signal.SIGINT, once)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

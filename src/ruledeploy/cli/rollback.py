@@ -1,0 +1,110 @@
+"""`ruledeploy rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruledeploy.cli.options import (
+    HERE,
+    AllowMassChange,
+    Env,
+    HealthWait,
+    Jobs,
+    Json,
+    Ours,
+    Out,
+    PlanFile,
+    Root,
+    Theirs,
+    Wait,
+    Yes,
+    command_app,
+    side,
+)
+from ruledeploy.cli.output import print_json, say
+from ruledeploy.cli.workspace import open_project
+from ruledeploy.errors import PartialError, RuledeployError, ServerError, UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.deploy import RecordStore
+
+app = command_app()
+
+
+@app.command()
+def rollback(
+    plan_file: PlanFile = None,
+    *,
+    env: Env,
+    to: Annotated[int, typer.Option("--to", min=1, metavar="N", help="The record to return to.")],
+    root: Root = HERE,
+    output: Out = None,
+    yes: Yes = False,
+    ours: Ours = False,
+    theirs: Theirs = False,
+    allow_mass_change: AllowMassChange = False,
+    jobs: Jobs = None,
+    wait: Wait = 0.0,
+    health_wait: HealthWait = None,
+    json_: Json = False,
+) -> None:
+    """Bring an environment back to what a push left, and hold it there.
+
+    A plan like any other: rules, links, items and enabled flags as record N left them. What has
+    expired since stays away. Afterwards pushes of the same or an older commit exit 3, until a
+    newer one or `push --release`. With `-o` the plan is written and nothing is applied.
+    """
+    from ruledeploy.cli.applying import Applying, carry_out, read_plan, show, write_plan
+    from ruledeploy.cli.session import connected
+    from ruledeploy.deploy import Options, rollback_release
+    from ruledeploy.report.plan import print_plan
+
+    if plan_file is not None and output is not None:
+        raise UsageError("a plan to apply and -o exclude one another")
+    # Rules that record N does not know came later, so they go; what it held disabled stays so.
+    options = Options(prune=True, side=side(ours=ours, theirs=theirs))
+    how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)
+    with connected(open_project(root), env, root) as here:
+        for warning in here.warnings:
+            say(f"warning: {warning}")
+        release, record = rollback_release(here.store, to, datetime.now(UTC))
+        planned = read_plan(plan_file, here) if plan_file else here.plan(release, options)
+        if output is not None:
+            write_plan(planned, output)
+            print_json(planned.to_json()) if json_ else print_plan(planned.to_json())
+            return
+        show(planned, here, how)
+        with _held(here.store, to, nothing_to_do=planned.empty):
+            carry_out(planned, here, record.commit, how)
+    if not planned.empty:
+        say("held: pushes of that commit or an older one are refused; `push --release` lifts it")
+
+
+@contextmanager
+def _held(store: RecordStore, to: int, *, nothing_to_do: bool) -> Iterator[None]:
+    """Hold before the first write: a pipeline must not push again what is being taken back.
+
+    When nothing was written after all, what held before holds again.
+    """
+    from ruledeploy.deploy import place_hold, read_hold, restore_hold
+
+    if nothing_to_do:
+        yield
+        return
+    before = read_hold(store)
+    # A second rollback keeps out what the first one did.
+    newest = before.commit if before else store.applied().commit
+    place_hold(store, newest, to)
+    try:
+        yield
+    except PartialError:
+        raise
+    except RuledeployError:
+        with suppress(ServerError):  # the first error is the one to tell
+            restore_hold(store, before)
+        raise
