@@ -30,14 +30,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code of docs/exit-codes.md, never raises."""
     try:
         result = build()(args=list(arguments), prog_name="ruledeploy", standalone_mode=False)
-    except Problems as problems:
-        for error in problems.errors:
-            _say(error)
-        _line(f"{len(problems.errors)} errors")
-        return problems.worst_exit_code
     except RuledeployError as error:
-        _say(error)
-        return error.exit_code
+        tell(error)
+        return error.worst_exit_code if isinstance(error, Problems) else error.exit_code
     except typer.TyperException as error:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -46,6 +41,16 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the boundary: whatever is left is our bug
         return _bug(error)
     return result if isinstance(result, int) else 0
+
+
+def tell(error: RuledeployError) -> None:
+    """Say on stderr what is wrong, where, and the way out; each of several problems."""
+    if not isinstance(error, Problems):
+        _say(error)
+        return
+    for one in error.errors:
+        _say(one)
+    _line(f"{len(error.errors)} errors")
 
 
 def _say(error: RuledeployError) -> None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
-from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project, scenarios
+from ruledeploy.cli.output import print_json, say, write_file
+from ruledeploy.cli.workspace import elasticsearch_client, open_project, scenarios
+from ruledeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruledeploy.model import TestCase
+    from ruledeploy.engine import Engine
+    from ruledeploy.model import Environment
     from ruledeploy.project import Project
-    from ruledeploy.verify.cases import CaseResult
+    from ruledeploy.telemetry import Emitted
+    from ruledeploy.verify.suite import Suite
 
 app = command_app()
+# Scores are figures to compare, so they are always made on the same days.
+_SCORED_FROM = datetime(2026, 1, 5, tzinfo=UTC)
+_SEED = 1
 
 
 class Format(StrEnum):
@@ -24,7 +36,17 @@ class Format(StrEnum):
 
     text = "text"
     json = "json"
+    junit = "junit"
     github = "github"
+    markdown = "markdown"
+
+
+class Which(StrEnum):
+    """Who answers."""
+
+    embedded = "embedded"
+    elasticsearch = "elasticsearch"
+    both = "both"
 
 
 @app.command()
@@ -37,56 +59,139 @@ def test(
     only: Annotated[
         str, typer.Option("-k", metavar="TEXT", help="Only rules and cases with this in the name.")
     ] = "",
+    which: Annotated[
+        Which, typer.Option("--engine", help="Who answers; `both` must agree.")
+    ] = Which.embedded,
+    url: Annotated[
+        str, typer.Option("--elasticsearch", metavar="URL", help="That cluster, for every env.")
+    ] = "",
+    scored: Annotated[
+        bool, typer.Option("--score", help="Precision and recall on simulated, labelled days.")
+    ] = False,
+    events: Annotated[
+        list[Path] | None, typer.Option("--events", help="Score on these files instead.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="The labels of --events.")] = None,
+    again: Annotated[
+        bool, typer.Option("--watch", help="Run again whenever a file changes.")
+    ] = False,
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File; else stdout.")] = None,
     json_: Json = False,
     day: Day = "",
 ) -> None:
     """Run the rules' test cases against an environment's release.
 
-    Cases stand under `tests:` in a rule: events or a scenario, and whether the rule alerts, does
-    not, or is suppressed by an allowlist item. What allowlist items say they suppress and keep is
-    tried as well. Exits 1 when a case fails.
+    Cases stand under `tests:` in a rule, or in files under `tests/detection/`: events or a
+    scenario, and whether the rule alerts, does not, or is suppressed by an allowlist item. What
+    allowlist items say they suppress and keep is tried as well. Exits 1 when a case fails.
     """
-    from ruledeploy.compile import compile_release
-    from ruledeploy.engine import EmbeddedEngine
-    from ruledeploy.report.cases import github, print_results
-    from ruledeploy.verify.cases import run_cases
-    from ruledeploy.verify.evidence import run_evidence
-    from ruledeploy.verify.running import bench
+    from ruledeploy.verify.suite import Wanted, run_suite
 
-    project = open_project(root)
-    cases = _cases(project, only)
-    library = scenarios(project)
-    results: list[CaseResult] = []
-    for name in env or project.env_names:
-        release = compile_release(project, project.environment(name), parse_day(day))
-        tried = bench(EmbeddedEngine(), release)
-        results += run_cases(release, cases, tried, library)
-        if not only:
-            env_ = project.environment(name)
-            results += run_evidence(project, env_, release, tried, library)
-    plain = [result.to_json() for result in results]
-    match Format.json if json_ else format_:
-        case Format.json:
-            print_json({"schema": 1, "results": plain})
-        case Format.github:
-            for line in github(plain):
-                typer.echo(line)
-        case Format.text:
-            print_results(plain)
-    if any(result["outcome"] == "fail" for result in plain):
+    if bool(events) != (labels is not None):
+        raise UsageError("--events and --labels go together")
+    labelled = _labelled(events or [], labels, simulated=scored)
+    chosen = Format.json if json_ else format_
+
+    def once() -> Suite:
+        project = open_project(root)
+        with _engines(project, env or list(project.env_names), which, url) as engines:
+            wanted = Wanted(engines, parse_day(day), scenarios(project), only, labelled)
+            suite = run_suite(project, wanted)
+        _show(suite, chosen, output)
+        return suite
+
+    if again:
+        from ruledeploy.cli.watch import watch
+
+        watch(root, once)
+    if once().failed:
         raise typer.Exit(1)
 
 
-def _cases(project: Project, only: str) -> dict[str, tuple[TestCase, ...]]:
-    """Cases by Sigma id; `only` must be in the title of the rule or the name of the case."""
-    from ruledeploy.sigma import load_rules
+@contextmanager
+def _engines(
+    project: Project, names: list[str], which: Which, url: str
+) -> Iterator[dict[str, Engine]]:
+    """The engine of each environment; clients are closed with the block."""
+    from ruledeploy.engine import EmbeddedEngine
 
-    wanted = only.lower()
-    cases: dict[str, tuple[TestCase, ...]] = {}
-    for source in load_rules(project.rule_files).rules:
-        whole = wanted in source.title.lower()
-        chosen = tuple(c for c in source.tests if whole or wanted in c.name.lower())
-        if chosen:
-            cases[source.id] = chosen
-    return cases
+    if which is Which.embedded:
+        yield {name: EmbeddedEngine() for name in names}
+        return
+    from ruledeploy.verify.cluster import AgreeingEngine, ScratchEngine
+
+    with ExitStack() as stack:
+        engines: dict[str, Engine] = {}
+        scratches = []
+        for name in names:
+            environment = _at(project, name, url)
+            client = elasticsearch_client(environment)
+            stack.callback(client.close)
+            scratch = ScratchEngine(client, url=_shown(str(environment.elasticsearch_url)))
+            scratches.append(scratch)
+            engines[name] = (
+                scratch
+                if which is Which.elasticsearch
+                else AgreeingEngine(EmbeddedEngine(), scratch)
+            )
+        yield engines
+        lacking = sorted(set().union(*(one.stood_in for one in scratches)))
+        if lacking:
+            say(f"note: this cluster lacks {', '.join(lacking)}; plain types stood in for them")
+
+
+def _at(project: Project, name: str, url: str) -> Environment:
+    """The environment; with a URL of its own on the command line, nobody else's credentials."""
+    if not url:
+        return project.environment(name, os.environ)
+    written = project.environment(name)
+    return replace(written, elasticsearch_url=url, api_key=None, username=None, password=None)
+
+
+def _shown(url: str) -> str:
+    """A URL without the credentials that may stand in it."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _labelled(events: list[Path], labels: Path | None, *, simulated: bool) -> tuple[Emitted, ...]:
+    if labels is not None:
+        from ruledeploy.verify.labelled import read_labelled
+
+        return read_labelled(events, labels)
+    if not simulated:
+        return ()
+    from ruledeploy.telemetry import attack_day, benign_day
+
+    days = (attack_day(_SEED, _SCORED_FROM), benign_day(_SEED, _SCORED_FROM.replace(day=6)))
+    return tuple(one for day in days for one in day)
+
+
+def _show(suite: Suite, chosen: Format, output: Path | None) -> None:
+    from ruledeploy.report import cases as report
+
+    plain = suite.to_json()
+    results = plain["results"]
+    match chosen:
+        case Format.text:
+            report.print_results(results)
+            report.print_scores(plain["scores"])
+            return
+        case Format.json if output is None:
+            print_json(plain)
+            return
+        case Format.json:
+            import json
+
+            text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+        case Format.junit:
+            text = report.junit(results)
+        case Format.github:
+            text = "".join(f"{line}\n" for line in report.github(results))
+        case Format.markdown:
+            text = report.markdown(results)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_file(output, text)

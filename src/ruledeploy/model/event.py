@@ -35,3 +35,16 @@ class Label:
             "label": self.label,
             "technique": self.technique,
         }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Label:
+        """Read the plain form. Raises `KeyError` or `ValueError` for what is no label."""
+        if value["label"] not in ("attack", "benign"):
+            raise ValueError(f"{value['label']!r} is neither attack nor benign")
+        technique = value.get("technique")
+        return cls(
+            str(value["event_id"]),
+            str(value["scenario"]),
+            value["label"],
+            None if technique is None else str(technique),
+        )

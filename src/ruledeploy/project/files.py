@@ -15,6 +15,7 @@ Files = Mapping[str, bytes]
 
 CONFIG = "ruledeploy.toml"
 SCENARIOS = "scenarios"
+CASES = "tests/detection"
 _SUFFIXES = frozenset({".yml", ".yaml", ".txt", ".md", ".json", ".toml"})
 
 
@@ -30,13 +31,21 @@ def read_folder(root: Path) -> dict[str, bytes]:
             location=Location(CONFIG),
             hint="run this where your rules are, or name the folder with --project",
         )
-    found = {CONFIG: _read(root, config)}
-    for folder in _folders(found[CONFIG]):
-        for path in sorted((root / folder).rglob("*")):
+    return {path.relative_to(root).as_posix(): _read(root, path) for path in content_files(root)}
+
+
+def content_files(root: Path) -> list[Path]:
+    """The files that make up the content repository at `root`, sorted by their path below it."""
+    config = root / CONFIG
+    if not config.is_file():
+        return []
+    found = {CONFIG: config}
+    for folder in _folders(_read(root, config)):
+        for path in (root / folder).rglob("*"):
             name = path.relative_to(root).as_posix()
             if _wanted(name) and path.is_file():
-                found[name] = _read(root, path)
-    return dict(sorted(found.items()))
+                found[name] = path
+    return [path for _, path in sorted(found.items())]
 
 
 def read_commit(root: Path, revision: str) -> dict[str, bytes]:
@@ -69,7 +78,7 @@ def _folders(config: bytes) -> list[str]:
     rules = project.get("rules", ["rules"])
     rules = rules if isinstance(rules, list) else ["rules"]
     exceptions = project.get("exceptions", "exceptions")
-    folders = [*rules, exceptions, SCENARIOS]
+    folders = [*rules, exceptions, SCENARIOS, CASES]
     return [folder for folder in folders if isinstance(folder, str)]
 
 

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from ruledeploy.errors import ConfigError, Location, RefusedError
 from ruledeploy.model import Environment, ExceptionPolicy, Secret
-from ruledeploy.project.files import CONFIG, SCENARIOS, Files
+from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
 from ruledeploy.project.settings import Settings, Table, parse_settings
 
 _SYSMON = ("logs-windows.sysmon_operational-*",)
@@ -86,6 +86,11 @@ class Project:
     def scenario_files(self) -> dict[str, bytes]:
         """The project's own telemetry scenarios by path."""
         return dict(self._below(SCENARIOS, ".yml", ".yaml"))
+
+    @property
+    def case_files(self) -> dict[str, bytes]:
+        """Files of test cases, for rules that do not carry their own, by path."""
+        return dict(self._below(CASES, ".yml", ".yaml"))
 
     def _below(self, folder: str, *suffixes: str) -> list[tuple[str, bytes]]:
         root = PurePosixPath(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ruledeploy.sigma.attack import severity, threat
+from ruledeploy.sigma.case_files import load_cases
 from ruledeploy.sigma.convert import Converted, Target, convert
 from ruledeploy.sigma.elastic import ElasticBlock, Variant
 from ruledeploy.sigma.load import load_rules, note_text
@@ -22,6 +23,7 @@ __all__ = [
     "Variant",
     "Wildcard",
     "convert",
+    "load_cases",
     "load_rules",
     "note_text",
     "parse_selection",

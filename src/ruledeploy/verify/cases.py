@@ -15,6 +15,7 @@ from ruledeploy.engine import Document
 from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Event, Release, TestCase, event_id
 from ruledeploy.telemetry import Scenario, load_scenarios, scenario_events
+from ruledeploy.verify.cluster import EnginesDisagree
 from ruledeploy.verify.running import Bench, ItemRef, Result, documents_of, summary
 from ruledeploy.verify.why import explain_silence
 
@@ -103,7 +104,10 @@ def judge(
     reasons = [reason for rule in rules if (reason := bench.obstacle(release, rule))]
     if reasons:
         return f"cannot be tried: {'; '.join(reasons)}"
-    return _failure(case, _observe(case, release, rules, bench, library))
+    try:
+        return _failure(case, _observe(case, release, rules, bench, library))
+    except EnginesDisagree as error:
+        return error.message
 
 
 def result_of(rule: str, case: TestCase, env: str, why: str) -> CaseResult:

@@ -8,9 +8,9 @@ from datetime import date
 
 from ruledeploy.compile import try_release
 from ruledeploy.errors import Collector, Location, Problems, RefusedError, RuledeployError
-from ruledeploy.model import Finding, Release
+from ruledeploy.model import Finding, Release, TestCase
 from ruledeploy.project import Project
-from ruledeploy.sigma import RuleSource, load_rules
+from ruledeploy.sigma import RuleSource, load_cases, load_rules
 
 # Sigma's words for a rule that others may rely on.
 _RELIED_ON = frozenset({"stable", "test"})
@@ -34,8 +34,15 @@ def check_project(
                 releases[name] = release
         for error in collector.errors:
             findings.update(dict.fromkeys(as_findings(error)))
-    for source in load_rules(project.rule_files).rules:
-        findings.update(dict.fromkeys(_untested(source)))
+    sources = load_rules(project.rule_files).rules
+    cases: dict[str, tuple[TestCase, ...]] = {}
+    try:
+        cases = load_cases(project.case_files, sources)
+    except Problems as problems:
+        findings.update(dict.fromkeys(as_findings(problems)))
+    for source in sources:
+        own = (*source.tests, *cases.get(source.id, ()))
+        findings.update(dict.fromkeys(_untested(source, own)))
     ordered = sorted(findings, key=lambda each: (each.location, each.severity, each.message))
     return ordered, releases
 
@@ -49,14 +56,14 @@ def as_findings(error: RuledeployError) -> Iterator[Finding]:
         yield Finding("error", code, each.message, place, each.hint)
 
 
-def _untested(source: RuleSource) -> Iterator[Finding]:
+def _untested(source: RuleSource, cases: Sequence[TestCase]) -> Iterator[Finding]:
     """A rule others rely on needs a case that must alert and one that must not."""
     if source.kind != "rule" or source.status not in _RELIED_ON:
         return
-    expected = {case.expect for case in source.tests}
+    expected = {case.expect for case in cases}
     positive, negative = "alert" in expected, bool(expected - {"alert"})
     if not (positive and negative):
         missing = "positive" if not positive else "negative"
         message = f"a rule of status {source.status} has no {missing} test case"
-        hint = "add one under  tests:  with  expect: alert  or  no_alert"
+        hint = "add one under  tests:  with  expect: alert  or  no_alert, or in tests/detection/"
         yield Finding("warning", "untested", message, source.location, hint)

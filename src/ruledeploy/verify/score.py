@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ruledeploy.engine import Engine
-from ruledeploy.model import Finding, Label, Release
+from ruledeploy.model import DetectionRule, Finding, Label, Release
 from ruledeploy.telemetry import Emitted
 from ruledeploy.verify.running import Result, bench, documents_of
 
@@ -40,18 +40,29 @@ class ScenarioScore:
 
 @dataclass(frozen=True, slots=True)
 class RuleScore:
-    """One rule's alerts, by what the events truly were."""
+    """One rule's alerts, by what the events truly were.
+
+    Of the attacks whose technique the rule claims (by its `threat`, sub-techniques included) there
+    were `claimed`, and the rule alerted on `seen` of them.
+    """
 
     rule_id: str
     name: str
     attack: int
     benign: int
     hidden: int
+    claimed: int
+    seen: int
 
     @property
     def precision(self) -> float | None:
         """The share of alerts that are attacks; None without alerts."""
         return _share(self.attack, self.attack + self.benign)
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the attacks it claims that it alerts on; None when there was none."""
+        return _share(self.seen, self.claimed)
 
     def to_json(self) -> dict[str, Any]:
         """Plain form."""
@@ -61,7 +72,10 @@ class RuleScore:
             "attack": self.attack,
             "benign": self.benign,
             "hidden": self.hidden,
+            "claimed": self.claimed,
+            "seen": self.seen,
             "precision": self.precision,
+            "recall": self.recall,
         }
 
 
@@ -127,7 +141,36 @@ def score(release: Release, events: Iterable[Emitted], engine: Engine) -> Score:
 def _rule(result: Result, labels: dict[str, Label]) -> RuleScore:
     found = Counter(labels[one].label for one in result.alerting)
     rule = result.rule
-    return RuleScore(rule.rule_id, rule.name, found["attack"], found["benign"], len(result.hidden))
+    claims = _claims(rule)
+    attacks = {
+        one.scenario
+        for one in labels.values()
+        if one.label == "attack" and _is_claimed(one.technique, claims)
+    }
+    alerting = {labels[one].scenario for one in result.alerting}
+    return RuleScore(
+        rule.rule_id,
+        rule.name,
+        found["attack"],
+        found["benign"],
+        len(result.hidden),
+        claimed=len(attacks),
+        seen=len(attacks & alerting),
+    )
+
+
+def _claims(rule: DetectionRule) -> frozenset[str]:
+    """The most precise techniques that a rule's `threat` names."""
+    found: set[str] = set()
+    for threat in rule.body.get("threat", ()):
+        for technique in threat.get("technique", ()):
+            below = [one["id"] for one in technique.get("subtechnique", ())]
+            found.update(below or [technique["id"]])
+    return frozenset(found)
+
+
+def _is_claimed(technique: str | None, claims: frozenset[str]) -> bool:
+    return technique is not None and bool(claims & {technique, technique.partition(".")[0]})
 
 
 def _scenarios(results: Iterable[Result], labels: Iterable[Label]) -> tuple[ScenarioScore, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ruledeploy.cli.boundary import run
-from support.content import OVERLAY, SETTINGS, write_content
+from support.content import OVERLAY, RULE, SETTINGS, write_content
 
 ROOT = Path(__file__).parents[3]
 DAY = ["--date", "2026-11-24"]
@@ -182,3 +182,78 @@ def test_a_stack_in_the_background_is_joined_and_stopped(tmp_path: Path, capsys:
     assert run([*stack, "status", *where]) == 1
     assert run([*stack, "reset", *where]) == 0
     assert not (root / ".ruledeploy" / "stack").exists()
+
+
+def test_results_come_in_the_forms_that_ci_reads(tmp_path: Path, capsys: Captured) -> None:
+    """JUnit and Markdown into a file, annotations on stdout; each names the failing case."""
+    root = write_content(tmp_path, overlay=OVERLAY.replace("svchost.exe, ", ""))
+    for form in ("junit", "markdown", "json"):
+        file = tmp_path / f"out.{form}"
+        assert run(["test", "-C", str(root), *DAY, "--format", form, "-o", str(file)]) == 1
+        assert "Windows is trusted" in file.read_text("utf-8")
+    capsys.readouterr()
+    assert run(["test", "-C", str(root), *DAY, "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=rules/")
+
+
+def test_scores_of_simulated_days_and_of_files_agree(tmp_path: Path, capsys: Captured) -> None:
+    """What `simulate` writes scores as the days made in memory do."""
+    root = write_content(tmp_path)
+    events, labels = tmp_path / "events.ndjson", tmp_path / "labels.ndjson"
+    days = ["attack-day", "benign-day", "--start", "2026-01-05", "--seed", "1"]
+    assert run(["simulate", *days, "-o", str(events), "--labels", str(labels)]) == 0
+    mine = answer(capsys, "test", "-C", str(root), *DAY, "--score")["scores"]
+    files = ["--events", str(events), "--labels", str(labels)]
+    assert answer(capsys, "test", "-C", str(root), *DAY, *files)["scores"] == mine
+    assert 0 < mine[0]["precision"] <= 1
+    assert run(["test", "-C", str(root), "--events", str(events)]) == 64
+    capsys.readouterr()
+    labels.write_text("", "utf-8")
+    assert run(["test", "-C", str(root), *DAY, *files]) == 1
+    assert "has no label" in capsys.readouterr().err
+
+
+def test_cases_beside_the_rules_count(tmp_path: Path, capsys: Captured) -> None:
+    """A file under tests/detection/ adds a case; an unknown rule in it is an error."""
+    root = write_content(tmp_path)
+    before = len(answer(capsys, "test", "-C", str(root), *DAY)["results"])
+    folder = root / "tests" / "detection"
+    folder.mkdir(parents=True)
+    text = "rule: Writes\ntests: [{name: beside, expect: alert, scenario: benign/jit}]\n"
+    title = next(line for line in RULE.splitlines() if line.startswith("title: "))
+    (folder / "more.yml").write_text(text.replace("Writes", title.removeprefix("title: ")))
+    results = answer(capsys, "test", "-C", str(root), *DAY)["results"]
+    assert len(results) == before + 1
+    (folder / "more.yml").write_text(text.replace("Writes", "nobody"))
+    assert run(["test", "-C", str(root), *DAY]) == 1
+    assert "no rule has the id or title 'nobody'" in capsys.readouterr().err
+    assert run(["check", "-C", str(root), *DAY]) == 1
+
+
+def test_watching_runs_again_after_a_change(tmp_path: Path) -> None:
+    """A broken file is told and does not end it; a mended one is tried again."""
+    root = write_content(tmp_path)
+    command = [sys.executable, "-m", "ruledeploy", "test", "-C", str(root), *DAY, "--watch"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+
+        def until(text: str) -> None:
+            for line in process.stdout or ():
+                if text in line:
+                    return
+            raise AssertionError(f"ended before it said {text!r}")
+
+        try:
+            until(" passed, 0 failed")
+            until("waiting")
+            overlay = next(root.glob("exceptions/base/*.yml"))
+            good = overlay.read_text("utf-8")
+            overlay.write_text(good.replace("items:", "itmes:"), "utf-8")
+            until("error: exceptions/base/")
+            until("waiting")
+            overlay.write_text(good, "utf-8")
+            until(" passed, 0 failed")
+        finally:
+            process.terminate()
