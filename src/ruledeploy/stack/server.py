@@ -191,12 +191,14 @@ class _Loop:
             await asyncio.gather(*(server.listening.wait() for server in self.servers))
             self.ready.set()
             self.on_ready()
+            scheduler = asyncio.create_task(_schedule(stack))
             await asyncio.gather(*tasks)
+            scheduler.cancel()
         finally:
             stack.store.close()
 
 
-async def _tick(stack: Stack) -> None:
+async def _schedule(stack: Stack) -> None:
     """By the real clock, run what is due; a simulated time moves only by request."""
     # A command that is over in a moment does not pay for runs it does not wait for.
     await asyncio.sleep(_TICK_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -300,6 +301,17 @@ def test_without_a_simulated_time_an_enabled_rule_runs_at_once(tmp_path: Path) -
         lab = Lab(running)
         lab.rule()
         assert lab.last()["status"] == "partial failure"
+
+
+def test_an_enabled_rule_runs_again_by_the_real_clock(tmp_path: Path) -> None:
+    """Nobody has to order it."""
+    with running_stack(tmp_path) as running:
+        lab = Lab(running)
+        lab.rule(interval="1s")
+        first, until = lab.last()["date"], time.monotonic() + 10
+        while lab.last()["date"] == first and time.monotonic() < until:
+            time.sleep(0.1)
+        assert lab.last()["date"] > first
 
 
 def test_one_order_runs_as_tick_by_tick_does(tmp_path: Path) -> None:
