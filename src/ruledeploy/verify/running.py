@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +56,8 @@ class Bench:
 
     engine: Engine
     now: datetime
+    # What was found out about each rule, since every case of a rule asks again.
+    _obstacles: dict[tuple[str, str], str | None] = field(default_factory=dict, compare=False)
 
     def run(
         self, release: Release, rules: Sequence[DetectionRule], documents: Sequence[Document]
@@ -98,6 +100,12 @@ class Bench:
 
     def obstacle(self, release: Release, rule: DetectionRule) -> str | None:
         """Why the engine cannot run a rule, or None when it can."""
+        key = (rule.rule_id, str(rule.body.get("query")))
+        if key not in self._obstacles:
+            self._obstacles[key] = self._find_obstacle(release, rule)
+        return self._obstacles[key]
+
+    def _find_obstacle(self, release: Release, rule: DetectionRule) -> str | None:
         kind = str(rule.body.get("type", "query"))
         if kind not in _SINGLE:
             return f"a rule of type {kind} does not decide event by event"
