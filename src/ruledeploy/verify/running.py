@@ -9,7 +9,7 @@ from typing import Any
 
 from ruledeploy.engine import Document, Engine, EngineRule, Memory
 from ruledeploy.errors import Location, Problems, QueryError
-from ruledeploy.model import DetectionRule, Event, ExceptionItem, Finding, Label, Release
+from ruledeploy.model import DetectionRule, Event, ExceptionItem, Finding, Label, Release, canonical
 from ruledeploy.telemetry import Emitted
 
 # Kinds of rule that look at one event at a time.
@@ -57,7 +57,7 @@ class Bench:
     engine: Engine
     now: datetime
     # What was found out about each rule, since every case of a rule asks again.
-    _obstacles: dict[tuple[str, str], str | None] = field(default_factory=dict, compare=False)
+    _obstacles: dict[str, str | None] = field(default_factory=dict, compare=False)
 
     def run(
         self, release: Release, rules: Sequence[DetectionRule], documents: Sequence[Document]
@@ -100,7 +100,8 @@ class Bench:
 
     def obstacle(self, release: Release, rule: DetectionRule) -> str | None:
         """Why the engine cannot run a rule, or None when it can."""
-        key = (rule.rule_id, str(rule.body.get("query")))
+        items = [item.item_id for item in release.items_of(rule)]
+        key = canonical({"rule": rule.body, "items": items})
         if key not in self._obstacles:
             self._obstacles[key] = self._find_obstacle(release, rule)
         return self._obstacles[key]
