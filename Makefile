@@ -55,8 +55,8 @@ clients: $(STAMP) ## Run the official Elasticsearch client against the local sta
 fuzz: $(STAMP) ## Run the property and differential tests for longer
 	DIFF_WORLDS=$${DIFF_WORLDS:-200} $(BIN)/python -m pytest tests/property tests/integration/test_engine_differential.py --hypothesis-profile=long $(PYTEST_ARGS)
 
-soak: $(STAMP) ## Run the fault, crash and gap tests of pushes for longer
-	$(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or killed or gap' --hypothesis-profile=long $(PYTEST_ARGS)
+soak: $(STAMP) ## Run the gap, crash and fault tests of pushes for longer (hours)
+	RULEDEPLOY_SOAK=1 $(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or killed or gap or race' --hypothesis-profile=long $(PYTEST_ARGS)
 
 clean: ## Remove the venv, caches and the local stack's data
 	rm -rf $(VENV) .cache .ruledeploy .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ruledeploy.deploy import ApplyOptions, RecordStore, apply
-from ruledeploy.deploy.lock import EXPIRY_SECONDS
-from ruledeploy.deploy.normalise import comparable, normalise
-from ruledeploy.kibana import Kibana, Request
+from ruledeploy.kibana import Request
 from ruledeploy.stack import Running, running_stack
 from support.deploy_bench import OWNER, Bench, exception_list, fresh_bench, item, release, rule
+from support.deploy_life import Killed, Life, MortalDocuments, let_the_lock_expire, summary
 from support.deploy_world import CASES, Case, WatchedKibana, Watcher, act, state
 
 
@@ -28,36 +26,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, P
         yield running, folder
 
 
-class Killed(BaseException):
-    """The process is gone: nothing catches this, nothing is tidied up."""
-
-
-@dataclass(slots=True)
-class Life:
-    """Counts what a process does to the outside world, and ends it at the chosen deed.
-
-    `after` decides whether the last deed is still carried out.
-    """
-
-    deeds: int
-    after: bool
-    dead: bool = False
-
-    def do(self, deed: Callable[[], Any]) -> Any:
-        """Do it, unless dead."""
-        if self.dead:
-            raise Killed
-        self.deeds -= 1
-        if self.deeds < 0:
-            self.dead = True
-            if self.after:
-                deed()
-            raise Killed
-        return deed()
-
-
-class MortalKibana(WatchedKibana):
-    """A client whose process may die at a request."""
+class WatchedMortal(WatchedKibana):
+    """A watched client whose process may die at a request."""
 
     def __init__(self, bench: Bench, watcher: Watcher, life: Life) -> None:
         super().__init__(bench.kibana.connection, watcher)
@@ -65,67 +35,15 @@ class MortalKibana(WatchedKibana):
 
     def send(self, request: Request) -> Any:
         """Send, while alive."""
-        return self._life.do(lambda: super(MortalKibana, self).send(request))
-
-
-class MortalDocuments:
-    """A store whose process may die at a request."""
-
-    durable = True
-    place = "the folder of a mortal"
-
-    def __init__(self, bench: Bench, life: Life) -> None:
-        self._documents = bench.store.documents
-        self._life = life
-
-    def get(self, id_: str) -> Any:
-        """Read, while alive."""
-        return self._life.do(lambda: self._documents.get(id_))
-
-    def create(self, id_: str, document: Any) -> Any:
-        """Create, while alive."""
-        return self._life.do(lambda: self._documents.create(id_, document))
-
-    def replace(self, id_: str, document: Any, version: Any) -> Any:
-        """Overwrite, while alive."""
-        return self._life.do(lambda: self._documents.replace(id_, document, version))
-
-    def delete(self, id_: str, version: Any) -> None:
-        """Delete, while alive."""
-        self._life.do(lambda: self._documents.delete(id_, version))
-
-
-def let_the_lock_expire(bench: Bench) -> None:
-    """The dead process was this one, so its lock looks held; make its heartbeat old."""
-    found = bench.store.documents.get("lock")
-    if found:
-        old = {**found[0], "heartbeat": float(found[0]["heartbeat"]) - EXPIRY_SECONDS - 1}
-        bench.store.documents.replace("lock", old, found[1])
-
-
-def summary(kibana: Kibana) -> dict[str, Any]:
-    """What is on a server, without anything that differs between two equal servers."""
-    seen = state(kibana)
-    everything: dict[str, Any] = {}
-    for kind, id_field, bodies in (
-        ("rule", "rule_id", seen.rules),
-        ("item", "item_id", seen.items),
-        ("list", "list_id", kibana.lists.find().objects),
-    ):
-        for body in bodies:
-            key = f"{kind}/{body[id_field]}"
-            assert key not in everything, f"{key} is there twice"
-            fields = normalise(kind, body)  # type: ignore[arg-type]
-            everything[key] = {name: comparable(name, value) for name, value in fields.items()}
-    return everything
+        return self._life.do(lambda: super(WatchedMortal, self).send(request))
 
 
 def killed_push(bench: Bench, case: Case, life: Life) -> tuple[bool, Watcher]:
     """Push `case.after` with a process of that length of life; whether it died, what was seen."""
     watcher = Watcher(bench.kibana)
     plan = bench.plan(case.after, **case.options)
-    with MortalKibana(bench, watcher, life) as mortal:
-        store = RecordStore(MortalDocuments(bench, life), OWNER)
+    with WatchedMortal(bench, watcher, life) as mortal:
+        store = RecordStore(MortalDocuments(bench.store.documents, life), OWNER)
         try:
             apply(plan, mortal, store, options=ApplyOptions(jobs=1, allow_many=True))
         except Killed:
@@ -152,7 +70,7 @@ def test_killed_anywhere_the_next_push_converges_without_a_gap(
         calm.push(case.after, **case.options)
         allowed |= state(calm.kibana).alerts()
         died, watcher = killed_push(bench, case, Life(deeds, after))
-        let_the_lock_expire(bench)
+        let_the_lock_expire(bench.store.documents)
         _, second = killed_push(bench, case, Life(10**6, after=False))
         assert summary(bench.kibana) == summary(calm.kibana)
         assert all(alerts <= allowed for _, alerts in watcher.seen + second.seen), died
@@ -188,7 +106,7 @@ def test_killed_at_every_single_deed(stack: tuple[Running, Path], *, after: bool
             bench.push(BUSY.before)
             act(bench, BUSY.acts)
             died, _ = killed_push(bench, BUSY, Life(deeds, after))
-            let_the_lock_expire(bench)
+            let_the_lock_expire(bench.store.documents)
             killed_push(bench, BUSY, Life(10**6, after=False))
             found = summary(bench.kibana)
             if deeds == 0:

@@ -22,6 +22,7 @@ from ruledeploy.deploy import (
     read_live,
 )
 from ruledeploy.deploy.documents import FolderDocuments
+from ruledeploy.deploy.store import Documents
 from ruledeploy.kibana import Connection, Kibana
 from ruledeploy.model import DetectionRule, ExceptionItem, ExceptionList, Provenance, Release
 from ruledeploy.stack import Running, running_stack
@@ -145,23 +146,39 @@ class Bench:
         return {body["item_id"]: body for body in self.kibana.items.find(sorted(self.lists()))}
 
 
-def bench_on(kibana_url: str, folder: Path, log: Log, space: str = "default") -> Bench:
-    """A bench on a server that runs already; `space` is created when it is not there."""
+def bench_on(
+    kibana_url: str,
+    folder: Path,
+    log: Log,
+    space: str = "default",
+    documents: Documents | None = None,
+) -> Bench:
+    """A bench on a server that runs already; `space` is created when it is not there.
+
+    Records are kept in `folder` unless `documents` says where.
+    """
     if space != "default":
         with Kibana(Connection(kibana_url)) as admin:
             admin._peer.request("POST", "/api/spaces/space", body={"id": space, "name": space})
     kibana = Kibana(Connection(kibana_url, space=space, timeout=10.0))
-    return Bench(kibana, RecordStore(FolderDocuments(folder, durable=True), OWNER), log)
+    store = RecordStore(documents or FolderDocuments(folder, durable=True), OWNER)
+    return Bench(kibana, store, log)
 
 
 _numbers = itertools.count()
 
 
-def fresh_bench(stack: tuple[Running, Path]) -> Bench:
-    """A bench on a space that nobody used before; `stack` is a server and a folder."""
+def fresh_bench(
+    stack: tuple[Running, Path], stores: Callable[[str], Documents] | None = None
+) -> Bench:
+    """A bench on a space that nobody used before; `stack` is a server and a folder.
+
+    `stores` gives the documents of an environment of that name.
+    """
     running, folder = stack
     name = f"s{next(_numbers)}"
-    return bench_on(running.kibana_url, folder / name, Log(), space=name)
+    documents = stores(name) if stores else None
+    return bench_on(running.kibana_url, folder / name, Log(), space=name, documents=documents)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ all that others added stays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -101,6 +102,31 @@ def merge(
         if value is not _MISSING:
             body[field] = value
     return Merged(body, tuple(kept), tuple(conflicts))
+
+
+def blend(kind: Kind, bodies: Sequence[JsonObject], live: JsonObject) -> dict[str, Any]:
+    """What was last applied to an object that may have any of several bodies, newest first.
+
+    After a push that died, each write of it may or may not have been carried out. So each field
+    is as in the body that agrees with the server, else as in the oldest, which surely was
+    applied; a set holds whatever any of the bodies put there.
+    """
+    states = [normalise(kind, body) for body in bodies]
+    have = normalise(kind, live)
+    result: dict[str, Any] = {}
+    for field in sorted(set().union(*states)):
+        values = [state.get(field, _MISSING) for state in states]
+        if field in _SETS:
+            elements: dict[Any, Any] = {}
+            for value in values:
+                elements |= _elements(field, value)
+            result[field] = _from_elements(field, elements)
+            continue
+        now = have.get(field, _MISSING)
+        value = next((one for one in values if _same(field, one, now)), values[-1])
+        if value is not _MISSING:
+            result[field] = value
+    return result
 
 
 _Verdict = Literal["settled", "kept", "conflict"]

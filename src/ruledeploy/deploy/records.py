@@ -7,10 +7,10 @@ id on the server that is ours is always in a record, even after `kill -9`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ruledeploy.deploy.normalise import differing
+from ruledeploy.deploy.merge import blend
 from ruledeploy.deploy.objects import Owner, Ref
 from ruledeploy.model import JsonObject
 
@@ -109,14 +109,16 @@ class Applied:
         return entries[0] if entries else None
 
     def base(self, ref: Ref, live: JsonObject) -> Entry | None:
-        """The entry to compare against: the one that is live, else what surely was applied."""
+        """What to compare a live object against; None when no record knows it.
+
+        After an unfinished push it is put together from every body the object may have.
+        """
         entries = self.objects.get(ref)
-        if not entries:
-            return None
-        for entry in entries:
-            if not differing(ref.kind, {**live, **entry.body}, live):
-                return entry
-        return entries[-1]
+        if not entries or len(entries) == 1:
+            return entries[0] if entries else None
+        body = blend(ref.kind, [entry.body for entry in entries], live)
+        retired = any(entry.retired for entry in entries)
+        return replace(entries[0], body=body, retired=retired)
 
 
 def applied_from(owner: Owner, records: Sequence[Record]) -> Applied:

@@ -1,0 +1,40 @@
+"""Where records may be kept in tests: a folder, the local stack's index, a real Elasticsearch."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ruledeploy.deploy.documents import FolderDocuments, IndexDocuments
+from ruledeploy.deploy.store import Documents
+from ruledeploy.errors import NotThere
+from ruledeploy.kibana import Connection, Peer
+
+Stores = Callable[[str], Documents]  # the documents of an environment of that name
+
+KINDS = ("folder", "stack", pytest.param("node", marks=pytest.mark.node))
+
+
+def folder_stores(folder: Path) -> Stores:
+    """Documents in a folder each."""
+    return lambda name: FolderDocuments(folder / name, durable=True)
+
+
+@contextmanager
+def index_stores(url: str) -> Iterator[Stores]:
+    """Documents in one index of an Elasticsearch, which is deleted afterwards."""
+    project = f"test-{uuid.uuid4().hex[:8]}"
+    peer = Peer(Connection.at(url))
+    try:
+        yield lambda name: IndexDocuments(peer, project, name)
+    finally:
+        try:
+            peer.request("DELETE", f"/ruledeploy-{project}")
+        except NotThere:  # nothing was pushed
+            pass
+        finally:
+            peer.close()
