@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "rollback": "Bring an environment back to what a push left, and hold it there.",
     "drift": "Show what changed on the server since the last push.",
     "rekey": "Make the rules run with the present key.",
+    "doctor": "Look at everything around a push: server, key, records, rules, data.",
     "simulate": "Make seeded synthetic telemetry, with labels.",
     "test": "Run the rules' test cases against an environment's release.",
     "review": "Show what an edit of rules or allowlists hides.",

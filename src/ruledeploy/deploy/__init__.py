@@ -13,6 +13,9 @@ A push, as the command line runs it:
 from __future__ import annotations
 
 from ruledeploy.deploy.apply import ApplyOptions, Outcome, Progress, apply
+from ruledeploy.deploy.doctor import examine
+from ruledeploy.deploy.doctor_lines import Check, Subject
+from ruledeploy.deploy.doctor_role import minimal_role
 from ruledeploy.deploy.drift import Drift, find_drift, read_applied
 from ruledeploy.deploy.health import NOT_RUN, Health, changed_rules, read_health
 from ruledeploy.deploy.history import (
@@ -43,6 +46,7 @@ __all__ = [
     "Applied",
     "ApplyOptions",
     "Change",
+    "Check",
     "Drift",
     "Health",
     "Hold",
@@ -58,14 +62,17 @@ __all__ = [
     "RecordStore",
     "Ref",
     "Stage",
+    "Subject",
     "Write",
     "apply",
     "changed_rules",
+    "examine",
     "find_drift",
     "history",
     "key_moves",
     "lift_hold",
     "make_plan",
+    "minimal_role",
     "only_overlay",
     "open_store",
     "place_hold",

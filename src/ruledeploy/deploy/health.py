@@ -104,7 +104,7 @@ def read_health(
     while True:
         rules = {body["rule_id"]: body for body in kibana.rules.find().objects}
         found = tuple(
-            _health(rules[rule_id])
+            health_of(rules[rule_id])
             for rule_id in sorted(rule_ids)
             if rule_id in rules and rules[rule_id]["enabled"]
         )
@@ -116,8 +116,10 @@ def read_health(
         left -= pause
 
 
-def _health(rule: JsonObject) -> Health:
+def health_of(rule: JsonObject, *, since_written: bool = True) -> Health:
+    """How a live rule's last run went; one from before the rule was last written may not count."""
     last = (rule.get("execution_summary") or {}).get("last_execution") or {}
-    if not last or instant(last["date"]) < instant(rule["updated_at"]):
+    stale = since_written and last and instant(last["date"]) < instant(rule["updated_at"])
+    if not last or stale:
         return Health(rule["rule_id"], rule["name"], NOT_RUN)
     return Health(rule["rule_id"], rule["name"], last["status"], last.get("message", ""))

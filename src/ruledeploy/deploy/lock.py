@@ -76,6 +76,12 @@ def locked(
         lock.release()
 
 
+def read_holder(documents: Documents) -> JsonObject | None:
+    """Who holds the lock: `{token, who, host, pid, heartbeat}`; None when it is free."""
+    found = documents.get(_ID)
+    return found[0] if found else None
+
+
 def _acquire(
     documents: Documents,
     wait: float,

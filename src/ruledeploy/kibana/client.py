@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ from ruledeploy.model import JsonObject
 API_VERSION = "2023-10-31"
 # Kibana refuses page * per_page beyond this, for rules, lists and items alike.
 WINDOW = 10_000
+# Alerting's answers carry each rule whole.
+ALERTING_PAGE = 500
 # Kibana's HTTP server takes 16 KB of request line and headers; proxies often 8 KB.
 MAX_LIST_IDS_LENGTH = 3_500
 
@@ -95,6 +98,36 @@ class Kibana:
     def privileges(self) -> JsonObject:
         """Elasticsearch's has_privileges answer, `is_authenticated`, `has_encryption_key`."""
         return _object(self.send(Request("GET", "/api/detection_engine/privileges")))
+
+    def date(self) -> datetime | None:
+        """Kibana's clock, to the second; None when its answers carry no date."""
+        return self._peer.date("/api/status")
+
+    def me(self) -> JsonObject:
+        """The user behind the credentials; Kibana's internal route, so it may be missing."""
+        headers = {"x-elastic-internal-origin": "ruledeploy", "elastic-api-version": "1"}
+        return _object(self._peer.request("GET", "/internal/security/me", headers=headers))
+
+    def features(self) -> Sequence[JsonObject]:
+        """The features that roles are made of, each with its `id`."""
+        found: Sequence[JsonObject] = self._peer.request("GET", "/api/features")
+        return found
+
+    def key_owners(self) -> dict[str, JsonObject]:
+        """Whose API key runs each rule of the space, by the rule's saved-object id.
+
+        Alerting's own view: `api_key_owner`, and `api_key_created_by_user`, true when the key is
+        the one that some request was sent with.
+        """
+        found: dict[str, JsonObject] = {}
+        page, total = 1, 1
+        while len(found) < total:
+            query: dict[str, str | int | bool] = {"page": page, "per_page": ALERTING_PAGE}
+            answer = self.send(Request("GET", "/api/alerting/rules/_find", query))
+            found.update({str(one["id"]): one for one in answer["data"]})
+            total = int(answer["total"]) if answer["data"] else len(found)
+            page += 1
+        return found
 
     def update_api_key(self, uuid: str) -> None:
         """Make the rule with this saved-object id run as the caller from now on."""

@@ -14,6 +14,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -126,6 +127,14 @@ class Peer:
                 raise self._error(method, url, status, answer)
             self._sleep(wait)
         raise AssertionError("unreachable: the loop returns or raises")
+
+    def date(self, path: str) -> datetime | None:
+        """The peer's clock when it answered, to the second; None when it does not say."""
+        _, headers, _ = self._send("GET", path, self._base + path, None, None)
+        try:
+            return parsedate_to_datetime(headers.get("date", ""))
+        except ValueError:
+            return None
 
     def _send(
         self, method: str, target: str, url: str, body: object, headers: Mapping[str, str] | None

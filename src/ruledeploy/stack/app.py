@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from email.utils import formatdate
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -144,6 +145,8 @@ def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
 
 
 def _response(answer: Answer, version: str = PUBLIC_VERSION) -> Response:
-    headers = {**_HEADERS, "elastic-api-version": version, **answer.headers}
+    # The machine's time, not the stack's simulated one: clients compare clocks by it.
+    fixed = {"date": formatdate(usegmt=True), "elastic-api-version": version}
+    headers = {**_HEADERS, **fixed, **answer.headers}
     content = answer.encoded()
     return Response(content, answer.status, headers, answer.media if content else None)

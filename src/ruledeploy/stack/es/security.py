@@ -95,7 +95,19 @@ def rights(stack: Stack, call: Call) -> Answer:
     del stack
     asked = json_object(call)
     names = [name for entry in asked.get("index", ()) for name in entry["names"]]
-    return Answer(has_privileges(call, names))
+    return Answer({**has_privileges(call, names), "application": _applications(call, asked)})
+
+
+def _applications(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
+    """Kibana's features: a writer has all of each, a reader its `.read`."""
+    writes = call.caller.may("write")
+    return {
+        one["application"]: {
+            resource: {name: writes or name.endswith(".read") for name in one["privileges"]}
+            for resource in one["resources"]
+        }
+        for one in asked.get("application", ())
+    }
 
 
 _HAS = "/_security/user/_has_privileges"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from ruledeploy.stack import schema
 from ruledeploy.stack.context import Stack
@@ -73,6 +74,36 @@ def update_api_key(stack: Stack, call: Call) -> Answer:
     return Answer(status=204)
 
 
+def find_alerting(stack: Stack, call: Call) -> Answer:
+    """`GET /api/alerting/rules/_find`: whose key runs each rule; an excerpt of alerting's view."""
+    rules = stack.store.all("rule", call.space)
+    page, per_page = int(call.query.get("page", 1)), int(call.query.get("per_page", 10))
+    shown = rules[(page - 1) * per_page : page * per_page]
+    return Answer(
+        {
+            "page": page,
+            "per_page": per_page,
+            "total": len(rules),
+            "data": [_alerting(rule) for rule in shown],
+        }
+    )
+
+
+def _alerting(rule: Saved) -> dict[str, Any]:
+    run_as = rule.state.get("run_as") or {}
+    return {
+        "id": rule.id,
+        "name": rule.body["name"],
+        "enabled": rule.body["enabled"],
+        "consumer": "siem",
+        "rule_type_id": "siem.queryRule",
+        "api_key_owner": run_as.get("user"),
+        "api_key_created_by_user": run_as.get("key_id") is not None,
+        "created_by": rule.body["created_by"],
+        "updated_by": rule.body["updated_by"],
+    }
+
+
 def prebuilt_status(stack: Stack, call: Call) -> Answer:
     """`GET prepackaged/_status`: no prebuilt rules; every rule is custom."""
     zeros = dict.fromkeys(
@@ -92,6 +123,7 @@ def install_prebuilt(stack: Stack, call: Call) -> Answer:
 ROUTES = (
     Endpoint("POST", _EXCEPTIONS, add_exceptions, "write"),
     Endpoint("POST", "/api/alerting/rule/{id}/_update_api_key", update_api_key, "write"),
+    Endpoint("GET", "/api/alerting/rules/_find", find_alerting),
     Endpoint("GET", f"{RULES}/prepackaged/_status", prebuilt_status),
     Endpoint("PUT", f"{RULES}/prepackaged", install_prebuilt, "write"),
 )

@@ -1,0 +1,74 @@
+"""One line of `doctor`, and what every check looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from ruledeploy.deploy.store import RecordStore
+from ruledeploy.errors import RuledeployError
+from ruledeploy.kibana import Kibana, Peer
+from ruledeploy.model import Environment, JsonObject, Release
+
+CheckState = Literal["ok", "warning", "error", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, how it is, and what to do when it is not well."""
+
+    what: str
+    state: CheckState
+    said: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Plain form `{what, state, said, remedy}`."""
+        return {
+            "what": self.what,
+            "state": self.state,
+            "said": self.said,
+            "remedy": self.remedy,
+        }
+
+
+def remark(what: str, error: RuledeployError) -> Check:
+    """The line of a check that could not be made."""
+    return Check(what, "unknown", error.message, error.hint or "")
+
+
+@dataclass(slots=True)
+class Subject:
+    """An environment under examination. What is read once is kept.
+
+    `elasticsearch` and `release` are None when there is no URL, or the files do not compile.
+    """
+
+    env: Environment
+    kibana: Kibana
+    store: RecordStore
+    elasticsearch: Peer | None
+    release: Release | None
+    now: datetime
+    _kept: dict[str, Any] = field(default_factory=dict)
+
+    def status(self) -> JsonObject:
+        """`/api/status`."""
+        if "status" not in self._kept:
+            self._kept["status"] = self.kibana.status()
+        found: Mapping[str, Any] = self._kept["status"]
+        return found
+
+    def rules(self) -> Sequence[JsonObject]:
+        """Every rule of the space that Kibana shows."""
+        if "rules" not in self._kept:
+            self._kept["rules"] = self.kibana.rules.find().objects
+        found: Sequence[JsonObject] = self._kept["rules"]
+        return found
+
+    def patterns(self) -> tuple[str, ...]:
+        """The index patterns of the release's rules, sorted."""
+        rules = self.release.rules if self.release else ()
+        return tuple(sorted({index for rule in rules for index in rule.body.get("index") or ()}))
