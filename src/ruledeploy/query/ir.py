@@ -103,7 +103,7 @@ class Column:
     """`inner` asked of what ES|QL sees as the column's value, after `steps` are applied to it.
 
     Steps are names of functions of one string: `lower`, `upper`, `trim`, `ltrim`, `rtrim`,
-    `length`, `string`.
+    `length`, `utf16_length`, `string`.
     """
 
     inner: Matcher

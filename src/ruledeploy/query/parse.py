@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ruledeploy.errors import UnsupportedQuery
 from ruledeploy.model import JsonObject
 from ruledeploy.query.dsl import parse_dsl
+from ruledeploy.query.eql import parse_eql
 from ruledeploy.query.esql import EsqlQuery, parse_esql
 from ruledeploy.query.ir import Node, simplify
 from ruledeploy.query.kql import Types, parse_kql, unknown
 from ruledeploy.query.lucene import parse_lucene
 
-LANGUAGES = ("lucene", "esql", "kuery")
+LANGUAGES = ("lucene", "eql", "esql", "kuery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class ParsedQuery:
 
 
 def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery:
-    """The parsed query. `types` gives a field's type, which `kuery` alone depends on.
+    """The parsed query. `types` gives a field's type, which `eql` and `kuery` depend on.
 
     Raises QueryError where the language does, UnsupportedQuery for a construct or a language that
     we do not evaluate.
@@ -38,6 +39,9 @@ def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery
     match language:
         case "lucene":
             return ParsedQuery(language, text, simplify(parse_lucene(text)))
+        case "eql":
+            known = None if types is unknown else types
+            return ParsedQuery(language, text, simplify(parse_eql(text, known)))
         case "esql":
             query = parse_esql(text)
             return ParsedQuery(language, text, simplify(query.where), query)

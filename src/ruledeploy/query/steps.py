@@ -1,4 +1,4 @@
-"""ES|QL's functions of one value, by the names the IR uses for them."""
+"""Functions of one value that ES|QL and EQL have, by the names the IR uses for them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeAlias
 from ruledeploy.fields import FieldType
 from ruledeploy.query.dates import from_ms
 from ruledeploy.query.terms import DATES, IndexTerm
+from ruledeploy.query.text import utf16_length
 
 Step: TypeAlias = Callable[[IndexTerm, FieldType], IndexTerm]
 
@@ -40,6 +41,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "ltrim": lambda term, _: str(term).lstrip(),
         "rtrim": lambda term, _: str(term).rstrip(),
         "length": lambda term, _: len(str(term)),
+        "utf16_length": lambda term, _: utf16_length(str(term)),
         "string": to_string,
     }
 )
@@ -49,4 +51,4 @@ def result_type(steps: tuple[str, ...], type_: FieldType) -> FieldType:
     """The type of a column after the steps."""
     if not steps:
         return type_
-    return _INTEGER if steps[-1] == "length" else _KEYWORD
+    return _INTEGER if steps[-1] in ("length", "utf16_length") else _KEYWORD
