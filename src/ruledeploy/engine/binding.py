@@ -5,6 +5,7 @@ A slot is one way to look at one field: its index terms, or the values that ES|Q
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -24,6 +25,7 @@ from ruledeploy.query.ir import (
     Or,
     Within,
 )
+from ruledeploy.query.kql import Types
 from ruledeploy.query.meaning import NOTHING, Dropped, Meaning, meaning
 from ruledeploy.query.terms import KEYED, TEXTS
 
@@ -129,6 +131,19 @@ def innermost_nested(table: FieldTable, name: str) -> str:
         if above in table.fields and table.fields[above].type == "nested":
             return above
     return ""
+
+
+def types_of(tables: Sequence[FieldTable]) -> Types:
+    """The type of each field that one of the tables has, as EQL sees it; None for one of none."""
+
+    def type_of(name: str) -> str | None:
+        for table in tables:
+            found = None if name in METADATA else resolve(table, name)
+            if found is not None:
+                return "nested" if innermost_nested(table, found.path) else found.type.type
+        return None
+
+    return type_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ruledeploy.engine.binding import Binder, Bound, resolve
+from ruledeploy.engine.binding import Binder, Bound, resolve, types_of
 from ruledeploy.engine.document import FieldReader
 from ruledeploy.engine.filing import Entry, Filing
 from ruledeploy.engine.program import Program, Query
@@ -109,7 +109,9 @@ def _parse_all(rules: Sequence[EngineRule], tables: Tables, now: datetime) -> li
 
 
 def _types(rule: EngineRule, tables: Tables) -> Types:
-    """The types of the fields in the first of the rule's indices."""
+    """The types of the fields in the first of the rule's indices; for EQL, in all of them."""
+    if rule.language == "eql" and rule.index:
+        return types_of([tables(pattern) for pattern in rule.index])
     table = tables(rule.index[0]) if rule.index else None
 
     def type_of(name: str) -> str | None:

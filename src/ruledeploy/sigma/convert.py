@@ -11,13 +11,14 @@ from ruledeploy.errors import RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import Finding
 from ruledeploy.sigma.detection import build
+from ruledeploy.sigma.eql import EqlText
 from ruledeploy.sigma.esql import EsqlText
 from ruledeploy.sigma.leaf import LeafReader
 from ruledeploy.sigma.lucene import LuceneText
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import taxonomy_for
 
-LANGUAGES = ("lucene", "esql")
+LANGUAGES = ("lucene", "esql", "eql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,14 @@ def convert(source: RuleSource, target: Target) -> Converted:
     return Converted(_whole(text, target), target.language, _unique(findings))
 
 
-def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText:
+def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText | EqlText:
     match language:
         case "lucene":
             return LuceneText()
         case "esql":
             return EsqlText()
+        case "eql":
+            return EqlText()
         case _:
             raise RuleError(
                 f"Sigma rules are not converted to {language!r}",
@@ -78,6 +81,8 @@ def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText:
 
 
 def _whole(text: str, target: Target) -> str:
+    if target.language == "eql":
+        return f"any where {text}"
     if target.language != "esql":
         return text
     indices = ", ".join(target.index)

@@ -36,7 +36,6 @@ from ruledeploy.sigma.regex import fold as fold_regex
 from ruledeploy.sigma.regex import has_case
 from ruledeploy.sigma.rendering import Rendering
 
-_CHAIN = 100
 _COMPARED = (Value, Words, Regex, Exact, Network, Compare)
 _NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_@][A-Za-z0-9_]*)*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -141,11 +140,7 @@ class EsqlText(Rendering, ESQLBackend):
 
     def convert_condition_or(self, cond: Any, state: Any) -> Any:
         """OR; long ones in groups, since ES|QL refuses expressions deeper than 300."""
-        if len(cond.args) <= _CHAIN:
-            return super().convert_condition_or(cond, state)
-        chunks = [cond.args[at : at + _CHAIN] for at in range(0, len(cond.args), _CHAIN)]
-        groups = (self.convert_condition(ConditionOR(chunk), state) for chunk in chunks)
-        return " or ".join(f"({group})" for group in groups)
+        return self.in_groups(cond, state) or super().convert_condition_or(cond, state)
 
     def group_key(self, form: Form) -> str | None:
         """Whole values of one field fit in one `in (…)`."""

@@ -17,6 +17,8 @@ from ruledeploy.model import Finding
 from ruledeploy.sigma.forms import Form, Not
 from ruledeploy.sigma.leaf import LeafReader, negate
 
+# Alternatives side by side; ES|QL refuses expressions deeper than 300.
+_CHAIN = 100
 _LEAVES = (ConditionFieldEqualsValueExpression, ConditionValueExpression)
 
 
@@ -105,6 +107,15 @@ class Rendering:
             return f"{self.not_token} {text if one else f'({text})'}"  # type: ignore[attr-defined]  # pySigma's
         finally:
             self.negated = before
+
+    def in_groups(self, cond: Any, state: Any) -> str | None:
+        """An OR so long that a parser may not take it, in groups; None for a shorter one."""
+        if len(cond.args) <= _CHAIN:
+            return None
+        chunks = [cond.args[at : at + _CHAIN] for at in range(0, len(cond.args), _CHAIN)]
+        convert = self.convert_condition  # type: ignore[attr-defined]  # pySigma's
+        groups = (convert(ConditionOR(chunk), state) for chunk in chunks)
+        return f" {self.or_token} ".join(f"({group})" for group in groups)  # type: ignore[attr-defined]  # pySigma's
 
     def decide_convert_condition_as_in_expression(self, cond: Any, state: Any) -> bool:  # noqa: ARG002
         """Whether the arguments are comparisons that can be written as one list."""

@@ -1,0 +1,270 @@
+"""Forms as EQL, on pySigma's published EQL backend for the logic between.
+
+A comparison with a missing field is false in EQL and its NOT true, as Sigma has it, and of several
+values any counts. But a field that no searched index has is an error when the rule runs, unless it
+is written `?field`: then it is null, and so is the NOT of a comparison with it. Fields that the
+family's package maps are therefore written bare, so that a rule over the wrong indices fails
+aloud; any other is written with `?` and, under a NOT, guarded by `?field != null and …`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from sigma.backends.elasticsearch.elasticsearch_eql import EqlBackend
+from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
+
+from ruledeploy.errors import Location, RuleError
+from ruledeploy.query.eql_tokens import KEYWORDS
+from ruledeploy.sigma.forms import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Exact,
+    Exists,
+    Form,
+    Network,
+    Never,
+    Not,
+    Regex,
+    Value,
+    Words,
+)
+from ruledeploy.sigma.match import Pattern, Wildcard
+from ruledeploy.sigma.regex import MAX_LENGTH, fold, has_case
+from ruledeploy.sigma.regex import escape as escape_regex
+from ruledeploy.sigma.rendering import Rendering
+
+_TEXTS = ("text", "match_only_text")
+_NAME = re.compile(r"[A-Za-z_@][A-Za-z0-9_]*")
+_ESCAPES = {
+    "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"
+}  # fmt: skip
+_HINT = "language: lucene or esql"
+# A comparison with text: the word of EQL that asks it, and what it is compared with.
+_Asked = tuple[str, str]
+
+
+class EqlText(Rendering, EqlBackend):
+    """A rule's condition as the expression after `any where`."""
+
+    precedence = (ConditionNOT, ConditionAND, ConditionOR)  # type: ignore[assignment]  # they are classes
+    parenthesize = False
+
+    def render(self, form: Form, place: Location) -> str:
+        """One form as one clause that needs no further parentheses."""
+        match form:
+            case Exists():
+                return f"{self._column(form.field, place)} != null"
+            case Not(form=Exists(field=field)):
+                return f"({self._column(field, place)} == null)"
+            case Not():
+                return self._negation(form, place)
+            case Never():
+                return "false"
+            case AnyOf() | AllOf():
+                word = " or " if isinstance(form, AnyOf) else " and "
+                clauses = [self.render(each, place) for each in form.forms]
+                return clauses[0] if len(clauses) == 1 else f"({word.join(clauses)})"
+            case _:
+                return self.render_group([form], place)
+
+    def _negation(self, form: Not, place: Location) -> str:
+        before, self.negated = self.negated, True
+        try:
+            return f"(not {self.render(form.form, place)})"
+        finally:
+            self.negated = before
+
+    def group_key(self, form: Form) -> str | None:
+        """Forms on one field that one word of EQL asks make one list."""
+        match form:
+            case Value() | Regex():
+                word, _ = _asked(form)
+                # `like` compares whole values too.
+                return f"{'like' if word == 'in' else word} {form.field}"
+            case Exact():
+                return f"in {form.field}"
+            case Network():
+                return f"cidrMatch {form.field}"
+            case _:
+                return None
+
+    def render_group(self, forms: list[Form], place: Location) -> str:
+        """Several forms with one key, or one form."""
+        match forms[0]:
+            case Value() | Regex() as first:
+                field = first.field
+                asked = [_asked(form) for form in forms if isinstance(form, Value | Regex)]
+                clause = self._texts(field, asked, place)
+            case Words(field, pattern):
+                return self.render(self._keyword(field, pattern, place), place)
+            case Exact() as first:
+                field = first.field
+                exacts = (form for form in forms if isinstance(form, Exact))
+                clause = _listed(self._column(field, place), "==", "in", map(_literal, exacts))
+            case Network() as first:
+                field = first.field
+                networks = [form.network for form in forms if isinstance(form, Network)]
+                listed = ", ".join(map(string, dict.fromkeys(networks)))
+                clause = f"cidrMatch({self._column(field, place)}, {listed})"
+            case Compare() as first:
+                field = first.field
+                clause = f"{self._column(field, place)} {first.operator} {first.number}"
+            case _:
+                raise AssertionError(forms)
+        return self._guarded(field, clause, place)
+
+    def _texts(self, field: str, asked: list[_Asked], place: Location) -> str:
+        """The clause for texts compared by one word, or by `in` and `like`."""
+        column = self._column(field, place)
+        words = {word for word, _ in asked}
+        word = "like" if words == {"in", "like"} else words.pop()
+        texts = [text for _, text in asked]
+        match word:
+            case "in":
+                return _listed(column, "==", "in", map(string, texts))
+            case "regex":
+                parts = [
+                    _listed(column, "regex", "regex", map(string, chunk))
+                    for chunk in _short_enough(texts, place)
+                ]
+                return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
+            case _:
+                return _listed(column, word, word, map(string, texts))
+
+    def _keyword(self, field: str, pattern: Pattern, place: Location) -> Value:
+        """The keyword of an analysed text, which EQL compares in its place."""
+        found = self.leaves.table.get(f"{field}.keyword")
+        if found is None or found.type != "keyword":
+            raise RuleError(
+                f"{field} is analysed text, which EQL cannot search", location=place, hint=_HINT
+            )
+        return Value(f"{field}.keyword", pattern, fold=True)
+
+    def convert_condition_val(self, cond: Any, state: Any) -> str:
+        """A keyword without a field: refused, for what is searched is an analysed text."""
+        found = self.leaves.table.get("message")
+        if found is None or found.type in _TEXTS:
+            raise RuleError(
+                "keywords without a field are searched in `message`, which is analysed text: EQL "
+                "cannot search it",
+                location=self.place(cond),
+                hint=_HINT,
+            )
+        return super().convert_condition_val(cond, state)
+
+    def convert_condition_or(self, cond: Any, state: Any) -> Any:
+        """OR; long ones in groups, since Elasticsearch's parser recurses into them."""
+        return self.in_groups(cond, state) or super().convert_condition_or(cond, state)
+
+    # ------------------------------------------------------------------------------ columns
+
+    def _column(self, field: str, place: Location) -> str:
+        """The field's name; with `?` where it need not be in the index."""
+        table = self.leaves.table
+        parts = field.split(".")
+        above = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        unusable = ("nested", "flattened")
+        for name in above:
+            found = table.fields.get(name)
+            if found is not None and found.type in unusable:
+                raise RuleError(
+                    f"{field} is, or lies in, the {found.type} `{name}`, which EQL cannot search",
+                    location=place,
+                    hint=_HINT,
+                )
+        return field_name(field) if self._is_sure(field) else f"?{field_name(field)}"
+
+    def _is_sure(self, field: str) -> bool:
+        """Whether every index of the family has the field: ECS is no package's mapping."""
+        table = self.leaves.table
+        if table.family == "ecs":
+            return False
+        parent, _, suffix = field.rpartition(".")
+        return field in table.fields or (
+            parent in table.fields and suffix in table.fields[parent].fields
+        )
+
+    def _guarded(self, field: str, clause: str, place: Location) -> str:
+        if not self.negated or self._is_sure(field):
+            return clause
+        return f"({self._column(field, place)} != null and {clause})"
+
+
+def _asked(form: Value | Regex) -> _Asked:
+    """How EQL asks a comparison with text.
+
+    `:` and `like` have no escapes for their wildcards, and letter case is that of ASCII to them.
+    """
+    if isinstance(form, Regex):
+        return "regex", form.regex
+    texts = [part for part in form.pattern.parts if isinstance(part, str)]
+    literal = "".join(texts)
+    folds = form.fold and has_case(literal)
+    plain = form.pattern.plain
+    cased = "".join(char for char in literal if not char.isascii())
+    if folds and has_case(cased):
+        return "regex", fold(form.pattern)
+    if plain is not None and not folds:
+        return "in", plain
+    if "*" not in literal and "?" not in literal:
+        wild = "".join(
+            part.value if isinstance(part, Wildcard) else part for part in form.pattern.parts
+        )
+        return (":" if folds else "like"), wild
+    if plain is not None:
+        return "in~", plain
+    return "regex", fold(form.pattern) if folds else _as_regex(form.pattern)
+
+
+def _as_regex(pattern: Pattern) -> str:
+    """The pattern as a regular expression, in its own letter case."""
+    wildcards = {Wildcard.ANY: ".*", Wildcard.ONE: "."}
+    return "".join(
+        wildcards[part] if isinstance(part, Wildcard) else "".join(map(escape_regex, part))
+        for part in pattern.parts
+    )
+
+
+def _literal(form: Exact) -> str:
+    return string(form.literal) if form.quoted else form.literal
+
+
+def _listed(column: str, one: str, many: str, literals: Iterable[str]) -> str:
+    """`column one literal`, or `column many (literal, …)`; repeats are left out."""
+    unique = list(dict.fromkeys(literals))
+    if len(unique) == 1 and many != "in~":
+        return f"{column} {one} {unique[0]}"
+    return f"{column} {many} ({', '.join(unique)})"
+
+
+def _short_enough(regexes: list[str], place: Location) -> list[list[str]]:
+    """The expressions in lists that Elasticsearch, which joins a list, does not find too long."""
+    chunks: list[list[str]] = []
+    size = MAX_LENGTH + 1
+    for regex in dict.fromkeys(regexes):
+        if len(regex) > MAX_LENGTH:
+            message = f"as a regular expression the value is too long ({len(regex)} > 1000)"
+            raise RuleError(message, location=place, hint="language: esql, or `|cased`")
+        size += len(regex) + 1
+        if size > MAX_LENGTH:
+            chunks.append([])
+            size = len(regex)
+        chunks[-1].append(regex)
+    return chunks
+
+
+def field_name(name: str) -> str:
+    """A field; quoted where a part of it is no plain name, or a word of EQL."""
+    parts = name.split(".")
+    if all(_NAME.fullmatch(part) and part not in KEYWORDS for part in parts):
+        return name
+    return f"`{name.replace('`', '``')}`"
+
+
+def string(text: str) -> str:
+    """A string literal."""
+    return f'"{"".join(_ESCAPES.get(char, char) for char in text)}"'
