@@ -24,7 +24,7 @@ setup: $(STAMP) ## Install the project and its tools into a venv
 demo: $(STAMP) ## Push the rules and allowlists to the local stack, replay a day, show the alerts
 	$(BIN)/ruledeploy demo
 
-test: $(STAMP) ## Run all tests; the summary says what a missing Docker, Java or internet cost
+test: $(STAMP) ## Run all tests; the summary says what a missing Docker, Java, Python or internet cost
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP) ## Check style and formatting
@@ -49,8 +49,8 @@ lock: ## Resolve dependencies anew into requirements.lock (needs uv)
 node-image: ## Assemble an Elasticsearch node from Maven Central and make a Docker image of it
 	scripts/node-image
 
-clients: $(STAMP) ## Run the official Elasticsearch client against the local stack
-	$(BIN)/python -m pytest tests/contract/test_engines.py $(PYTEST_ARGS)
+clients: $(STAMP) ## Run third-party clients, each from its own package, against the local stack
+	$(BIN)/python -m pytest tests/clients tests/contract/test_engines.py $(PYTEST_ARGS)
 
 fuzz: $(STAMP) ## Run the property and differential tests for longer
 	DIFF_WORLDS=$${DIFF_WORLDS:-200} $(BIN)/python -m pytest tests/property tests/integration/test_engine_differential.py --hypothesis-profile=long $(PYTEST_ARGS)
