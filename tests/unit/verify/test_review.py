@@ -163,7 +163,8 @@ def test_rules_that_cannot_be_tried_are_named(
     make_release: ReleaseMaker, make_rule: Callable[..., DetectionRule]
 ) -> None:
     """A review that could not try a rule says so, and tries the others."""
-    rules = [make_rule(), make_rule("eql", language="eql", type="eql", query="any where true")]
+    sequence = "sequence [any where true] [any where true]"
+    rules = [make_rule(), make_rule("eql", language="eql", type="eql", query=sequence)]
     (finding,) = dev(compare(make_release(), make_release(rules=rules))).findings
     assert (finding.code, finding.location.path) == ("not-evaluated", "rules/write.yml")
 
