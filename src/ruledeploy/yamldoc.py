@@ -1,12 +1,13 @@
 """YAML that keeps its positions, read safely and fast.
 
-Reading is three passes over libyaml's output: events (refuse what would hurt: deep nesting,
-aliases that multiply), composition into nodes (they know line and column), construction into
-plain Python values. The node tree stays with the document, so any later check can name the line.
+libyaml composes nodes, which know line and column; one walk turns them into plain values and
+refuses what would hurt: deep nesting, cycles, aliases that multiply, repeated keys. The node tree
+stays with the document, so any later check can name the line.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,17 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OPENING = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSING = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-
-
-class _PlainLoader(_Loader):  # type: ignore[misc]  # the C loader has no typed base
-    """Builds plain values; dates stay text, because JSON has none and rules quote them freely."""
-
-
-_PlainLoader.add_constructor(_TIMESTAMP, yaml.SafeLoader.construct_yaml_str)
+_TEXT = "tag:yaml.org,2002:str"
+_MAPPING = "tag:yaml.org,2002:map"
+_SEQUENCE = "tag:yaml.org,2002:seq"
+_MERGE = "tag:yaml.org,2002:merge"
+# Scalars that stay text; `<<` and `=` alone are YAML 1.1's merge and default-value marks.
+_AS_WRITTEN = frozenset({_TEXT, _MERGE, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
+# What may stand before a line's first text without closing a collection above it.
+_INDENTS = re.compile(r"^[ ?:-]+", re.MULTILINE)
+# Levels that libyaml takes without a thought on the smallest stack a thread gets.
+_HARMLESS = 2_000
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def load_one(data: bytes, path: str) -> YamlDoc:
 def _decode(data: bytes, path: str) -> str:
     if len(data) > MAX_BYTES:
         size = f"{len(data):,} bytes, more than the {MAX_BYTES:,} allowed"
-        raise YamlError(f"the file has {size}", location=Location(path), hint="split it")
+        raise YamlError(f"the file has {size}", location=Location(path, 1), hint="split it")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -120,6 +124,14 @@ def _decode(data: bytes, path: str) -> str:
 
 
 def _refuse_depth(text: str, path: str) -> None:
+    """Refuse what would overflow libyaml's own stack, before it composes anything.
+
+    Brackets, and the run of indents and `- ` before a line's text, bound the depth from above;
+    only a file whose bound is large is worth a pass over its events.
+    """
+    indent = max((len(run) for run in _INDENTS.findall(text)), default=0)
+    if text.count("[") + text.count("{") + 2 * indent < _HARMLESS:
+        return
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, _OPENING):
@@ -128,70 +140,127 @@ def _refuse_depth(text: str, path: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             mark = event.start_mark
-            place = Location(path, mark.line + 1 if mark else 0)
-            raise YamlError(f"the file nests deeper than {MAX_DEPTH}", location=place)
+            raise _too_deep(Location(path, mark.line + 1 if mark else 1))
+
+
+def _too_deep(place: Location) -> YamlError:
+    return YamlError(f"the file nests deeper than {MAX_DEPTH}", location=place)
 
 
 def _documents(text: str, path: str) -> Iterator[YamlDoc]:
-    loader = _PlainLoader(text)
+    loader = _Loader(text)
     try:
         while loader.check_node():
             node = loader.get_node()
-            _Inspection(path).size(node, frozenset())
-            value = loader.construct_document(node)
+            value = _Construction(loader, path).node(node, 0)
             if value is not None:
                 yield YamlDoc(path, value, node)
     finally:
         loader.dispose()
 
 
-class _Inspection:
-    """One walk over a node tree that refuses what construction would accept in silence."""
+class _Construction:
+    """Nodes to values in one walk, which refuses what PyYAML would accept in silence.
 
-    def __init__(self, path: str) -> None:
+    Keys and dates stay the text that was written: JSON knows no other keys and no dates, and an
+    author who writes `on:` or `2024/01/02` means the word.
+
+    `sizes` has how many nodes a collection has once its aliases are written out; `built` is what
+    it became, and None while it is being built.
+    """
+
+    def __init__(self, loader: Any, path: str) -> None:
+        self.loader = loader
         self.path = path
+        self.built: dict[int, Any] = {}
         self.sizes: dict[int, int] = {}
 
-    def size(self, node: yaml.Node, above: frozenset[int]) -> int:
-        """How many nodes `node` has once its aliases are written out.
+    def node(self, node: yaml.Node, depth: int) -> Any:
+        """One node's value, `depth` collections below the top.
 
         Raises `YamlError` for a cycle, a repeated key (YAML keeps the last), a key that is not
-        plain text, and a tree past `MAX_NODES`.
+        plain text, a tag, a number no JSON holds, and a tree past `MAX_DEPTH` or `MAX_NODES`.
         """
-        if id(node) in above:
-            raise YamlError("the document contains itself", location=_place(self.path, node))
-        if id(node) not in self.sizes:
-            inside = above | {id(node)}
-            total = 1 + sum(self.size(child, inside) for child in self._children(node))
-            if total > MAX_NODES:
-                message = f"aliases make the document larger than {MAX_NODES:,} nodes"
-                raise YamlError(message, location=_place(self.path, node))
-            self.sizes[id(node)] = total
-        return self.sizes[id(node)]
+        if isinstance(node, yaml.ScalarNode):
+            return node.value if node.tag in _AS_WRITTEN else self._scalar(node)
+        known = id(node)
+        if known in self.built:
+            if self.built[known] is None:
+                raise YamlError("the document contains itself", location=self._place(node))
+            return self.built[known]
+        if depth == MAX_DEPTH:
+            raise _too_deep(self._place(node))
+        self.built[known] = None
+        made = self._collection(node, depth + 1)
+        self.built[known] = made
+        return made
 
-    def _children(self, node: yaml.Node) -> list[yaml.Node]:
-        if isinstance(node, yaml.SequenceNode):
-            return list(node.value)
-        if isinstance(node, yaml.MappingNode):
+    def _collection(self, node: yaml.Node, depth: int) -> Any:
+        if isinstance(node, yaml.MappingNode) and node.tag == _MAPPING:
             self._refuse_repeats(node)
-            return [value for _, value in node.value]
-        return []
+            children = [child for _, child in node.value]
+            made: Any = self._mapping(node, depth)
+        elif isinstance(node, yaml.SequenceNode) and node.tag == _SEQUENCE:
+            children = node.value
+            made = [self.node(child, depth) for child in children]
+        else:
+            raise self._no_tag(node)
+        size = 1 + sum(self.sizes.get(id(child), 1) for child in children)
+        if size > MAX_NODES:
+            message = f"aliases make the document larger than {MAX_NODES:,} nodes"
+            raise YamlError(message, location=self._place(node))
+        self.sizes[id(node)] = size
+        return made
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+        """A mapping; `<<: *anchor` (or a list of anchors) gives the keys that it lacks."""
+        own: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key, child in node.value:
+            value = self.node(child, depth)
+            if key.tag != _MERGE:
+                own[key.value] = value
+                continue
+            for each in value if isinstance(value, list) else [value]:
+                if not isinstance(each, dict):
+                    message = "`<<` takes mappings"
+                    raise YamlError(message, location=self._place(child))
+                merged = each | merged
+        return merged | own if merged else own
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        """A number, a truth value or null."""
+        try:
+            value = self.loader.construct_object(node)
+        except yaml.YAMLError as error:
+            raise self._no_tag(node) from error
+        except (ValueError, LookupError) as error:
+            hint = "quote it to keep the text"
+            message = f"{node.value[:40]!r} is no value"
+            raise YamlError(message, location=self._place(node), hint=hint) from error
+        if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+            message = "this number is beyond 64 bits"
+            raise YamlError(message, location=self._place(node), hint="quote it to keep the text")
+        if value is None or isinstance(value, int | float):
+            return value
+        raise self._no_tag(node)
 
     def _refuse_repeats(self, node: yaml.MappingNode) -> None:
         seen: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise YamlError("a key must be plain text", location=_place(self.path, key))
+                raise YamlError("a key must be plain text", location=self._place(key))
             if key.value in seen:
                 first = f"first on line {seen[key.value]}"
                 message = f"the key {key.value!r} is written twice ({first})"
-                place = _place(self.path, key)
-                raise YamlError(message, location=place, hint="keep one of them")
+                raise YamlError(message, location=self._place(key), hint="keep one of them")
             seen[key.value] = key.start_mark.line + 1
 
+    def _no_tag(self, node: yaml.Node) -> YamlError:
+        return YamlError(f"the tag {node.tag!r} is not allowed", location=self._place(node))
 
-def _place(path: str, node: yaml.Node) -> Location:
-    return Location(path, node.start_mark.line + 1, node.start_mark.column + 1)
+    def _place(self, node: yaml.Node) -> Location:
+        return Location(self.path, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _first_line(error: yaml.MarkedYAMLError) -> str:

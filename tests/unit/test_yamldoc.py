@@ -54,7 +54,7 @@ HOSTILE = {
     "not UTF-8": (b"a: 1\nb: \xff", 2),
     "code": (b"a: !!python/object/apply:os.system [id]", 1),
     "list as key": (b"? [1, 2]\n: 3", 1),
-    "too big": (b"#" * (MAX_BYTES + 1), 0),
+    "too big": (b"#" * (MAX_BYTES + 1), 1),
     "unprintable": (b"a: 1\nb: \x07", 2),
 }
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
+from ruledeploy.cli.options import HERE, Day, Json, NoCache, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project, scenarios
+from ruledeploy.cli.workspace import means, open_project, scenarios
 
 app = command_app()
 
@@ -33,6 +33,7 @@ def check(
     json_: Json = False,
     day: Day = "",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as errors do.")] = False,
+    no_cache: NoCache = False,
 ) -> None:
     """Validate rules, allowlists and settings offline.
 
@@ -43,7 +44,7 @@ def check(
     from ruledeploy.verify.check import check_project
 
     project = open_project(root)
-    findings, releases = check_project(project, parse_day(day), env or ())
+    findings, releases = check_project(project, parse_day(day), env or (), means(no_cache=no_cache))
     library = scenarios(project)
     for release in releases.values():
         findings += blind_spots(release, EmbeddedEngine(), library)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Root, command_app, parse_day
+from ruledeploy.cli.options import HERE, Day, NoCache, Root, command_app, parse_day
 from ruledeploy.cli.output import say, write_file
 from ruledeploy.errors import Collector, UsageError
 
@@ -53,6 +53,7 @@ def convert(
         bool, typer.Option("--skip-refused", help="Exit 0 although rules were refused.")
     ] = False,
     day: Day = "",
+    no_cache: NoCache = False,
 ) -> None:
     """Show what rules become: queries, or Kibana's NDJSON.
 
@@ -60,13 +61,15 @@ def convert(
     rule was refused, after printing the others.
     """
     from ruledeploy.allowlist.compile import Scope
+    from ruledeploy.cli.workspace import means
     from ruledeploy.compile import compile_rules
 
     project, target = _target(root, env, paths or [])
     if language is not None:
         target = replace(target, language=language.value)
     collector = Collector()
-    compiled, _ = compile_rules(project, Scope(project.name, target, parse_day(day)), collector)
+    scope = Scope(project.name, target, parse_day(day))
+    compiled, _ = compile_rules(project, scope, collector, means(no_cache=no_cache))
     rules = [rule for each in compiled for rule in each.rules]
     text = "".join(f"{line}\n" for line in _lines(rules, format_))
     if output is not None:

@@ -55,6 +55,9 @@ HealthWait = Annotated[
         "for rules just created or enabled, which run at once.",
     ),
 ]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Compile every rule anew; keep nothing for next time.")
+]
 HERE = Path()
 
 

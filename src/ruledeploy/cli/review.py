@@ -11,7 +11,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project
+from ruledeploy.cli.workspace import means, open_project
 from ruledeploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -99,4 +99,6 @@ def _releases(project: Project, envs: Sequence[str], today: date) -> dict[str, R
     from ruledeploy.compile import compile_release
 
     names = [name for name in project.env_names if not envs or name in envs]
-    return {name: compile_release(project, project.environment(name), today) for name in names}
+    return {
+        name: compile_release(project, project.environment(name), today, means()) for name in names
+    }

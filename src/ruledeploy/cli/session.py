@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ruledeploy.cli.workspace import open_project, reachable
+from ruledeploy.cli.workspace import means, open_project, reachable
 from ruledeploy.compile import compile_release
 from ruledeploy.deploy import (
     Options,
@@ -69,7 +69,7 @@ def connected(project: Project, name: str, root: Path, stack: str = "stack") -> 
 def session(root: Path, name: str, day: date, stack: str = "stack") -> Iterator[Session]:
     """Compile, then reach the server; whatever is wrong is raised before anything is written."""
     project = open_project(root)
-    release = compile_release(project, project.environment(name), day)
+    release = compile_release(project, project.environment(name), day, means())
     refuse_broken_policy(release)
     with connected(project, name, root, stack) as server:
         yield Session(release, server)

@@ -17,6 +17,7 @@ from ruledeploy.project.settings import parse_settings
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+    from ruledeploy.compile import Means
     from ruledeploy.telemetry import Scenario
 
 # What holds for a folder of rules outside any project.
@@ -27,6 +28,14 @@ STATE = Path(".ruledeploy")
 def open_project(root: Path) -> Project:
     """The project in `root`. Raises `ConfigError` or `Problems`."""
     return load_project(read_folder(root))
+
+
+def means(*, no_cache: bool = False) -> Means:
+    """How this machine compiles: every processor, and what earlier runs have kept."""
+    from ruledeploy.compile import Cache, Means, available_processes, cache_folder
+
+    cache = None if no_cache else Cache(cache_folder())
+    return Means(cache, available_processes())
 
 
 def scenarios(project: Project) -> dict[str, Scenario]:

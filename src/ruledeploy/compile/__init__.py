@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from ruledeploy.compile.release import CompiledRule, compile_release, compile_rules, try_release
+from ruledeploy.compile.cache import Cache, cache_folder
+from ruledeploy.compile.release import PLAIN, Means, compile_release, compile_rules, try_release
+from ruledeploy.compile.unit import CompiledRule
+from ruledeploy.compile.workers import available_processes
 
-__all__ = ["CompiledRule", "compile_release", "compile_rules", "try_release"]
+__all__ = [
+    "PLAIN",
+    "Cache",
+    "CompiledRule",
+    "Means",
+    "available_processes",
+    "cache_folder",
+    "compile_release",
+    "compile_rules",
+    "try_release",
+]

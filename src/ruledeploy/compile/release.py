@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+
+from msgspec import MsgspecError
 
 from ruledeploy.allowlist import (
     Allowlist,
@@ -16,26 +18,30 @@ from ruledeploy.allowlist import (
     parse_overlays,
 )
 from ruledeploy.allowlist.compile import Scope
-from ruledeploy.compile.rule import RuleCompiler
-from ruledeploy.errors import Collector, RuleError
+from ruledeploy.compile.cache import Cache, entry_key
+from ruledeploy.compile.rule import note
+from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, decode
+from ruledeploy.compile.workers import outcomes
+from ruledeploy.errors import Collector
 from ruledeploy.model import DetectionRule, Environment, Finding, Release
 from ruledeploy.project import Project
-from ruledeploy.sigma import RuleSource, load_rules
-
-# What Sigma calls a rule that must no longer run.
-_RETIRED = frozenset({"deprecated", "unsupported"})
+from ruledeploy.sigma import note_text, without_repeats
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """A source and the rules it became here: none when it is not deployed, several by variants."""
+class Means:
+    """How to compile, which never changes the result: with which cache, in how many processes."""
 
-    source: RuleSource
-    rules: tuple[DetectionRule, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    cache: Cache | None = None
+    processes: int = 1
 
 
-def compile_release(project: Project, env: Environment, today: date) -> Release:
+PLAIN = Means()
+
+
+def compile_release(
+    project: Project, env: Environment, today: date, means: Means = PLAIN
+) -> Release:
     """The desired state of `env`: the same files, environment and day give the same bytes.
 
     Raises `Problems` (or the one error) with everything wrong in any file. What is doubtful but
@@ -43,18 +49,24 @@ def compile_release(project: Project, env: Environment, today: date) -> Release:
     and must not be pushed.
     """
     collector = Collector()
-    release = try_release(project, env, today, collector)
+    release = try_release(project, env, today, collector, means)
     collector.raise_if_any()
     return release
 
 
-def try_release(project: Project, env: Environment, today: date, collector: Collector) -> Release:
+def try_release(
+    project: Project,
+    env: Environment,
+    today: date,
+    collector: Collector,
+    means: Means = PLAIN,
+) -> Release:
     """What compiles of an environment; errors go to `collector`.
 
     Never push this: parts may be missing.
     """
     scope = Scope(project.name, env, today)
-    compiled, said = compile_rules(project, scope, collector)
+    compiled, said = compile_rules(project, scope, collector, means)
     allowlist = Allowlist()
     with collector.collect():
         known = [_known(each) for each in compiled]
@@ -72,41 +84,64 @@ def try_release(project: Project, env: Environment, today: date, collector: Coll
 
 
 def compile_rules(
-    project: Project, scope: Scope, collector: Collector
+    project: Project, scope: Scope, collector: Collector, means: Means = PLAIN
 ) -> tuple[list[CompiledRule], tuple[Finding, ...]]:
     """Every rule of the project for one environment, without links, and what loading said.
 
     Errors go to `collector`; one bad rule never stops the others.
     """
-    sources = load_rules(project.rule_files)
-    for error in sources.errors:
-        collector.add(error)
-    compiler = RuleCompiler(project, scope.env, scope.marker)
+    recipe = Recipe(scope.env, scope.marker, project.env_names)
+    done = _outcomes(recipe, project.rule_files, means)
+    for outcome in done:
+        collector.errors += [problem.error() for problem in outcome.problems]
+    unique = _without_repeats([rule for outcome in done for rule in outcome.rules], collector)
     compiled = []
-    for source in sources.rules:
-        # A rule that does not compile is still known: an overlay that names it is right.
-        made = CompiledRule(source)
+    for rule in unique:
+        collector.errors += [problem.error() for problem in rule.problems]
         with collector.collect():
-            if _deployed(source, project, scope.env):
-                rules, findings = compiler.compile(source)
-                made = CompiledRule(source, rules, findings)
-        compiled.append(made)
-    return compiled, sources.findings
+            compiled.append(_with_note(rule, project))
+    return compiled, tuple(finding for outcome in done for finding in outcome.findings)
 
 
-def _deployed(source: RuleSource, project: Project, env: Environment) -> bool:
-    """Whether a source is deployed in this environment; its `environments` must exist."""
-    for name in source.elastic.environments:
-        if name not in project.env_names:
-            near = difflib.get_close_matches(name, project.env_names, n=1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(project.env_names)}"
-            )
-            place = source.doc.at("elastic", "environments")
-            raise RuleError(f"no environment {name!r}", location=place, hint=hint)
-    if source.kind == "filter" or source.status in _RETIRED:
-        return False
-    return not source.elastic.environments or env.name in source.elastic.environments
+def _outcomes(recipe: Recipe, files: Mapping[str, bytes], means: Means) -> list[FileOutcome]:
+    """The outcome of every file in the order of their paths; those kept are not made again."""
+    fingerprint = recipe.fingerprint()
+    keys = {} if means.cache is None else {p: entry_key(fingerprint, p, files[p]) for p in files}
+    found = _kept(means.cache, keys)
+    missing = {path: files[path] for path in files if path not in found}
+    made = outcomes(recipe, missing, means.processes)
+    if means.cache is not None:
+        used = [keys[path] for path in found]
+        means.cache.put({keys[path]: data for path, data in made.items()}, used)
+    found |= {path: decode(data) for path, data in made.items()}
+    return [found[path] for path in sorted(found)]
+
+
+def _kept(cache: Cache | None, keys: Mapping[str, bytes]) -> dict[str, FileOutcome]:
+    """What the cache has, by path; a value that does not read as an outcome is a miss."""
+    found: dict[str, FileOutcome] = {}
+    kept = cache.get(list(keys.values())) if cache is not None else {}
+    for path, key in keys.items():
+        if key in kept:
+            with suppress(MsgspecError):
+                found[path] = decode(kept[key])
+    return found
+
+
+def _without_repeats(rules: list[CompiledRule], collector: Collector) -> list[CompiledRule]:
+    by_source = {id(rule.source): rule for rule in rules}
+    heads = without_repeats((rule.source for rule in rules), collector)
+    return [by_source[id(head)] for head in heads]
+
+
+def _with_note(compiled: CompiledRule, project: Project) -> CompiledRule:
+    """The rule with the guide that `note_file` names: another file, so no part of its outcome."""
+    source = compiled.source
+    if source.elastic.note_file is None:
+        return compiled
+    text = note(source, note_text(source, project.files))
+    rules = tuple(replace(rule, body={**rule.body, "note": text}) for rule in compiled.rules)
+    return replace(compiled, rules=rules)
 
 
 def _overlays(project: Project, env: Environment) -> Sequence[Overlay]:

@@ -11,9 +11,8 @@ from ruledeploy.allowlist.compile import NAMESPACE
 from ruledeploy.errors import QueryError, RuleError
 from ruledeploy.fields import family_of, load_table
 from ruledeploy.model import DetectionRule, Environment, Finding, Provenance, digest
-from ruledeploy.project import Project
 from ruledeploy.query.parse import parse_query
-from ruledeploy.sigma import RuleSource, Target, convert, note_text, severity, threat
+from ruledeploy.sigma import RuleHead, RuleSource, Target, convert, severity, threat
 from ruledeploy.sigma.elastic import Variant
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -27,8 +26,7 @@ _TYPE_OF_LANGUAGE = {"lucene": "query", "kuery": "query", "eql": "eql", "esql": 
 class RuleCompiler:
     """Compiles sources for one environment; `marker` is the tag that says an object is ours."""
 
-    def __init__(self, project: Project, env: Environment, marker: str) -> None:
-        self.project = project
+    def __init__(self, env: Environment, marker: str) -> None:
         self.env = env
         self.marker = marker
 
@@ -61,7 +59,7 @@ class RuleCompiler:
             **_options(source),
             "threat": threats,
             "tags": [*source.tags, self.marker],
-            "note": self._note(source),
+            "note": note(source, source.elastic.note),
             "meta": {
                 "from": source.elastic.lookback or self.env.lookback,
                 "ruledeploy": {"path": source.path, "hash": digest(source.raw)},
@@ -122,9 +120,10 @@ class RuleCompiler:
             "timestamp_override": source.elastic.timestamp_override or default,
         }
 
-    def _note(self, source: RuleSource) -> str:
-        text = note_text(source, self.project.files) or ""
-        return f"{text.rstrip()}\n\nSource: `{source.path}`".strip()
+
+def note(source: RuleHead, text: str | None) -> str:
+    """The investigation guide: the author's text, and the file the rule comes from."""
+    return f"{(text or '').rstrip()}\n\nSource: `{source.path}`".strip()
 
 
 def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:

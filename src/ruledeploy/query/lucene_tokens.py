@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from ruledeploy.errors import QueryError
 
 _START = r'(?:[^ \t\n\r\u3000+\-!():^\[\]"{}~*?\\/]|\\[\s\S])'
 _CHAR = rf"(?:{_START}|[-+])"
 
-# Tried in order at each place; the longest match wins and the first of equals.
+# What no word starts with.
+_NO_WORD = frozenset(' \t\n\r\u3000+-!():^[]"{}~*?/')
+# Kind, what it may start with (nothing: a word's first character), and its grammar. Tried in
+# order at each place; the longest match wins and the first of equals.
 _TOKENS = tuple(
-    (kind, re.compile(pattern))
-    for kind, pattern in (
-        ("and", r"AND|&&"),
-        ("or", r"OR|\|\|"),
-        ("not", r"NOT|!"),
-        ("+", r"\+"),
-        ("-", r"-"),
-        ("bare", r"[-+!][ \t\n\r\u3000]"),
-        ("(", r"\("),
-        (")", r"\)"),
-        (":", r":"),
-        ("star", r"\*"),
-        ("^", r"\^"),
-        ("quoted", r'"(?:[^"\\]|\\[\s\S])*"'),
-        ("term", rf"{_START}{_CHAR}*"),
-        ("~", rf"~(?:{_CHAR})*"),
-        ("prefix", rf"{_START}{_CHAR}*\*"),
-        ("wild", rf"(?:{_START}|[*?])(?:{_CHAR}|[*?])*"),
-        ("regexp", r"/(?:\\/|[^/])*/"),
-        ("[", r"\["),
-        ("{", r"\{"),
+    (kind, starts, re.compile(pattern))
+    for kind, starts, pattern in (
+        ("and", "A&", r"AND|&&"),
+        ("or", "O|", r"OR|\|\|"),
+        ("not", "N!", r"NOT|!"),
+        ("+", "+", r"\+"),
+        ("-", "-", r"-"),
+        ("bare", "-+!", r"[-+!][ \t\n\r\u3000]"),
+        ("(", "(", r"\("),
+        (")", ")", r"\)"),
+        (":", ":", r":"),
+        ("star", "*", r"\*"),
+        ("^", "^", r"\^"),
+        ("quoted", '"', r'"(?:[^"\\]|\\[\s\S])*"'),
+        ("term", "", rf"{_START}{_CHAR}*"),
+        ("~", "~", rf"~(?:{_CHAR})*"),
+        ("prefix", "", rf"{_START}{_CHAR}*\*"),
+        ("wild", "", rf"{_START}(?:{_CHAR}|[*?])*"),
+        ("wild", "*?", rf"[*?](?:{_CHAR}|[*?])*"),
+        ("regexp", "/", r"/(?:\\/|[^/])*/"),
+        ("[", "[", r"\["),
+        ("{", "{", r"\{"),
     )
 )
 _SPACE = re.compile(r"[ \t\n\r\u3000]*")
@@ -69,7 +74,7 @@ def _skip(text: str, at: int) -> int:
 
 def _token(text: str, at: int) -> Token:
     best, length = "", 0
-    for kind, pattern in _TOKENS:
+    for kind, pattern in _candidates(text[at]):
         found = pattern.match(text, at)
         if found is not None and found.end() - at > length:
             best, length = kind, found.end() - at
@@ -80,6 +85,16 @@ def _token(text: str, at: int) -> Token:
             hint="quote the value or put a backslash before the character",
         )
     return Token(best, text[at : at + length], at)
+
+
+@cache
+def _candidates(first: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The tokens that may start with a character."""
+    return tuple(
+        (kind, pattern)
+        for kind, starts, pattern in _TOKENS
+        if (first in starts if starts else first not in _NO_WORD)
+    )
 
 
 def _range_token(text: str, at: int) -> Token:

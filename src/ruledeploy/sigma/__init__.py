@@ -6,10 +6,10 @@ from ruledeploy.sigma.attack import severity, threat
 from ruledeploy.sigma.case_files import load_cases
 from ruledeploy.sigma.convert import Converted, Target, convert
 from ruledeploy.sigma.elastic import ElasticBlock, Variant
-from ruledeploy.sigma.load import load_rules, note_text
+from ruledeploy.sigma.load import load_file, load_rules, note_text, without_repeats
 from ruledeploy.sigma.match import FieldMatch, Pattern, Wildcard
 from ruledeploy.sigma.selection import parse_selection
-from ruledeploy.sigma.source import LogSource, RuleSource, RuleSources
+from ruledeploy.sigma.source import LogSource, RuleHead, RuleSource, RuleSources
 
 __all__ = [
     "Converted",
@@ -17,6 +17,7 @@ __all__ = [
     "FieldMatch",
     "LogSource",
     "Pattern",
+    "RuleHead",
     "RuleSource",
     "RuleSources",
     "Target",
@@ -24,9 +25,11 @@ __all__ = [
     "Wildcard",
     "convert",
     "load_cases",
+    "load_file",
     "load_rules",
     "note_text",
     "parse_selection",
     "severity",
     "threat",
+    "without_repeats",
 ]

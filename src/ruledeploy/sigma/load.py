@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from ruledeploy.errors import Collector, RuleError
@@ -14,13 +14,15 @@ from ruledeploy.model import Finding
 from ruledeploy.sigma.cases import read_tests
 from ruledeploy.sigma.elastic import ElasticBlock, read_elastic
 from ruledeploy.sigma.reading import Reader, nearest
-from ruledeploy.sigma.source import Kind, LogSource, RuleSource, RuleSources
+from ruledeploy.sigma.source import Kind, LogSource, RuleHead, RuleSource, RuleSources
 from ruledeploy.yamldoc import YamlDoc, load_all
 
 STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
 LEVELS = ("informational", "low", "medium", "high", "critical")
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
-_YAML = (".yml", ".yaml")
+YAML = (".yml", ".yaml")
+
+Head = TypeVar("Head", bound=RuleHead)
 
 
 def load_rules(files: Mapping[str, bytes]) -> RuleSources:
@@ -29,16 +31,23 @@ def load_rules(files: Mapping[str, bytes]) -> RuleSources:
     `files` maps paths to contents. A rule with an error is left out and the error kept; the
     second of two rules with one id is left out too.
     """
+    loaded = [load_file(path, files[path]) for path in sorted(files) if path.endswith(YAML)]
+    collector = Collector()
+    for each in loaded:
+        collector.errors.extend(each.errors)
+    rules = tuple(without_repeats([rule for each in loaded for rule in each.rules], collector))
+    findings = tuple(finding for each in loaded for finding in each.findings)
+    return RuleSources(rules, tuple(collector.errors), findings)
+
+
+def load_file(path: str, data: bytes) -> RuleSources:
+    """Every document of one file; what is wrong with one never stops the others."""
     collector = Collector()
     findings: list[Finding] = []
     rules: list[RuleSource] = []
-    for path in sorted(files):
-        if path.endswith(_YAML):
-            with collector.collect():
-                documents = load_all(files[path], path)
-                rules += _read_file(documents, collector, findings)
-    unique = tuple(_without_repeats(rules, collector))
-    return RuleSources(unique, tuple(collector.errors), tuple(findings))
+    with collector.collect():
+        rules += _read_file(load_all(data, path), collector, findings)
+    return RuleSources(tuple(rules), tuple(collector.errors), tuple(findings))
 
 
 def _read_file(
@@ -78,6 +87,8 @@ def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
         kind=kind,
         id=_id(reader, number, findings),
         title=title or "",
+        location=doc.at("title"),
+        id_location=doc.at("id"),
         logsource=_logsource(reader, required=kind == "rule" and elastic.query is None),
         raw=raw,
         name=reader.text("name"),
@@ -183,18 +194,19 @@ def today(tag: str) -> str:
     return low.replace("_", "-") if low.startswith("attack.") else low
 
 
-def _without_repeats(rules: list[RuleSource], collector: Collector) -> Iterator[RuleSource]:
-    first: dict[str, RuleSource] = {}
+def without_repeats(rules: Iterable[Head], collector: Collector) -> Iterator[Head]:
+    """The first rule of each id; the others are errors."""
+    first: dict[str, Head] = {}
     for rule in rules:
         before = first.setdefault(rule.id, rule)
         if before is rule:
             yield rule
             continue
-        message = f"the id {rule.id} is taken by {before.path!r} ({before.doc.at('id')})"
-        collector.add(RuleError(message, location=rule.doc.at("id"), hint="give one a new id"))
+        message = f"the id {rule.id} is taken by {before.path!r} ({before.id_location})"
+        collector.add(RuleError(message, location=rule.id_location, hint="give one a new id"))
 
 
-def note_text(rule: RuleSource, files: Mapping[str, bytes]) -> str | None:
+def note_text(rule: RuleHead, files: Mapping[str, bytes]) -> str | None:
     """The investigation guide: `elastic.note`, or the file `elastic.note_file` names.
 
     The path is relative to the rule's folder. Raises `RuleError` when the file is not there.
@@ -204,6 +216,5 @@ def note_text(rule: RuleSource, files: Mapping[str, bytes]) -> str | None:
         return rule.elastic.note
     path = str(PurePosixPath(rule.path).parent / name)
     if path not in files:
-        place = rule.doc.at("elastic", "note_file")
-        raise RuleError(f"there is no file {path!r}", location=place)
-    return files[path].decode("utf-8")
+        raise RuleError(f"there is no file {path!r}", location=rule.elastic.location)
+    return files[path].decode("utf-8", "replace")

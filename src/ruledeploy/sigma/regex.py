@@ -10,6 +10,7 @@ from __future__ import annotations
 # module say so for each supported version.
 import re._parser as sre  # type: ignore[import-not-found]  # no stubs for the private module
 from collections.abc import Iterable
+from functools import cache
 from re import IGNORECASE, error
 from typing import Any
 
@@ -45,7 +46,7 @@ def fold(pattern: Pattern) -> str:
 def _part(part: str | Wildcard) -> str:
     if isinstance(part, Wildcard):
         return ".*" if part is Wildcard.ANY else "."
-    return "".join(_any_case(char) for char in part)
+    return "".join(map(_any_case, part))
 
 
 def has_case(text: str) -> bool:
@@ -53,6 +54,7 @@ def has_case(text: str) -> bool:
     return any(_cases(char) != (char,) for char in text)
 
 
+@cache
 def _cases(char: str) -> tuple[str, ...]:
     """The character and its other case, where lower-casing makes one of the other."""
     low = char.lower()
@@ -60,6 +62,7 @@ def _cases(char: str) -> tuple[str, ...]:
     return tuple(sorted(both | {char}))
 
 
+@cache
 def _any_case(char: str) -> str:
     cases = _cases(char)
     return escape(char) if len(cases) == 1 else f"[{''.join(cases)}]"

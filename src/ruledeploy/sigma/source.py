@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from ruledeploy.errors import Location, RuledeployError
@@ -39,20 +39,20 @@ class LogSource:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSource:
-    """One document of a rule file.
+class RuleHead:
+    """What is known of one document of a rule file besides its detection, as plain values.
 
     `id` is a uuid in lower case; `status`, `level` and `date` (ISO) are None when absent.
-    `tags` are in today's spelling (`attack.defense-evasion`). `raw` is the document itself.
+    `tags` are in today's spelling (`attack.defense-evasion`). `location` is the title's place.
     """
 
     path: str
-    doc: YamlDoc
     kind: Kind
     id: str
     title: str
+    location: Location
+    id_location: Location
     logsource: LogSource
-    raw: JsonObject
     name: str | None = None
     status: str | None = None
     level: str | None = None
@@ -67,10 +67,17 @@ class RuleSource:
     elastic: ElasticBlock = field(default_factory=ElasticBlock)
     tests: tuple[TestCase, ...] = ()
 
-    @property
-    def location(self) -> Location:
-        """Where the document starts."""
-        return self.doc.at("title")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSource(RuleHead):
+    """One document of a rule file, with its text's positions; `raw` is the document itself."""
+
+    doc: YamlDoc
+    raw: JsonObject
+
+    def head(self) -> RuleHead:
+        """The same without the document: small, and fit to be stored."""
+        return RuleHead(**{each.name: getattr(self, each.name) for each in fields(RuleHead)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from ruledeploy.compile import try_release
+from ruledeploy.compile import PLAIN, Means, try_release
 from ruledeploy.errors import Collector, Location, Problems, RefusedError, RuledeployError
 from ruledeploy.model import Finding, Release, TestCase
 from ruledeploy.project import Project
@@ -17,7 +17,7 @@ _RELIED_ON = frozenset({"stable", "test"})
 
 
 def check_project(
-    project: Project, today: date, envs: Sequence[str] = ()
+    project: Project, today: date, envs: Sequence[str] = (), means: Means = PLAIN
 ) -> tuple[list[Finding], dict[str, Release]]:
     """Findings of every environment (or of `envs`), each once, and the releases that compiled.
 
@@ -28,7 +28,7 @@ def check_project(
     for name in envs or project.env_names:
         collector = Collector()
         with collector.collect():
-            release = try_release(project, project.environment(name), today, collector)
+            release = try_release(project, project.environment(name), today, collector, means)
             findings.update(dict.fromkeys(release.findings))
             if not collector.errors:
                 releases[name] = release

@@ -1,0 +1,148 @@
+"""What files became, kept between runs: a content-addressed store in one SQLite file.
+
+A key is a digest of everything the outcome depends on, so an entry is never stale, only unused.
+The file is a convenience: whatever is wrong with it (held by others, torn by a crash, edited) is
+a miss, and never an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from functools import cache as once
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+
+# Packages whose code decides what a rule becomes.
+_PACKAGES = ("pysigma", "pysigma-backend-elasticsearch", "pyyaml", "msgspec")
+_TABLE = """
+CREATE TABLE IF NOT EXISTS entry (
+    key BLOB PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+MAX_BYTES = 256_000_000
+# Seconds to wait for another run that writes; then this run goes without.
+_PATIENCE = 2.0
+_CHECK = 16
+_BATCH = 500
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's caches are: `RULEDEPLOY_CACHE_DIR`, or the platform's place."""
+    if environ.get("RULEDEPLOY_CACHE_DIR"):
+        return Path(environ["RULEDEPLOY_CACHE_DIR"])
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "ruledeploy"
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ruledeploy"
+
+
+@once
+def code_version() -> bytes:
+    """A digest of this program's code and tables, of pySigma's version and of Python's."""
+    found = hashlib.sha256(platform.python_version().encode())
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found.update(f"{name} {version(name)}\n".encode())
+    root = Path(str(files("ruledeploy")))
+    for path in sorted(root.rglob("*")):
+        if path.suffix in {".py", ".json"}:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            found.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return found.digest()
+
+
+def entry_key(recipe: str, path: str, data: bytes) -> bytes:
+    """The key of one file's outcome under a recipe's fingerprint."""
+    found = hashlib.sha256(code_version())
+    for part in (recipe.encode(), path.encode("utf-8", "surrogateescape"), data):
+        # Lengths keep the parts apart.
+        found.update(len(part).to_bytes(8, "big") + part)
+    return found.digest()
+
+
+class Cache:
+    """The store in a folder; made when first written to."""
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.path = folder / "rules.sqlite"
+        self.max_bytes = max_bytes
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The values that are there and whole."""
+        found: dict[bytes, bytes] = {}
+        if not self.path.is_file():
+            return found
+        try:
+            with closing(self._connect()) as db:
+                for at in range(0, len(keys), _BATCH):
+                    for key, value in _select(db, keys[at : at + _BATCH]):
+                        if value[:_CHECK] == _checksum(key, value[_CHECK:]):
+                            found[key] = value[_CHECK:]
+        except sqlite3.Error as error:
+            self._give_up(error)
+        return found
+
+    def put(self, entries: Mapping[bytes, bytes], used: Sequence[bytes] = ()) -> None:
+        """Keep values, and note which others were used today, all in one transaction."""
+        if not entries and not used:
+            return
+        today = datetime.now(UTC).toordinal()
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with closing(self._connect()) as db, db:
+                db.execute(_TABLE)
+                db.executemany(
+                    "INSERT OR REPLACE INTO entry VALUES (?, ?, ?)",
+                    ((key, _checksum(key, value) + value, today) for key, value in entries.items()),
+                )
+                db.executemany(
+                    "UPDATE entry SET used = ? WHERE key = ? AND used < ?",
+                    ((today, key, today) for key in used),
+                )
+                if entries:
+                    self._shrink(db)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error)
+
+    def _shrink(self, db: sqlite3.Connection) -> None:
+        """Drop what was not used for longest, until half the room is free."""
+        (size,) = db.execute("SELECT coalesce(sum(length(value)), 0) FROM entry").fetchone()
+        if size <= self.max_bytes:
+            return
+        oldest = db.execute("SELECT key, length(value) FROM entry ORDER BY used, key").fetchall()
+        for key, length in oldest:
+            db.execute("DELETE FROM entry WHERE key = ?", (key,))
+            size -= length
+            if size <= self.max_bytes // 2:
+                break
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=_PATIENCE)
+        # A torn file costs a rebuild, so nothing waits for the disk.
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = OFF")
+        return db
+
+    def _give_up(self, error: Exception) -> None:
+        """This run goes without; a file that is no database any more is removed."""
+        if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.Error):
+            return  # busy, read-only, full: nothing is wrong with the file
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                self.path.with_name(self.path.name + suffix).unlink()
+
+
+def _select(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    marks = ",".join("?" * len(keys))
+    yield from db.execute(f"SELECT key, value FROM entry WHERE key IN ({marks})", keys)  # noqa: S608 - marks only
+
+
+def _checksum(key: bytes, value: bytes) -> bytes:
+    return hashlib.blake2b(key + value, digest_size=_CHECK).digest()

@@ -1,0 +1,156 @@
+"""One rule file → its outcome: the unit of work of a process, and the unit of the cache.
+
+An outcome depends on the file and the recipe alone. What depends on other files (ids taken twice,
+filters, correlations, notes kept in a file) is decided afterwards, by `release`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import msgspec
+
+from ruledeploy import errors as tree
+from ruledeploy.compile.rule import RuleCompiler
+from ruledeploy.errors import Collector, Location, Problems, RuledeployError, RuleError, SourceError
+from ruledeploy.model import DetectionRule, Environment, Finding, digest
+from ruledeploy.sigma import RuleHead, RuleSource, load_file
+
+# What Sigma calls a rule that must no longer run.
+RETIRED = frozenset({"deprecated", "unsupported"})
+# Of an environment, what no compiled rule depends on.
+_ELSEWHERE = frozenset(
+    {
+        "api_key", "ca_certs", "confirm", "elasticsearch_url", "kibana_url", "line", "overlays",
+        "password", "policy", "space", "username", "verify_certs",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What, beside a file, decides what it becomes.
+
+    `marker` is the tag that says an object is ours; `env_names` are the project's environments.
+    """
+
+    env: Environment
+    marker: str
+    env_names: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """Equal for recipes that make the same rules of any file."""
+        env = {name: value for name, value in asdict(self.env).items() if name not in _ELSEWHERE}
+        return digest([env, self.marker, self.env_names])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as plain values; `kind` is the name of its class."""
+
+    kind: str
+    message: str
+    location: Location | None = None
+    hint: str | None = None
+
+    def error(self) -> RuledeployError:
+        """The error itself."""
+        kind = getattr(tree, self.kind, RuleError)
+        known = isinstance(kind, type) and issubclass(kind, SourceError)
+        made: RuledeployError = (kind if known else RuleError)(
+            self.message, location=self.location, hint=self.hint
+        )
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A source and the rules it became here: none when it is not deployed, several by variants."""
+
+    source: RuleHead
+    rules: tuple[DetectionRule, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """Everything one file became, in the order of its documents."""
+
+    rules: tuple[CompiledRule, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def compile_file(recipe: Recipe, path: str, data: bytes) -> FileOutcome:
+    """The outcome of one file. Never raises for what the file says."""
+    sources = load_file(path, data)
+    compiler = RuleCompiler(recipe.env, recipe.marker)
+    rules = tuple(compile_source(recipe, compiler, source) for source in sources.rules)
+    return FileOutcome(rules, sources.findings, problems(sources.errors))
+
+
+def compile_source(recipe: Recipe, compiler: RuleCompiler, source: RuleSource) -> CompiledRule:
+    """One document; a correlation or filter, which needs other documents, stays as it is."""
+    collector = Collector()
+    rules: tuple[DetectionRule, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    # A rule that does not compile is still known: an overlay that names it is right.
+    with collector.collect():
+        if deployed(source, recipe) and source.kind == "rule":
+            rules, findings = _guarded(compiler, source)
+    return CompiledRule(source.head(), rules, findings, problems(collector.errors))
+
+
+def _guarded(
+    compiler: RuleCompiler, source: RuleSource
+) -> tuple[tuple[DetectionRule, ...], tuple[Finding, ...]]:
+    """Compile; whatever else goes wrong is this rule's error, not the end of the run."""
+    try:
+        return compiler.compile(source)
+    except RuledeployError:
+        raise
+    except Exception as error:
+        message = f"this rule cannot be converted: {type(error).__name__}: {error}"
+        raise RuleError(message[:500], location=source.location) from error
+
+
+def deployed(source: RuleSource, recipe: Recipe) -> bool:
+    """Whether a source is deployed in this environment; its `environments` must exist."""
+    names = recipe.env_names
+    for name in source.elastic.environments:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+            place = source.doc.at("elastic", "environments")
+            raise RuleError(f"no environment {name!r}", location=place, hint=hint)
+    if source.kind == "filter" or source.status in RETIRED:
+        return False
+    return not source.elastic.environments or recipe.env.name in source.elastic.environments
+
+
+def problems(found: Iterable[RuledeployError]) -> tuple[Problem, ...]:
+    """Errors as plain values, taken apart."""
+    flat: list[Problem] = []
+    for error in found:
+        inner = error.errors if isinstance(error, Problems) else (error,)
+        flat += [Problem(type(e).__name__, e.message, e.location, e.hint) for e in inner]
+    return tuple(flat)
+
+
+def encode(outcome: FileOutcome) -> bytes:
+    """The outcome as bytes: what crosses from a process, and what the cache keeps."""
+    return msgspec.msgpack.encode(outcome)
+
+
+def decode(data: bytes) -> FileOutcome:
+    """The outcome of `encode`. Raises `msgspec.MsgspecError` for anything else."""
+    return _decoder().decode(data)
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[FileOutcome]:
+    return msgspec.msgpack.Decoder(FileOutcome)
