@@ -31,19 +31,43 @@ def blind_spots(
     and names scenario, technique and rule; it says so when no rule sees the attack any more.
     """
     scenarios = load_scenarios() if library is None else library
-    attacks = [one for one in scenarios.values() if one.label == "attack"]
-    emitted = {one.label.event_id: one for one in _events(attacks, scenarios, release)}
-    table = bench(engine, release)
-    rules, _ = table.runnable(release)
-    results = table.run(release, rules, documents_of(emitted.values()))
-    seen = {emitted[one].label.scenario for result in results for one in result.alerting}
+    tried = _try(release, engine, scenarios)
+    seen = {tried.emitted[one].label.scenario for r in tried.results for one in r.alerting}
     findings: dict[Finding, None] = {}
-    for result in results:
-        for (item, scenario_id), hidden in _grouped(result, emitted).items():
+    for result in tried.results:
+        for (item, scenario_id), hidden in _grouped(result, tried.emitted).items():
             scenario = scenarios[scenario_id]
             unseen = scenario_id not in seen
             findings[_finding(item, scenario, hidden, result.rule, unseen)] = None
     return tuple(sorted(findings, key=lambda one: (one.location, one.message)))
+
+
+def hidden_attacks(
+    release: Release, engine: Engine, library: Mapping[str, Scenario]
+) -> dict[str, tuple[str, ...]]:
+    """The attacks of the library that each item hides from a rule, by the item's source id."""
+    tried = _try(release, engine, library)
+    found: dict[str, dict[str, None]] = {}
+    for result in tried.results:
+        for item, scenario_id in _grouped(result, tried.emitted):
+            found.setdefault(item.source_id, {})[scenario_id] = None
+    return {source_id: tuple(scenarios) for source_id, scenarios in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """Every attack's events by id, and what the rules and items did to them."""
+
+    emitted: Mapping[str, Emitted]
+    results: tuple[Result, ...]
+
+
+def _try(release: Release, engine: Engine, library: Mapping[str, Scenario]) -> _Tried:
+    attacks = [one for one in library.values() if one.label == "attack"]
+    emitted = {one.label.event_id: one for one in _events(attacks, library, release)}
+    table = bench(engine, release)
+    rules, _ = table.runnable(release)
+    return _Tried(emitted, table.run(release, rules, documents_of(emitted.values())))
 
 
 def _events(

@@ -257,3 +257,42 @@ def test_watching_runs_again_after_a_change(tmp_path: Path) -> None:
             until(" passed, 0 failed")
         finally:
             process.terminate()
+
+
+def test_tuning_on_files_and_on_the_cluster_agree(tmp_path: Path, capsys: Captured) -> None:
+    """The same events, from files and from the stack's Elasticsearch side: the same proposals."""
+    root = write_content(tmp_path)
+    file = tmp_path / "events.ndjson"
+    days = ["attack-day", "benign-day", "--start", "2026-01-05", "--seed", "1"]
+    assert run(["simulate", *days, "-o", str(file)]) == 0
+    assert run(["simulate", *days, "-C", str(root), "--to", "stack", "--env", "local"]) == 0
+    tune = ["tune", "-C", str(root), "--env", "local", *DAY]
+    (of_files,) = answer(capsys, *tune, "--events", str(file))["rules"]
+    when = ["--since", "2026-01-01", "--until", "2026-02-01"]
+    assert answer(capsys, *tune, *when)["rules"] == [of_files]
+    assert of_files["left"] < of_files["alerts"]
+
+    overlays = root / "exceptions" / "base" / "tuned.yml"
+    assert run([*tune, "--events", str(file), "-o", str(overlays)]) == 0
+    found = answer(capsys, "check", "-C", str(root), *DAY)["findings"]
+    assert not [one for one in found if one["severity"] == "error"]
+    (again,) = answer(capsys, *tune, "--events", str(file))["rules"]
+    assert again["alerts"] == of_files["left"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "say which events"),
+        (["--since", "yesterday"], "'yesterday' is no time"),
+        (["--since", "2026-02-01", "--until", "2026-01-01"], "is not before"),
+        (["--events", "nowhere.ndjson"], "no such file"),
+    ],
+)
+def test_a_past_that_makes_no_sense_is_a_usage_error(
+    options: list[str], said: str, tmp_path: Path, capsys: Captured
+) -> None:
+    """Named before anything is read."""
+    root = write_content(tmp_path)
+    assert run(["tune", "-C", str(root), "--env", "local", *options]) == 64
+    assert said in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Options for commands that look at events gone by: files, or the environment's cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruledeploy.cli.workspace import elasticsearch_client, reachable
+from ruledeploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.engine import Window
+    from ruledeploy.project import Project
+    from ruledeploy.verify.past import Past
+
+Events = Annotated[
+    list[Path] | None,
+    typer.Option("--events", help="Files of events (NDJSON, gzipped or not), or folders of them."),
+]
+Since = Annotated[
+    str, typer.Option("--since", metavar="WHEN", help="From then on: 7d, 12h, or a date.")
+]
+Until = Annotated[str, typer.Option("--until", metavar="WHEN", help="Up to then; now if unsaid.")]
+
+_AGO = re.compile(r"(\d+)([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@contextmanager
+def past_of(
+    project: Project, root: Path, name: str, events: list[Path] | None, when: tuple[str, str]
+) -> Iterator[Past]:
+    """The events to look at: files, or the environment's cluster, which needs --since.
+
+    `when` is what --since and --until say.
+    """
+    from ruledeploy.verify.past import ClusterPast, FilePast
+
+    window = window_of(*when, datetime.now(UTC))
+    if events:
+        for path in events:
+            if not path.exists():
+                raise UsageError(f"no such file or folder: {path}")
+        yield FilePast(tuple(events), window)
+        return
+    if window is None:
+        raise UsageError("say which events: --since, or --events FILE", hint="such as --since 7d")
+    with reachable(project, name, root) as env, elasticsearch_client(env) as client:
+        yield ClusterPast(client, window, str(env.elasticsearch_url))
+
+
+def window_of(since: str, until: str, now: datetime) -> Window | None:
+    """The window that two options name; None when neither does. Raises `UsageError`."""
+    from ruledeploy.engine import Window
+
+    if not since and not until:
+        return None
+    start = moment(since, now) if since else datetime(1970, 1, 1, tzinfo=UTC)
+    end = moment(until, now) if until else now
+    if start >= end:
+        raise UsageError(f"--since {since} is not before --until {until or 'now'}")
+    return Window(start, end)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A time as people write it: `7d` ago, a date, a date with a time (UTC unless it says)."""
+    if found := _AGO.fullmatch(text):
+        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        hint = "write 7d, 12h, 2026-11-24 or 2026-11-24T08:00"
+        raise UsageError(f"{text!r} is no time", hint=hint) from error
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
