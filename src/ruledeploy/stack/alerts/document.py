@@ -1,16 +1,17 @@
-"""The alert document that Kibana's query rules write, and its id."""
+"""The alert document that Kibana's rules write."""
 
 from __future__ import annotations
 
-import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ruledeploy.engine.sources import stream_name
+from ruledeploy.stack.alerts.events import alerts_alias, index_type
+from ruledeploy.stack.alerts.hits import Finding
 from ruledeploy.stack.clock import iso
-from ruledeploy.stack.es.documents import Stored
+from ruledeploy.stack.es.documents import moment
 from ruledeploy.stack.store import Saved
 
 _RULE_TYPES = {
@@ -37,16 +38,6 @@ _NOT_PARAMETERS = {
 }  # fmt: skip
 
 
-def alerts_index(space: str) -> str:
-    """The index that holds a space's alerts."""
-    return f".internal.alerts-security.alerts-{space}-000001"
-
-
-def alerts_alias(space: str) -> str:
-    """The alias under which a space's alerts are read."""
-    return f".alerts-security.alerts-{space}"
-
-
 @dataclass(frozen=True, slots=True)
 class Execution:
     """One run of one rule: its time and id, and whether somebody asked for it (`manual`)."""
@@ -58,51 +49,60 @@ class Execution:
     preview_id: str | None = None
 
 
-def alert_id(event: Stored, rule: Saved) -> str:
-    """SHA-256 over index, document id, version and `<space>:<rule id>`.
+def alert(execution: Execution, finding: Finding, event: dict[str, Any] | None) -> dict[str, Any]:
+    """The alert for a finding: what was found, `event.kind` signal, and `kibana.alert.*`.
 
-    The same event twice gives the same alert, so overlapping runs do not repeat it.
+    `event` is the source of the finding's event; None for a finding that is none.
     """
-    text = f"{event.index}{event.id}{event.version}{rule.space}:{rule.id}"
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def alert(execution: Execution, event: Stored, original_time: str) -> dict[str, Any]:
-    """The alert for one event: the event itself, `event.kind` signal, and `kibana.alert.*`."""
-    rule = execution.rule
-    body, now = rule.body, iso(execution.at)
-    identity = alert_id(event, rule)
-    source = {k: v for k, v in event.source.items() if k not in {"event", "@timestamp"}}
-    inner = event.source.get("event")
+    rule, now = execution.rule, iso(execution.at)
+    body, found = rule.body, finding.source if event is None else event
+    inner = found.get("event")
     original = inner if isinstance(inner, dict) else {}
+    ancestors = _ancestors(finding, found, body)
     return {
-        **source,
+        **{k: v for k, v in found.items() if k not in {"event", "@timestamp"}},
         "@timestamp": now,
         "event": {**original, "kind": "signal"},
-        "kibana.alert.ancestors": [
-            {"id": event.id, "type": "event", "index": event.index, "depth": 0}
-        ],
-        "kibana.alert.depth": 1,
+        "kibana.alert.ancestors": ancestors,
+        "kibana.alert.depth": ancestors[-1]["depth"] + 1,
         "kibana.alert.intended_timestamp": now,
         "kibana.alert.last_detected": now,
         **{f"kibana.alert.original_event.{k}": v for k, v in original.items()},
-        "kibana.alert.original_time": original_time,
-        "kibana.alert.reason": _reason(event, body),
+        "kibana.alert.original_time": iso(moment(finding.time)),
+        "kibana.alert.reason": _reason(finding, found, body),
         "kibana.alert.risk_score": body["risk_score"],
         "kibana.alert.severity": body["severity"],
         "kibana.alert.start": now,
         "kibana.alert.status": "active",
-        "kibana.alert.url": f"/app/security/alerts/redirect/{identity}"
+        "kibana.alert.url": f"/app/security/alerts/redirect/{finding.id}"
         f"?index={alerts_alias(rule.space)}&timestamp={now}",
-        "kibana.alert.uuid": identity,
+        "kibana.alert.uuid": finding.id,
         "kibana.alert.workflow_assignee_ids": [],
         "kibana.alert.workflow_status": "open",
         "kibana.alert.workflow_tags": [],
         **_building_block(body),
+        **{f"kibana.alert.{key}": value for key, value in finding.extra.items()},
         **_rule_fields(execution),
         "kibana.space_ids": [rule.space],
         "kibana.version": execution.kibana_version,
     }
+
+
+def _ancestors(
+    finding: Finding, found: Mapping[str, Any], body: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Where the alert comes from; an alert on an alert is one deeper than that."""
+    if finding.hit is None:
+        index = ",".join(body.get("index", ()))
+        return [{"id": finding.id, "type": "event", "index": index, "depth": 0}]
+    depth = found.get("kibana.alert.depth")
+    own = {
+        "id": finding.hit.id,
+        "type": "event" if depth is None else "signal",
+        "index": finding.hit.index,
+        "depth": depth or 0,
+    }
+    return [*found.get("kibana.alert.ancestors", ()), own]
 
 
 def _building_block(body: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _rule_fields(execution: Execution) -> dict[str, Any]:
     return {f"kibana.alert.rule.{key}": value for key, value in own.items()}
 
 
-def _reason(event: Stored, body: dict[str, Any]) -> str:
+def _reason(finding: Finding, found: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     """A sentence for the analyst, from the fields most events have."""
     parts = []
     for label, path in (
@@ -143,15 +143,17 @@ def _reason(event: Stored, body: dict[str, Any]) -> str:
         ("by", "user.name"),
         ("on", "host.name"),
     ):
-        value: Any = event.source
+        value: Any = found
         for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
+            value = value.get(key) if isinstance(value, Mapping) else None
+        value = found.get(path, value)
         if isinstance(value, str):
             parts.append(f"{label} {value}")
     where = ", ".join(parts)
-    kind = stream_name(event.index).partition("-")[0] or "event"
+    kind = index_type(finding.hit.index) if finding.hit else ""
     happened = f" with {where}," if where else ""
-    return f"{kind} event{happened} created {body['severity']} alert {body['name']}."
+    event = f"{kind} event" if kind else "event"
+    return f"{event}{happened} created {body['severity']} alert {body['name']}."
 
 
 def execution_id() -> str:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from ruledeploy.engine import Document, EmbeddedEngine, Memory
-from ruledeploy.engine.sources import selects
 from ruledeploy.errors import RuledeployError
 from ruledeploy.stack.alerts import runs
-from ruledeploy.stack.alerts.document import (
-    Execution,
-    alert,
-    alert_id,
-    alerts_alias,
-    alerts_index,
-    execution_id,
-)
-from ruledeploy.stack.alerts.prepare import Prepared, engine_of, prepare
-from ruledeploy.stack.alerts.runs import Hit, Windows
+from ruledeploy.stack.alerts.backend import events_of
+from ruledeploy.stack.alerts.document import Execution, alert, execution_id
+from ruledeploy.stack.alerts.events import Events, Prepared
+from ruledeploy.stack.alerts.hits import Hit
+from ruledeploy.stack.alerts.prepare import prepare
+from ruledeploy.stack.alerts.session import Found, Session
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.es import documents
-from ruledeploy.stack.es.documents import Stored
-from ruledeploy.stack.es.search import Matching
 from ruledeploy.stack.store import Saved
 
 _ORDER = {"succeeded": 0, "going to run": 10, "running": 15, "partial failure": 20, "failed": 30}
@@ -53,6 +45,15 @@ class Tally:
     next_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How one rule's runs went: alerts written, the last run, what later runs must know."""
+
+    alerts: int
+    last: dict[str, Any]
+    memory: dict[str, Any]
+
+
 def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tally:
     """Run every enabled rule (or those named by space and id) for each tick that is due."""
     now = stack.clock.now()
@@ -65,7 +66,7 @@ def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tall
     for stored in rules:
         rule = stored
         if runs.backwards(rule.state.get("last_run"), now):
-            rule = replace(rule, state={**rule.state, "last_run": None, "since": iso(now)})
+            rule = replace(rule, state=_turned_back(rule.state, now))
         ticks = runs.due_ticks(rule, now, simulated=stack.clock.simulated)
         if ticks:
             due.append((rule, ticks))
@@ -74,150 +75,120 @@ def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tall
     return replace(tally, next_at=min(coming, default=None))
 
 
+def _turned_back(state: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The state of a rule whose last run lies in the future: it starts over now."""
+    return {**state, "last_run": None, "since": iso(now), "memory": {}}
+
+
 def run_rules(
     stack: Stack, due: Sequence[tuple[Saved, list[datetime]]], preview_id: str | None = None
 ) -> Tally:
     """Run rules at their ticks, all in one pass over the events."""
-    engine = engine_of(stack)
-    prepared, last, written = [], {}, 0
+    events = events_of(stack)
+    prepared: list[Prepared] = []
+    outcomes: dict[str, _Outcome] = {}
     for rule, ticks in due:
         try:
-            prepared.append(prepare(stack, engine, rule, ticks))
+            prepared.append(prepare(stack, events, rule, ticks))
         except (RuledeployError, ValueError) as error:
-            last[rule.id] = _execution(ticks[-1], "failed", str(error))
-    hits, failed = _hits_or_failures(stack, engine, prepared)
-    last.update(failed)
+            outcomes[rule.id] = _failed(rule, ticks[-1], str(error))
+    started = time.perf_counter()
+    hits, failed = _find(events, prepared)
+    searched = _milliseconds_since(started)
+    outcomes.update(failed)
     with stack.store.transaction():
         for one in prepared:
-            if one.rule.id in failed:
-                continue
-            count, last[one.rule.id] = _run_one(stack, one, hits[one.rule.id], preview_id)
-            written += count
+            if one.rule.id in hits:
+                outcome = _run_one(stack, events, one, hits.pop(one.rule.id), preview_id)
+                outcome.last["metrics"]["total_search_duration_ms"] = searched
+                outcomes[one.rule.id] = outcome
         for rule, ticks in due:
-            summary = {"last_execution": last[rule.id]}
-            state = {**rule.state, "last_run": iso(ticks[-1]), "execution_summary": summary}
+            outcome = outcomes[rule.id]
+            state = {
+                **rule.state,
+                "last_run": iso(ticks[-1]),
+                "execution_summary": {"last_execution": outcome.last},
+                "memory": outcome.memory,
+            }
             stack.store.set_state(rule, state)
-    return Tally(sum(len(ticks) for _, ticks in due), written, last)
+    return Tally(
+        runs=sum(len(ticks) for _, ticks in due),
+        alerts=sum(outcome.alerts for outcome in outcomes.values()),
+        last={rule_id: outcome.last for rule_id, outcome in outcomes.items()},
+    )
 
 
-def _hits_or_failures(
-    stack: Stack, engine: EmbeddedEngine, prepared: Sequence[Prepared]
-) -> tuple[dict[str, list[Hit]], dict[str, dict[str, Any]]]:
-    """Hits by rule, all in one pass; when that fails, one by one, so that one rule fails alone."""
+def _find(
+    events: Events, prepared: Sequence[Prepared]
+) -> tuple[dict[str, list[Hit]], dict[str, _Outcome]]:
+    """Hits by rule, all in one pass; when that fails, in halves, so that one rule fails alone."""
     if not prepared:
         return {}, {}
     try:
-        return _hits(stack, engine, prepared), {}
+        return events.find(prepared), {}
     except RuledeployError as error:
         if len(prepared) == 1:
-            one = prepared[0]
-            return {}, {one.rule.id: _execution(one.ticks[-1], "failed", error.message)}
+            (one,) = prepared
+            return {}, {one.rule.id: _failed(one.rule, one.ticks[-1], error.message)}
     hits: dict[str, list[Hit]] = {}
-    failed: dict[str, dict[str, Any]] = {}
-    for one in prepared:
-        found, lost = _hits_or_failures(stack, engine, [one])
+    failed: dict[str, _Outcome] = {}
+    middle = len(prepared) // 2
+    for half in (prepared[:middle], prepared[middle:]):
+        found, lost = _find(events, half)
         hits.update(found)
         failed.update(lost)
     return hits, failed
 
 
-def _hits(
-    stack: Stack, engine: EmbeddedEngine, prepared: Sequence[Prepared]
-) -> dict[str, list[Hit]]:
-    """All events each rule matches over the whole span, with the items that suppress them."""
-    start: int | None = None
-    end: int | None = None
-    if all(one.engine_rule.timestamp_field in documents.SEARCHED_TIMES for one in prepared):
-        start, end = runs.span([(one.rule, one.ticks) for one in prepared])
-    patterns = [pattern for one in prepared for pattern in one.engine_rule.index]
-    rows = stack.store.db.execute("SELECT name FROM indices ORDER BY name").fetchall()
-    backings = [name for (name,) in rows if any(selects([p], name) for p in patterns)]
-    events = {
-        f"{stored.index}/{stored.id}": stored
-        for stored in documents.scan(stack.store, backings, start, end)
-    }
-    found = engine.run(
-        [one.engine_rule for one in prepared],
-        Memory([Document(stored.index, key, stored.source) for key, stored in events.items()]),
-        None,
-        min(one.ticks[0] for one in prepared),
-    )
-    out: dict[str, list[Hit]] = {}
-    for one in prepared:
-        passes = _filters(stack, one)
-        result = found[one.rule.id]
-        suppressors: dict[str, list[str]] = {}
-        for item_id, keys in result.suppressed.items():
-            for key in keys:
-                suppressors.setdefault(key, []).append(item_id)
-        every = [*result.event_ids, *suppressors]
-        hits = (_hit(one, events[key], tuple(suppressors.get(key, ()))) for key in every)
-        out[one.rule.id] = [hit for hit in hits if hit is not None and passes(hit.event)]
-    return out
-
-
-def _filters(stack: Stack, one: Prepared) -> Callable[[Stored], bool]:
-    """The rule's own `filters`, as Kibana adds them to the query: negated ones must not hold."""
-    active = [f for f in one.rule.body.get("filters", ()) if not f.get("meta", {}).get("disabled")]
-    if not active:
-        return lambda _: True
-    negated = [f["query"] for f in active if f.get("meta", {}).get("negate")]
-    wanted = [f["query"] for f in active if not f.get("meta", {}).get("negate")]
-    query = {"bool": {"filter": wanted, "must_not": negated}}
-    return Matching(stack.store, query, one.ticks[-1]).holds
-
-
-def _hit(one: Prepared, event: Stored, items: tuple[str, ...]) -> Hit | None:
-    plain = documents.timestamp(event.source, "@timestamp")
-    override = one.rule.body.get("timestamp_override")
-    time = plain if override is None else documents.timestamp(event.source, override)
-    if time is None and not one.rule.body.get("timestamp_override_fallback_disabled"):
-        time = plain
-    if time is None or event.source.get("kibana.alert.rule.uuid") == one.rule.id:
-        return None
-    ingested = documents.timestamp(event.source, "event.ingested")
-    seen = max(t for t in (time, plain, ingested) if t is not None)
-    return Hit(event, time, seen, items)
-
-
 def _run_one(
-    stack: Stack, one: Prepared, hits: list[Hit], preview_id: str | None
-) -> tuple[int, dict[str, Any]]:
-    """All runs of one rule; returns the number of alerts written and how the last run went."""
-    rule = one.rule
-    windows = Windows(rule, hits, one.items)
-    index = _alerts_target(stack, rule.space, preview=preview_id is not None)
-    alerted = {
-        n
-        for n, hit in enumerate(windows.hits)
-        if preview_id is None and documents.exists(stack.store, index, alert_id(hit.event, rule))
-    }
-    written, status, message = 0, "succeeded", _SUCCESS
+    stack: Stack, events: Events, one: Prepared, hits: list[Hit], preview_id: str | None
+) -> _Outcome:
+    """All runs of one rule, and how the last of them went."""
+    rule, preview = one.rule, preview_id is not None
+    timeline = runs.Timeline(hits, one.items, as_of=stack.clock.simulated)
+    session = Session(rule, timeline, events, preview=preview)
+    gap = timedelta(0) if preview else runs.gap(rule, one.ticks[0])
+    written, indexing = 0, 0
+    status, message = "succeeded", _SUCCESS
     for tick in one.ticks:
         if _key_is_gone(stack, rule, tick):
             status, message = "failed", _NO_KEY
             continue
-        result = windows.run(tick, alerted, as_of=stack.clock.simulated)
+        found = session.run(tick)
+        started = time.perf_counter()
         execution = Execution(rule, tick, execution_id(), stack.server.version, preview_id)
-        for hit in result.alerts:
-            alerted.add(windows.position(hit))
-            identity = alert_id(hit.event, rule)
-            original = iso(documents.moment(hit.time))
-            document = alert(execution, hit.event, original)
-            documents.put(stack.store, index, identity, document, 1)
-        written += len(result.alerts)
-        warnings = [*one.warnings, *([_MAX_SIGNALS] if result.truncated else [])]
+        try:
+            written += _write(events, execution, found)
+        except RuledeployError as error:
+            status, message = "failed", error.message
+            continue
+        session.note(found, tick)
+        indexing += _milliseconds_since(started)
+        warnings = [*_gap_warning(gap), *one.warnings, *([_MAX_SIGNALS] if found.truncated else [])]
         status = "partial failure" if warnings else "succeeded"
         message = ", ".join(warnings) or _SUCCESS
-    return written, _execution(one.ticks[-1], status, message)
+    last = _execution(one.ticks[-1], status, message)
+    last["metrics"]["total_indexing_duration_ms"] = indexing
+    if gap:
+        last["metrics"]["execution_gap_duration_s"] = round(gap.total_seconds())
+    return _Outcome(written, last, session.memory(one.ticks[-1]))
 
 
-def _alerts_target(stack: Stack, space: str, *, preview: bool) -> str:
-    index, alias = alerts_index(space), alerts_alias(space)
-    if preview:
-        index = index.replace(".internal.alerts-", ".internal.preview.alerts-")
-        alias = f".preview{alias}"
-    return documents.ensure_index(stack.store, index, {"aliases": {alias: {}}})
+def _write(events: Events, execution: Execution, found: Found) -> int:
+    """Write a run's alerts; returns how many are new."""
+    rule = execution.rule
+    sources = events.sources(one.hit for one in found.findings if one.hit and not one.extends)
+    alerts: dict[str, dict[str, Any]] = {}
+    for finding in found.findings:
+        if finding.extends is not None:
+            known = events.read(rule.space, finding.id) or {}
+            alerts[finding.id] = {**known, **finding.extends}
+        else:
+            event = sources.get(finding.hit.key, {}) if finding.hit else None
+            alerts[finding.id] = alert(execution, finding, event)
+    if alerts:
+        events.write(rule.space, alerts, preview=execution.preview_id is not None)
+    return sum(finding.extends is None for finding in found.findings)
 
 
 def _key_is_gone(stack: Stack, rule: Saved, at: datetime) -> bool:
@@ -229,6 +200,19 @@ def _key_is_gone(stack: Stack, rule: Saved, at: datetime) -> bool:
     return key is None or (key.expires is not None and key.expires <= at)
 
 
+def _gap_warning(gap: timedelta) -> list[str]:
+    if not gap:
+        return []
+    milliseconds = round(gap / timedelta(milliseconds=1))
+    missed = f"{gap} ({milliseconds}ms) were not queried between this rule execution and the last"
+    advice = "Consider increasing your look behind time or adding more Kibana instances"
+    return [f"{missed} execution, so signals may have been missed. {advice}"]
+
+
+def _failed(rule: Saved, at: datetime, message: str) -> _Outcome:
+    return _Outcome(0, _execution(at, "failed", message), rule.state.get("memory", {}))
+
+
 def _execution(at: datetime, status: str, message: str) -> dict[str, Any]:
     """A run as `execution_summary.last_execution` shows it."""
     return {
@@ -236,5 +220,9 @@ def _execution(at: datetime, status: str, message: str) -> dict[str, Any]:
         "status": status,
         "status_order": _ORDER[status],
         "message": message,
-        "metrics": {"total_search_duration_ms": 1, "total_indexing_duration_ms": 0},
+        "metrics": {"total_search_duration_ms": 0, "total_indexing_duration_ms": 0},
     }
+
+
+def _milliseconds_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)

@@ -1,21 +1,19 @@
-"""What the engine needs to run a rule: query, patterns, exception items, value lists."""
+"""What an engine needs to run a rule: query, patterns, exception items, value lists."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from ruledeploy.engine import EmbeddedEngine, EngineRule, Memory
+from ruledeploy.engine import EngineRule
 from ruledeploy.errors import QueryError
 from ruledeploy.query.exceptions import is_expired
 from ruledeploy.query.parse import parse_query
 from ruledeploy.stack.alerts import runs
+from ruledeploy.stack.alerts.events import Events, Prepared
+from ruledeploy.stack.alerts.kinds import RUN_TYPES, grouping_fields
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.es import documents
-from ruledeploy.stack.es.tables import table_of
 from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.filters import values_of
 from ruledeploy.stack.store import Saved
@@ -31,27 +29,17 @@ DEFAULT_INDEX = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A rule with the ticks to run and what the engine needs."""
-
-    rule: Saved
-    ticks: list[datetime]
-    engine_rule: EngineRule
-    items: dict[str, dict[str, Any]]
-    warnings: tuple[str, ...] = ()
-
-
-def prepare(stack: Stack, engine: EmbeddedEngine, rule: Saved, ticks: list[datetime]) -> Prepared:
+def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) -> Prepared:
     """What the engine needs.
 
     Raises QueryError for a rule it cannot evaluate, ValueError for a window that is none.
     """
     body = rule.body
-    runs.window(body, ticks[0])
+    for tick in (ticks[0], ticks[-1]):
+        runs.reach(body, tick)
     language, query = _query_of(body)
     parsed = parse_query(language, query)
-    patterns = parsed.esql.sources if parsed.esql else tuple(body.get("index", DEFAULT_INDEX))
+    patterns = parsed.esql.sources if parsed.esql else _patterns(stack, rule)
     items = {
         item.key: item.body
         for item in linked_items(stack, rule)
@@ -66,22 +54,28 @@ def prepare(stack: Stack, engine: EmbeddedEngine, rule: Saved, ticks: list[datet
         timestamp_field=body.get("timestamp_override", "@timestamp"),
         value_lists=values_of(stack, rule.space, items.values()),
     )
-    engine.run([engine_rule], Memory(()), None, ticks[0])
-    return Prepared(rule, ticks, engine_rule, items, _warnings(stack, body, patterns))
-
-
-def engine_of(stack: Stack) -> EmbeddedEngine:
-    """An engine that looks each index's table up once."""
-    return EmbeddedEngine(cache(lambda index: table_of(stack.store, index)))
+    indices = events.indices(patterns)
+    events.check(engine_rule, indices, ticks[0])
+    warnings = _warnings(events, body, indices)
+    return Prepared(rule, ticks, engine_rule, items, grouping_fields(body), warnings)
 
 
 def _query_of(body: dict[str, Any]) -> tuple[str, str]:
-    if body["type"] not in {"query", "saved_query", "eql", "esql"}:
+    if body["type"] not in RUN_TYPES:
         raise QueryError(f"the local stack does not run rules of type {body['type']}")
     query = body.get("query", "")
     if not query.strip():
         return "lucene", "*:*"
     return body["language"], query
+
+
+def _patterns(stack: Stack, rule: Saved) -> tuple[str, ...]:
+    """What the rule searches: its data view's indices, else its own, else Kibana's default."""
+    view = rule.body.get("data_view_id")
+    if view:
+        found = stack.store.get("data_view", rule.space, view)
+        return tuple(found.body["title"].split(",")) if found else (view,)
+    return tuple(rule.body.get("index", DEFAULT_INDEX))
 
 
 def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
@@ -97,12 +91,11 @@ def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
     return out
 
 
-def _warnings(stack: Stack, body: dict[str, Any], patterns: Sequence[str]) -> tuple[str, ...]:
-    backings = documents.resolve(stack.store, ",".join(patterns))
-    if not backings:
+def _warnings(events: Events, body: dict[str, Any], indices: Sequence[str]) -> tuple[str, ...]:
+    if not indices:
         return (f"Unable to find matching indices for rule {body['name']}. {_UNTIL}",)
     override = body.get("timestamp_override")
-    lacking = [b for b in backings if override and table_of(stack.store, b).get(override) is None]
+    lacking = events.lacking(indices, override) if override else []
     if lacking:
         names = ", ".join(f'"{name}"' for name in lacking)
         return (

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ruledeploy.stack import schema
-from ruledeploy.stack.alerts.document import alerts_alias
+from ruledeploy.stack.alerts.events import alerts_alias
 from ruledeploy.stack.alerts.executor import run_due, run_rules
 from ruledeploy.stack.clock import duration, iso, parse_time
 from ruledeploy.stack.context import Stack

@@ -1,4 +1,4 @@
-"""Which runs are due, what each of them sees, and which events it alerts on.
+"""Which runs are due, what each of them sees, and what was missed between two of them.
 
 A simulated day is hundreds of runs over the same events. So every rule is evaluated once over
 the whole span, and its hits are then given to the runs whose window holds them.
@@ -7,92 +7,72 @@ the whole span, and its hits are then given to the runs whose window holds them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ruledeploy.query.exceptions import is_expired
+from ruledeploy.stack.alerts.hits import Hit
 from ruledeploy.stack.clock import date_math, duration, parse_time
-from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.store import Saved
 
-# Ticks that one order may catch up on: a simulated month of five minutes, or a late real clock.
+# Ticks that one order may catch up on: a simulated month of five minutes, or, by the real clock,
+# the present one and as many as Kibana makes up for.
 MAX_SIMULATED_TICKS = 9_000
 MAX_REAL_TICKS = 5
 # Alerting's own limit per run.
 MAX_ALERTS_PER_RUN = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An event a rule's query matches.
+@dataclass(slots=True)
+class Timeline:
+    """Hits of one rule sorted by time, and the exception items that may hide them.
 
-    `time` decides the window, `seen` when the event is in the index, both in ms; `items` are
-    the exception items that would suppress it.
+    `as_of` leaves out events that were not ingested by the time of a run.
     """
 
-    event: Stored
-    time: int
-    seen: int
-    items: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """One run: the hits to alert on, in order, and whether more were left out."""
-
-    at: datetime
-    alerts: tuple[Hit, ...]
-    truncated: bool
-
-
-@dataclass(slots=True)
-class Windows:
-    """Hits of one rule sorted by time, handed to runs."""
-
-    rule: Saved
     hits: list[Hit]
     items: Mapping[str, dict[str, Any]]
+    as_of: bool
     times: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Sort once; runs then cut by bisection."""
-        self.hits.sort(key=lambda hit: (hit.time, hit.event.id))
+        self.hits.sort(key=lambda hit: (hit.time, hit.id))
         self.times = [hit.time for hit in self.hits]
 
-    def run(self, at: datetime, alerted: Collection[int], *, as_of: bool) -> RunResult:
-        """The run at one tick. `alerted` holds positions of hits that already have an alert.
-
-        `as_of` leaves out events that were not ingested by then.
-        """
-        start, end = window(self.rule.body, at)
-        first, last = bisect_left(self.times, start), bisect_right(self.times, end)
+    def seen(self, at: datetime, start: int, end: int) -> Iterator[Hit]:
+        """Hits with a time in start ..= end that a run at `at` finds, in order."""
         present = milliseconds(at)
-        limit = min(self.rule.body["max_signals"], MAX_ALERTS_PER_RUN)
-        live = {item_id for item_id, item in self.items.items() if not is_expired(item, at)}
-        chosen: list[int] = []
-        for n in range(first, last):
+        live = self.live(at)
+        for n in range(bisect_left(self.times, start), bisect_right(self.times, end)):
             hit = self.hits[n]
-            if n in alerted or live.intersection(hit.items) or (as_of and hit.seen > present):
-                continue
-            if len(chosen) >= limit:
-                return RunResult(at, tuple(self.hits[i] for i in chosen), truncated=True)
-            chosen.append(n)
-        return RunResult(at, tuple(self.hits[i] for i in chosen), truncated=False)
+            if visible(hit, live, present if self.as_of else None):
+                yield hit
 
-    def position(self, hit: Hit) -> int:
-        """Where a hit stands, for `alerted`."""
-        n = bisect_left(self.times, hit.time)
-        while self.hits[n] is not hit:
-            n += 1
-        return n
+    def live(self, at: datetime) -> frozenset[str]:
+        """The items that have not expired when a run at `at` starts."""
+        return frozenset(key for key, item in self.items.items() if not is_expired(item, at))
+
+
+def visible(hit: Hit, live: frozenset[str], present: int | None) -> bool:
+    """Whether no live item hides the hit, and it was ingested by `present` (ms; None: always)."""
+    return live.isdisjoint(hit.items) and (present is None or hit.seen <= present)
 
 
 def window(body: Mapping[str, Any], at: datetime) -> tuple[int, int]:
     """First and last millisecond of a run's look-back."""
     start = date_math(body["from"], at)
     return milliseconds(start), milliseconds(date_math(body["to"], at))
+
+
+def reach(body: Mapping[str, Any], at: datetime) -> tuple[int, int]:
+    """First and last millisecond a run looks at: its window, and a new-terms rule's history."""
+    start, end = window(body, at)
+    if "history_window_start" in body:
+        start = min(start, milliseconds(date_math(body["history_window_start"], at)))
+    return start, end
 
 
 def milliseconds(moment: datetime) -> int:
@@ -116,6 +96,16 @@ def due_ticks(rule: Saved, now: datetime, *, simulated: bool) -> list[datetime]:
     return [tick + n * step for n in range(first, count)]
 
 
+def gap(rule: Saved, first: datetime) -> timedelta:
+    """Time that no run has looked at: between the last run and the window of the next, `first`."""
+    last = rule.state.get("last_run")
+    if last is None:
+        return timedelta(0)
+    start, _ = window(rule.body, first)
+    _, end = window(rule.body, parse_time(last))
+    return max(timedelta(0), timedelta(milliseconds=start - end))
+
+
 def next_tick(rule: Saved, ticks: Sequence[datetime]) -> datetime:
     """When the rule runs next, once these ticks are done."""
     step = duration(rule.body["interval"])
@@ -127,8 +117,8 @@ def next_tick(rule: Saved, ticks: Sequence[datetime]) -> datetime:
 
 def span(rules: Sequence[tuple[Saved, list[datetime]]]) -> tuple[int, int]:
     """First and last millisecond that any of the runs looks at."""
-    windows = [window(rule.body, tick) for rule, ticks in rules for tick in (ticks[0], ticks[-1])]
-    return min(start for start, _ in windows), max(end for _, end in windows)
+    reaches = [reach(rule.body, tick) for rule, ticks in rules for tick in (ticks[0], ticks[-1])]
+    return min(start for start, _ in reaches), max(end for _, end in reaches)
 
 
 def backwards(last: str | None, now: datetime) -> bool:

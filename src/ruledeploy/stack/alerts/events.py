@@ -1,0 +1,222 @@
+"""Where events and alerts lie, as the executor sees it; and this stack's own store as such a place.
+
+The other place is an Elasticsearch node (`node.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Protocol
+
+from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
+from ruledeploy.engine.sources import selects, stream_name
+from ruledeploy.stack.alerts import runs
+from ruledeploy.stack.alerts.hits import Hit
+from ruledeploy.stack.es import documents
+from ruledeploy.stack.es.documents import Stored
+from ruledeploy.stack.es.search import Matching
+from ruledeploy.stack.es.sorting import field_reader
+from ruledeploy.stack.es.tables import table_of
+from ruledeploy.stack.store import Saved, Store
+
+# Alert documents by id.
+Alerts = Mapping[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A rule with the ticks to run, and what an engine needs to find its hits.
+
+    `fields` are those whose values each hit must carry.
+    """
+
+    rule: Saved
+    ticks: list[datetime]
+    engine_rule: EngineRule
+    items: dict[str, dict[str, Any]]
+    fields: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Events(Protocol):
+    """A place that holds events and takes alerts."""
+
+    def indices(self, patterns: Sequence[str]) -> list[str]:
+        """The indices that patterns name."""
+        ...
+
+    def lacking(self, indices: Sequence[str], field: str) -> list[str]:
+        """Those of the indices that do not map a field."""
+        ...
+
+    def check(self, rule: EngineRule, indices: Sequence[str], now: datetime) -> None:
+        """Raise QueryError for a rule that cannot run over these indices."""
+        ...
+
+    def find(self, prepared: Sequence[Prepared]) -> dict[str, list[Hit]]:
+        """By rule id, all events each rule matches over the reach of its ticks."""
+        ...
+
+    def sources(self, hits: Iterable[Hit]) -> dict[tuple[str, str], dict[str, Any]]:
+        """The events of hits, by index and id."""
+        ...
+
+    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
+        """Which of these alerts a space has already."""
+        ...
+
+    def read(self, space: str, identity: str) -> dict[str, Any] | None:
+        """An alert of a space."""
+        ...
+
+    def write(self, space: str, alerts: Alerts, *, preview: bool) -> None:
+        """Write alerts, new ones and changed ones, whole."""
+        ...
+
+
+def alerts_index(space: str, *, preview: bool = False) -> str:
+    """The index that holds a space's alerts."""
+    return f".internal{'.preview' if preview else ''}.alerts-security.alerts-{space}-000001"
+
+
+def alerts_alias(space: str, *, preview: bool = False) -> str:
+    """The alias under which a space's alerts are read."""
+    return f"{'.preview' if preview else ''}.alerts-security.alerts-{space}"
+
+
+class LocalEvents:
+    """Events in this stack's store, found by the embedded engine."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        # Each index's table is looked up once.
+        self._table = cache(lambda index: table_of(store, index))
+        self._engine = EmbeddedEngine(self._table)
+        self._values = field_reader(self._table)
+
+    def indices(self, patterns: Sequence[str]) -> list[str]:
+        """Backing indices, in the order of their names."""
+        return documents.resolve(self._store, ",".join(patterns))
+
+    def lacking(self, indices: Sequence[str], field: str) -> list[str]:
+        """By the tables of the indices."""
+        return [index for index in indices if self._table(index).get(field) is None]
+
+    def check(self, rule: EngineRule, indices: Sequence[str], now: datetime) -> None:
+        """One empty event per index makes the engine bind the rule to each index's fields."""
+        empty = [Document(index, "", {}) for index in indices]
+        self._engine.run([rule], Memory(empty), None, now)
+
+    def find(self, prepared: Sequence[Prepared]) -> dict[str, list[Hit]]:
+        """One pass over the events for all rules; only those that match are kept."""
+        found = self._engine.run(
+            [one.engine_rule for one in prepared],
+            Memory(self._documents(prepared)),
+            None,
+            min(one.ticks[0] for one in prepared),
+        )
+        wanted: dict[str, list[tuple[Prepared, tuple[str, ...]]]] = {}
+        for one in prepared:
+            result = found[one.rule.id]
+            hiding: dict[str, list[str]] = {}
+            for item_id, keys in result.suppressed.items():
+                for key in keys:
+                    hiding.setdefault(key, []).append(item_id)
+            for key in (*result.event_ids, *hiding):
+                wanted.setdefault(key, []).append((one, tuple(hiding.get(key, ()))))
+        return self._hits(prepared, wanted)
+
+    def _documents(self, prepared: Sequence[Prepared]) -> Iterator[Document]:
+        """Events with a time that some run looks at, one by one; their ids name the index too."""
+        start: int | None = None
+        end: int | None = None
+        if all(one.engine_rule.timestamp_field in documents.SEARCHED_TIMES for one in prepared):
+            start, end = runs.span([(one.rule, one.ticks) for one in prepared])
+        patterns = [pattern for one in prepared for pattern in one.engine_rule.index]
+        names = self._store.db.execute("SELECT name FROM indices ORDER BY name").fetchall()
+        backings = [name for (name,) in names if any(selects([p], name) for p in patterns)]
+        for stored in documents.scan(self._store, backings, start, end):
+            yield Document(stored.index, f"{stored.index}/{stored.id}", stored.source)
+
+    def _hits(
+        self,
+        prepared: Sequence[Prepared],
+        wanted: Mapping[str, Sequence[tuple[Prepared, tuple[str, ...]]]],
+    ) -> dict[str, list[Hit]]:
+        passes = {one.rule.id: self._filters(one) for one in prepared}
+        out: dict[str, list[Hit]] = {one.rule.id: [] for one in prepared}
+        for key, rules in wanted.items():
+            index, _, doc_id = key.partition("/")
+            stored = documents.get(self._store, index, doc_id)
+            if stored is None:
+                continue
+            for one, items in rules:
+                hit = self._hit(one, stored, items)
+                if hit is not None and passes[one.rule.id](stored):
+                    out[one.rule.id].append(hit)
+        return out
+
+    def _filters(self, one: Prepared) -> Callable[[Stored], bool]:
+        """The rule's own `filters` as a test."""
+        query = own_filters(one.rule.body)
+        if query is None:
+            return lambda _: True
+        return Matching(self._store, query, one.ticks[-1]).holds
+
+    def _hit(self, one: Prepared, event: Stored, items: tuple[str, ...]) -> Hit | None:
+        body = one.rule.body
+        if event.source.get("kibana.alert.rule.uuid") == one.rule.id:
+            return None
+        plain = documents.timestamp(event.source, "@timestamp")
+        override = body.get("timestamp_override")
+        time = plain if override is None else documents.timestamp(event.source, override)
+        if time is None and not body.get("timestamp_override_fallback_disabled"):
+            time = plain
+        if time is None:
+            return None
+        ingested = documents.timestamp(event.source, "event.ingested")
+        seen = max(t for t in (time, plain, ingested) if t is not None)
+        values = {name: tuple(self._values(event, name)) for name in one.fields}
+        return Hit(event.index, event.id, event.version, time, seen, items, values)
+
+    def sources(self, hits: Iterable[Hit]) -> dict[tuple[str, str], dict[str, Any]]:
+        """Read one by one; an event deleted meanwhile is left out."""
+        found = (documents.get(self._store, *hit.key) for hit in hits)
+        return {(event.index, event.id): event.source for event in found if event is not None}
+
+    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
+        """By a look at each."""
+        index = alerts_index(space)
+        return {identity for identity in ids if documents.exists(self._store, index, identity)}
+
+    def read(self, space: str, identity: str) -> dict[str, Any] | None:
+        """From the space's alerts."""
+        found = documents.get(self._store, alerts_index(space), identity)
+        return None if found is None else found.source
+
+    def write(self, space: str, alerts: Alerts, *, preview: bool) -> None:
+        """To the space's alerts, or to its preview's; the index is made when missing."""
+        alias: dict[str, Any] = {alerts_alias(space, preview=preview): {}}
+        name = alerts_index(space, preview=preview)
+        index = documents.ensure_index(self._store, name, {"aliases": alias})
+        for identity, alert in alerts.items():
+            found = documents.get(self._store, index, identity)
+            documents.put(self._store, index, identity, alert, found.version + 1 if found else 1)
+
+
+def own_filters(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The rule's `filters` as one query, as Kibana adds them: negated ones must not hold."""
+    active = [f for f in body.get("filters", ()) if not f.get("meta", {}).get("disabled")]
+    if not active:
+        return None
+    negated = [f["query"] for f in active if f.get("meta", {}).get("negate")]
+    wanted = [f["query"] for f in active if not f.get("meta", {}).get("negate")]
+    return {"bool": {"filter": wanted, "must_not": negated}}
+
+
+def index_type(index: str) -> str:
+    """The type of an index's data stream (`logs`), for people."""
+    return stream_name(index).partition("-")[0]
