@@ -17,6 +17,8 @@ def rule_of(block: Block, index: str) -> EngineRule:
     match block.kind:
         case "esql":
             return EngineRule("rule", "esql", f"from {index} | where {block.query}", ())
+        case "eql":
+            return EngineRule("rule", "eql", block.query, (index,))
         case "exceptions":
             return EngineRule("rule", "lucene", "*:*", (index,), tuple(json.loads(block.query)))
         case _:

@@ -12,7 +12,7 @@ from typing import Any
 from ruledeploy.fields import FieldTable, FieldType
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-KINDS = ("lucene", "esql", "dsl", "exceptions")
+KINDS = ("lucene", "esql", "eql", "dsl", "exceptions")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The engine on a cluster: the same questions, asked of Elasticsearch itself.
 
-Lucene goes through `query_string` as Kibana sends it, ES|QL through `/_query` with the time window
-and the exceptions in the request's `filter`, which is where Kibana puts them.
+Lucene goes through `query_string` as Kibana sends it, ES|QL through `/_query` and EQL through
+`/_eql/search` with the time window and the exceptions in the request's `filter`, which is where
+Kibana puts them.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from ruledeploy.errors import (
     RuledeployError,
     ServerError,
     Unreachable,
+    UnsupportedQuery,
 )
 from ruledeploy.model import JsonObject
 from ruledeploy.query.dates import from_ms, parse_date
@@ -35,6 +37,8 @@ _PAGE = 5_000
 _KEEP_ALIVE = "5m"
 # esql.query.result_truncation_max_size: no ES|QL answer is longer.
 _ESQL_ROWS = 10_000
+# index.max_result_window: no EQL answer is longer.
+_EQL_EVENTS = 10_000
 
 Row = tuple[str, str]  # time as sortable text, id
 
@@ -97,7 +101,12 @@ class ElasticsearchEngine:
 
     def _ids(self, search: _Search, extra: JsonObject | None) -> tuple[str, ...]:
         """Ids of what the query finds where `extra` holds, by time and then id."""
-        rows = self._esql(search, extra) if search.query.esql else self._lucene(search, extra)
+        if search.query.esql:
+            rows: Iterable[Row] = self._esql(search, extra)
+        elif search.query.language == "eql":
+            rows = self._eql(search, extra)
+        else:
+            rows = self._lucene(search, extra)
         return tuple(identity for _, identity in sorted(rows))
 
     # --------------------------------------------------------------------------------- Lucene
@@ -174,6 +183,33 @@ class ElasticsearchEngine:
             )
             out.extend((_time_of(hit, field), str(hit["_id"])) for hit in answer["hits"]["hits"])
         return out
+
+    # ------------------------------------------------------------------------------------ EQL
+
+    def _eql(self, search: _Search, extra: JsonObject | None) -> list[Row]:
+        """Every event, with the exceptions in the request's `filter`; halved as ES|QL is."""
+        from elasticsearch import ApiError  # noqa: PLC0415 - loads slowly
+
+        field = search.rule.timestamp_field
+        try:
+            answer = self._client.eql.search(
+                index=search.index,
+                query=search.query.text,
+                filter={"bool": {"filter": _filters(search, extra)}},
+                size=_EQL_EVENTS,
+                ignore_unavailable=True,
+            )
+        except ApiError as error:
+            if "no handler found" not in str(error.body):
+                raise
+            raise UnsupportedQuery(
+                "this cluster has no EQL: it runs without Elasticsearch's x-pack-eql module",
+                hint="use the embedded engine, or another language",
+            ) from error
+        events = answer["hits"]["events"]
+        if len(events) < _EQL_EVENTS:
+            return [(_time_of(event, field), str(event["_id"])) for event in events]
+        return [row for half in _halves(search) for row in self._eql(half, extra)]
 
     # --------------------------------------------------------------------------------- errors
 

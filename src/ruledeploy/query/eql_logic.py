@@ -2,8 +2,9 @@
 
 Elasticsearch turns each comparison into a clause of its query DSL, and `and`, `or`, `not` into a
 boolean query: a comparison with a field that has no value is false and its `not` is true, and of
-several values any counts. Null is what remains of an optional field that no index has, `?field`:
-a comparison with it is null, so is its `not`, and a conjunction with it finds nothing.
+several values any counts. Null is what remains of an optional field that no index has, `?field`.
+It equals null alone; any other comparison with it is null, and so is its `not`, and a conjunction
+with it finds nothing.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def _ordered(field: Field, sign: str, value: Scalar) -> Node:
 
 
 def _constant(one: Scalar | None, sign: str, other: Scalar | None, at: int) -> Node | None:
-    """Two constants; with null only equality knows an answer."""
+    """Two constants, which a field that no index has becomes; null equals null alone."""
     if one is None or other is None:
         if sign != "==":
             return None

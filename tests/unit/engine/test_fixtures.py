@@ -24,7 +24,7 @@ def name(block: Block) -> str:
 
 
 @pytest.mark.parametrize(
-    "block", [b for kind in ("lucene", "esql", "exceptions") for b in blocks(kind)], ids=name
+    "block", [b for kind in ("lucene", "esql", "eql", "exceptions") for b in blocks(kind)], ids=name
 )
 def test_a_rule_finds_what_the_fixture_says(block: Block) -> None:
     """Run as a rule over the block's documents."""
