@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from ruledeploy.allowlist.entries import Entry, compile_entries
+from ruledeploy.allowlist.entries import Entries, Entry, compile_entries, verbatim_findings
 from ruledeploy.allowlist.overlay import Overlay, OverlayItem
 from ruledeploy.allowlist.policy import expired, item_findings
 from ruledeploy.allowlist.targets import KnownRule, target_rules
+from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList
 from ruledeploy.errors import Collector, OverlayError
 from ruledeploy.fields import load_table
 from ruledeploy.model import (
@@ -91,50 +92,83 @@ class _Builder:
         )
 
     def overlay(self, overlay: Overlay, rules: Sequence[KnownRule]) -> None:
-        """The lists of one overlay, one for each family of the rules it names."""
+        """The lists of one overlay, one for each family of the rules it names.
+
+        A list whose id Kibana gave is one list whatever the families.
+        """
         for item in overlay.items:
             self.findings += item_findings(item, self.scope.env.policy, self.scope.today)
         compiled = [pair for rule in rules for pair in rule.compiled]
-        for family in sorted({family for _, family in compiled}):
-            list_id = f"rd-{self.scope.project}-{overlay.id}-{family}"
+        families = sorted({family for _, family in compiled})
+        given = overlay.kibana.list_id if overlay.kibana else None
+        if given is not None:
+            self._refuse_two_families(overlay, families)
+            families = families[:1]
+        for family in families:
+            list_id = given or f"rd-{self.scope.project}-{overlay.id}-{family}"
             self.lists.append(self._list(overlay, family, list_id))
             for rule_id, rule_family in compiled:
-                if rule_family == family:
+                if given or rule_family == family:
                     self.links.setdefault(rule_id, []).append(list_id)
             for item in overlay.items:
-                with self.collector.collect():
-                    self._item(overlay, item, family, list_id)
+                only = item.kibana.list_id if item.kibana else None
+                if only in {None, list_id}:
+                    with self.collector.collect():
+                        self._item(overlay, item, family, list_id)
+
+    def _refuse_two_families(self, overlay: Overlay, families: Sequence[str]) -> None:
+        """One list cannot hold what `match` becomes for two field tables."""
+        for item in overlay.items:
+            if item.match and len(families) > 1:
+                message = f"{item.id!r} means something else for {' and '.join(families)}"
+                hint = "write its entries under `kibana`, or drop the overlay's `kibana.list_id`"
+                self.collector.add(OverlayError(message, location=item.location, hint=hint))
 
     def _list(self, overlay: Overlay, family: str, list_id: str) -> ExceptionList:
         title = overlay.title or overlay.id
-        body = {
+        given = overlay.kibana or KibanaList()
+        kept = f"Kept in {overlay.location.path} by ruledeploy; edit it there."
+        body: dict[str, Any] = {
             "list_id": list_id,
             "name": title,
-            "description": f"Kept in {overlay.location.path} by ruledeploy; edit it there.",
-            "type": "detection",
+            "description": kept if given.description is None else given.description,
+            "type": given.type,
             "namespace_type": "single",
-            "tags": [self.scope.marker],
+            "tags": [*(given.tags or ()), self.scope.marker],
         }
+        if given.meta is not None:
+            body["meta"] = given.meta
         place = Provenance(overlay.location.path, overlay.location.line, overlay.id)
         return ExceptionList(body, family, place)
 
     def _item(self, overlay: Overlay, item: OverlayItem, family: str, list_id: str) -> None:
         if expired(item, self.scope.today):
             return
+        given = item.kibana or KibanaItem()
         try:
-            entries = compile_entries(item.match, item.exclude, load_table(family))
+            if given.entries:
+                said = verbatim_findings(given.entries, load_table(family), item.location)
+                entries = Entries((tuple(dict(one) for one in given.entries),), tuple(said))
+            else:
+                entries = compile_entries(item.match, item.exclude, load_table(family))
         except OverlayError as error:
             if error.location is None:
                 error.location = item.location
             raise
         self.findings += entries.findings
         numbered = len(entries.alternatives) > 1
+        if numbered and given.item_id:
+            raise OverlayError(
+                f"{item.id!r} becomes {len(entries.alternatives)} items, and kibana.item_id is one",
+                location=item.location,
+                hint="write its entries under `kibana`, or drop kibana.item_id",
+            )
         for n, alternative in enumerate(entries.alternatives, start=1):
             suffix = f"#{n}" if numbered else ""
             source = f"{overlay.id}/{item.id}"
             key = (self.scope.project, overlay.id, item.id + suffix, family)
             body = self._item_body(item, alternative, list_id)
-            body["item_id"] = _item_id(key, alternative, item.os)
+            body["item_id"] = given.item_id or _item_id(key, alternative, item.os)
             body["name"] = f"{item.name} {suffix}".strip()
             place = Provenance(item.location.path, item.location.line, source)
             self.items.append(ExceptionItem(body, place))
@@ -142,18 +176,24 @@ class _Builder:
     def _item_body(
         self, item: OverlayItem, entries: tuple[Entry, ...], list_id: str
     ) -> dict[str, Any]:
+        given = item.kibana or KibanaItem()
         tags = [self.scope.marker]
-        tags += [f"owner:{item.owner}"] if item.owner else []
-        tags += [f"ticket:{item.ticket}"] if item.ticket else []
+        if given.tags is not None:
+            tags += given.tags
+        else:
+            tags += [f"owner:{item.owner}"] if item.owner else []
+            tags += [f"ticket:{item.ticket}"] if item.ticket else []
         body: dict[str, Any] = {
             "list_id": list_id,
             "type": "simple",
             "namespace_type": "single",
-            "description": _description(item),
+            "description": _description(item) if given.description is None else given.description,
             "entries": list(entries),
             "os_types": list(item.os),
             "tags": tags,
         }
+        if given.meta is not None:
+            body["meta"] = given.meta
         if item.expires is not None:
             body["expire_time"] = (
                 f"{item.expires:%Y-%m-%dT%H:%M:%S}.{item.expires.microsecond // 1000:03d}Z"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 from typing import Any
 
-from ruledeploy.errors import Collector, OverlayError
+from ruledeploy.errors import Collector, Location, OverlayError
 from ruledeploy.fields import PRODUCER_FIXED, FieldTable, FieldType
 from ruledeploy.model import Finding
 from ruledeploy.sigma import FieldMatch, Pattern
@@ -205,6 +205,26 @@ class _FieldEntries:
 
     def _exists(self, operator: str) -> Entry:
         return {"field": self.field, "operator": operator, "type": "exists"}
+
+
+def verbatim_findings(
+    entries: Iterable[Mapping[str, Any]], table: FieldTable, place: Location
+) -> Iterator[Finding]:
+    """What is doubtful about entries in Kibana's own form: values that a field cannot hold.
+
+    Kibana stores them all the same. Fields that the table does not know are left alone.
+    """
+    for entry in entries:
+        type_ = table.get(str(entry["field"]))
+        if type_ is None or entry.get("type") not in {"match", "match_any"}:
+            continue
+        value = entry["value"]
+        for text in value if isinstance(value, list) else [value]:
+            problem = _problem(text, type_, network=False)
+            if problem:
+                message = f"{entry['field']}: {text!r} {problem}"
+                hint = "an item with it could silence the rule"
+                yield Finding("warning", "bad-entry", message, place, hint)
 
 
 def _problem(text: str, type_: FieldType, *, network: bool) -> str | None:

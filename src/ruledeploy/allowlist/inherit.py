@@ -49,5 +49,6 @@ def _refine(below: Overlay, above: Overlay) -> Overlay:
         above,
         title=above.title or below.title,
         rules=above.rules if above.rules is not None else below.rules,
+        kibana=above.kibana or below.kibana,
         items=tuple(items.values()),
     )

@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList, read_item, read_list
 from ruledeploy.errors import Collector, Location, OverlayError
 from ruledeploy.sigma import FieldMatch, parse_selection
 from ruledeploy.yamldoc import YamlDoc, load_all
 
 OS_TYPES = ("linux", "macos", "windows")
-_OVERLAY_KEYS = ("title", "id", "description", "rules", "items")
+_OVERLAY_KEYS = ("title", "id", "description", "rules", "items", "kibana")
 _ITEM_KEYS = (
     "id",
     "name",
     "match",
     "not",
+    "kibana",
     "owner",
     "reason",
     "ticket",
@@ -59,6 +61,7 @@ class OverlayItem:
     suppresses: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     absent: bool = False
+    kibana: KibanaItem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Overlay:
     title: str | None = None
     rules: tuple[tuple[str, Location], ...] | None = None
     items: tuple[OverlayItem, ...] = ()
+    kibana: KibanaList | None = None
 
 
 def parse_overlays(files: Mapping[str, bytes]) -> tuple[Overlay, ...]:
@@ -123,6 +127,7 @@ class _Reader:
             title=self._text(value, "title"),
             rules=self._rules(value),
             items=self._items(value),
+            kibana=read_list(self.doc, value, self.collector),
         )
         self.collector.raise_if_any()
         return overlay
@@ -192,11 +197,14 @@ class _Reader:
             )
         if self._absent(entry, at):
             return OverlayItem(item_id, self.doc.at(*at, "id"), absent=True)
+        verbatim = read_item(self.doc, entry, at, self.collector)
+        if verbatim and verbatim.entries and ("match" in entry or "not" in entry):
+            self.fail("entries are written twice", *at, "kibana", hint="keep `match` or `kibana`")
         return OverlayItem(
             id=item_id,
             location=self.doc.at(*at, "id"),
             name=self._text(entry, "name", *at) or item_id,
-            match=self._selection(entry, "match", at),
+            match=() if verbatim and verbatim.entries else self._selection(entry, "match", at),
             exclude=self._selection(entry, "not", at) if "not" in entry else (),
             owner=self._text(entry, "owner", *at),
             reason=self._text(entry, "reason", *at),
@@ -207,6 +215,7 @@ class _Reader:
             os=self._choices(entry, "os", OS_TYPES, at),
             suppresses=self._texts(entry, "suppresses", at),
             keeps=self._texts(entry, "keeps", at),
+            kibana=verbatim,
         )
 
     def _absent(self, entry: Mapping[str, Any], at: tuple[str | int, ...]) -> bool:

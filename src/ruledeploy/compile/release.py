@@ -162,8 +162,14 @@ def _known(compiled: CompiledRule) -> KnownRule:
 
 def _linked(rule: DetectionRule, allowlist: Allowlist) -> DetectionRule:
     """The rule with its links; see `DetectionRule` for why `id` repeats the `list_id`."""
+    types = {each.list_id: str(each.body["type"]) for each in allowlist.lists}
     links = [
-        {"id": list_id, "list_id": list_id, "type": "detection", "namespace_type": "single"}
+        {
+            "id": list_id,
+            "list_id": list_id,
+            "type": types.get(list_id, "detection"),
+            "namespace_type": "single",
+        }
         for list_id in allowlist.links.get(rule.rule_id, ())
     ]
     return replace(rule, body={**rule.body, "exceptions_list": links})

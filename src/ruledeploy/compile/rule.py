@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ruledeploy.allowlist.compile import NAMESPACE
-from ruledeploy.errors import QueryError, RuleError
+from ruledeploy.errors import QueryError, RuleError, UnsupportedQuery
 from ruledeploy.fields import family_of, load_table
-from ruledeploy.model import DetectionRule, Environment, Finding, Provenance, digest
+from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
 from ruledeploy.query.parse import parse_query
 from ruledeploy.sigma import RuleHead, RuleSource, Target, convert, severity, threat
 from ruledeploy.sigma.elastic import Variant
@@ -66,6 +66,8 @@ class RuleCompiler:
             },
             "exceptions_list": [],
         }
+        if variant is None and source.elastic.kibana:
+            body |= self._verbatim(source.elastic.kibana)
         place = Provenance(source.path, source.location.line, source.id)
         return DetectionRule({k: v for k, v in body.items() if v is not None}, family, place)
 
@@ -101,12 +103,24 @@ class RuleCompiler:
             query, place = converted.query, source.doc.at("detection")
         try:
             parse_query(target.language, query)
+        except UnsupportedQuery as error:
+            if source.elastic.query is None:
+                raise RuleError(error.message, location=place, hint=error.hint) from error
+            # Whoever wrote it by hand may ask for more than we can try on events.
+            message = f"the query is deployed untried: {error.message}"
+            findings.append(Finding("info", "not-evaluated", message, place, error.hint))
         except QueryError as error:
             message = f"the {target.language} query does not parse: {error.message}"
             near = query[max(error.position - 20, 0) : error.position + 20]
             hint = error.hint or f"near {near!r}"
             raise RuleError(message, location=place, hint=hint) from error
         return query
+
+    def _verbatim(self, fields: JsonObject) -> dict[str, Any]:
+        """Fields as Kibana has them; our mark stays whatever the tags are."""
+        if "tags" not in fields:
+            return dict(fields)
+        return {**fields, "tags": [*(fields["tags"] or ()), self.marker]}
 
     def _schedule(self, source: RuleSource, family: str) -> dict[str, Any]:
         """Interval and look-back; what Elastic Agent ships late is found by its ingest time."""
@@ -127,8 +141,13 @@ def note(source: RuleHead, text: str | None) -> str:
 
 
 def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:
-    """The one telemetry family of the patterns: a query means something else on another."""
+    """The one telemetry family of the patterns: a query means something else on another.
+
+    A query written by hand may span several: nothing is translated then.
+    """
     families = sorted({family_of(pattern) for pattern in index})
+    if len(families) > 1 and source.elastic.query is not None:
+        return "ecs"
     if len(families) > 1:
         raise RuleError(
             f"the index patterns belong to {' and '.join(families)}",

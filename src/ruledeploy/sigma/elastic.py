@@ -23,6 +23,7 @@ KEYS = (
     "index",
     "interval",
     "investigation_fields",
+    "kibana",
     "language",
     "lookback",
     "max_signals",
@@ -41,6 +42,18 @@ KEYS = (
     "type",
     "variants",
 )
+# What `kibana` may not say: what is checked or made elsewhere, and what the server owns.
+_NOT_VERBATIM: Mapping[str, str] = {
+    "query": "write elastic.query, which is parsed before it is deployed",
+    "language": "write elastic.language",
+    "enabled": "write elastic.enabled",
+    "exceptions_list": "write an overlay that names this rule",
+    "meta": "it holds the rule's source",
+    **dict.fromkeys(
+        ("id", "created_at", "created_by", "updated_at", "updated_by", "revision", "immutable",
+         "rule_source", "execution_summary"), "the server keeps it",
+    ),
+}  # fmt: skip
 _VARIANT_KEYS = ("index", "language")
 _DURATION = re.compile(r"[1-9][0-9]*[smhd]")
 
@@ -87,6 +100,7 @@ class ElasticBlock:
     variants: tuple[Variant, ...] = ()
     replaces: str | None = None
     query: str | None = None
+    kibana: JsonObject | None = None
     location: Location = field(default=Location(""))
 
 
@@ -121,8 +135,20 @@ def read_elastic(reader: Reader) -> ElasticBlock:
         variants=_variants(reader),
         replaces=reader.text("replaces"),
         query=reader.text("query"),
+        kibana=_verbatim(reader),
         location=reader.doc.at(*reader.keys),
     )
+
+
+def _verbatim(reader: Reader) -> JsonObject | None:
+    """`kibana`: fields of Kibana's rule, laid over what is compiled; null leaves a field out."""
+    fields = reader.mapping("kibana")
+    if fields is not None:
+        below = reader.below("kibana", fields)
+        for name in fields:
+            if name in _NOT_VERBATIM:
+                below.wrong(name, "not here", _NOT_VERBATIM[name])
+    return fields
 
 
 def _duration(reader: Reader, key: str) -> str | None:
