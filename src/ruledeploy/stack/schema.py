@@ -24,10 +24,16 @@ _SHOWN_ISSUES = 5
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One complaint: the path below the body and the text."""
+    """One complaint: the path below the body and the text.
+
+    `soft` says that the type is right and only the value is not. `members` are what the members of
+    a union complain about; they are told in its place.
+    """
 
     path: str
     text: str
+    soft: bool = False
+    members: tuple[Issue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +108,15 @@ def compile_schema(raw: dict[str, Any]) -> Shape:
     if isinstance(kind, list):
         facts["nullable"] = "null" in kind
         kind = next(k for k in kind if k != "null")
+    properties = raw.get("properties", {})
+    required = raw.get("required", ())
+    # Messages come in the schema's order; the contract keeps that of the required keys only.
+    names = [*(name for name in required if name in properties), *properties]
     return Shape(
         kind,
         facts=facts,
-        properties={k: compile_schema(v) for k, v in raw.get("properties", {}).items()},
-        required=frozenset(raw.get("required", ())),
+        properties={name: compile_schema(properties[name]) for name in dict.fromkeys(names)},
+        required=frozenset(required),
         items=compile_schema(raw["items"]) if raw.get("items") else None,
         default=default,
     )
@@ -157,10 +167,20 @@ def complaints(shape: Shape, value: Any, zod: Zod) -> list[Issue]:
 
 
 def describe(issues: list[Issue]) -> str:
-    """`a.b: text, c: text`, at most five, then how many more."""
-    shown = ", ".join(f"{i.path}: {i.text}" if i.path else i.text for i in issues[:_SHOWN_ISSUES])
-    hidden = len(issues) - _SHOWN_ISSUES
-    return f"{shown} and {hidden} more" if hidden > 0 else shown
+    """`a.b: text, c: text`, at most five, then how many more.
+
+    What the members of a union say is put to the end, as Kibana walks its issues.
+    """
+    queue, shown = list(issues), []
+    for issue in queue:
+        if issue.members:
+            queue.extend(issue.members)
+        else:
+            shown.append(f"{issue.path}: {issue.text}" if issue.path else issue.text)
+    hidden = len(shown) - _SHOWN_ISSUES
+    if hidden > 0:
+        shown[_SHOWN_ISSUES:] = [f"and {hidden} more"]
+    return ", ".join(shown)
 
 
 def _from_text(shape: Shape | None, value: Any) -> Any:
@@ -192,7 +212,8 @@ def _parse(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
         case _:
             text = texts.scalar_complaint(shape.kind, shape.facts, value, walk.zod)
             if text is not None:
-                walk.issues.append(Issue(path, text))
+                soft = "enum" not in shape.facts and texts.is_kind(shape.kind, value)
+                walk.issues.append(Issue(path, text, soft=soft))
             return value
 
 
@@ -220,7 +241,7 @@ def _parse_array(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
         return value
     text = texts.length_complaint(shape.facts, value, walk.zod)
     if text is not None:
-        walk.issues.append(Issue(path, text))
+        walk.issues.append(Issue(path, text, soft=True))
     item = shape.items
     if item is None:
         return value
@@ -231,12 +252,20 @@ def _parse_union(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:
     key = shape.facts.get("discriminator", {}).get("propertyName")
     if key is not None:
         return _parse_discriminated(shape, key, value, path, walk)
+    trials = []
     for option in shape.options:
         trial = _Walk(walk.zod)
         parsed = _parse(option, value, path, trial)
         if not trial.issues:
             return parsed
-    walk.issues.append(Issue(path, texts.no_option(walk.zod)))
+        trials.append(trial.issues)
+    # The member whose types fit is the one that was meant.
+    meant = [issues for issues in trials if all(issue.soft for issue in issues)]
+    if meant:
+        walk.issues.extend(meant[0])
+    else:
+        members = tuple(issue for issues in trials for issue in issues)
+        walk.issues.append(Issue(path, texts.NO_OPTION, members=members))
     return value
 
 

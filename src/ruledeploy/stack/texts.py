@@ -12,6 +12,9 @@ from typing import Any, Literal
 # The major version of zod whose texts to write.
 Zod = Literal["3", "4"]
 
+# No member of a union fits; both versions say the same.
+NO_OPTION = "Invalid input"
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _DATE_MATH = re.compile(
     r"now(?:[+-]\d+[smhdwMy])*(?:/[smhdwMy])?|\d{4}-\d\d-\d\d(?:T[0-9:.]+(?:Z|[+-]\d\d:?\d\d)?)?"
@@ -36,6 +39,11 @@ def type_name(value: Any) -> str:
             return "object"
 
 
+def is_kind(kind: str, value: Any) -> bool:
+    """Whether a value has the JSON type that a schema's kind names."""
+    return type_name(value) == {"integer": "number"}.get(kind, kind)
+
+
 def wrong_type(expected: str, value: Any, zod: Zod) -> str:
     """The value has another type than the schema asks for."""
     expected = {"integer": "number"}.get(expected, expected)
@@ -53,12 +61,6 @@ def missing(kind: str, facts: dict[str, Any], zod: Zod) -> str:
         return _not_one_of(facts["enum"], None, zod)
     expected = {"integer": "number", "union": "object"}.get(kind, kind)
     return f"Invalid input: expected {expected}, received undefined"
-
-
-def no_option(zod: Zod) -> str:
-    """No member of a union fits."""
-    del zod  # both versions say the same
-    return "Invalid input"
 
 
 def no_discriminator(names: list[str], zod: Zod) -> str:
@@ -101,8 +103,7 @@ def length_complaint(facts: dict[str, Any], value: list[Any], zod: Zod) -> str |
 
 def scalar_complaint(kind: str, facts: dict[str, Any], value: Any, zod: Zod) -> str | None:
     """What is wrong with a string, number or boolean; None when it fits."""
-    got = type_name(value)
-    if got != {"integer": "number"}.get(kind, kind):
+    if not is_kind(kind, value):
         return wrong_type(kind, value, zod)
     allowed = facts.get("enum")
     if allowed is not None and value not in allowed:

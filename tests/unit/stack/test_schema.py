@@ -77,11 +77,30 @@ def test_at_most_five_issues_are_told() -> None:
     """The rest is a number."""
     shape = schema.body_shape("POST /api/exception_lists/items")
     bad = {"comments": 1, "description": 1, "entries": 1, "name": 1, "tags": 1, "list_id": 1}
+    # Required keys come first, in the contract's order; `type` is missing.
     with pytest.raises(Refusal) as refusal:
         schema.parse_body(shape, bad, "4")
     message = refusal.value.body["message"]
-    assert message.startswith("[request body]: comments: Invalid input: expected array")
-    assert message.endswith(" and 2 more")
+    assert message.startswith("[request body]: list_id: Invalid input: expected string")
+    assert message.endswith(", and 2 more")
+
+
+def test_required_keys_are_told_in_order() -> None:
+    """The order of the contract's `required`, base before the type's own."""
+    issues = schema.complaints(schema.named("RuleCreateProps"), {"type": "eql"}, "3")
+    told = "name: Required, description: Required, risk_score: Required, severity: Required"
+    assert schema.describe(issues) == f"{told}, query: Required, and 1 more"
+
+
+def test_a_union_tells_what_each_member_misses() -> None:
+    """After everything else; but a member whose types fit speaks alone."""
+    shape = schema.body_shape("POST /api/detection_engine/rules/_bulk_action")
+    expected = [f'action: Invalid literal value, expected "{a}"' for a in
+                ("delete", "disable", "enable", "export", "duplicate")]  # fmt: skip
+    told = schema.describe(schema.complaints(shape, {"action": "x"}, "3"))
+    assert told.startswith(", ".join(expected) + ", and ")
+    told = schema.describe(schema.complaints(shape, {"action": "enable", "ids": []}, "3"))
+    assert told == "ids: Array must contain at least 1 element(s)"
 
 
 def test_an_unknown_type_has_no_schema() -> None:
