@@ -320,3 +320,37 @@ def test_duplicating_a_list_copies_its_items(kibana: Any, space: str) -> None:
     assert copy["name"] == "l [Duplicate]"
     path = f"{lists}/items/_find?list_id={copy['list_id']}"
     assert kibana("GET", path, space=space).body["total"] == 1
+
+
+def test_older_servers_have_bulk_routes(old_kibana: Any, rule: Any, space: str) -> None:
+    """HTTP 200 with one entry a rule; a server of 9.x answers 404."""
+    create, update, delete = (f"{RULES}/_bulk_{x}" for x in ("create", "update", "delete"))
+    sent = [rule(rule_id="a"), rule(rule_id="b"), rule(rule_id="b"), rule(timeline_id="x")]
+    done = old_kibana("POST", create, sent, space=space)
+    assert done.status == 200
+    made, crossed, twice = done.body
+    assert made["rule_id"] == "a"
+    assert crossed["rule_id"] == "(unknown id)"
+    assert twice == {
+        "rule_id": "b",
+        "error": {"status_code": 409, "message": 'rule_id: "b" already exists'},
+    }
+    put = [rule(rule_id="a", tags=["t"]), rule(rule_id="none")]
+    changed, missing = old_kibana("PUT", update, put, space=space).body
+    assert changed["tags"] == ["t"]
+    assert missing["error"] == {"status_code": 404, "message": 'rule_id: "none" not found'}
+    patch = [{"id": made["id"], "name": "new"}]
+    (patched,) = old_kibana("PATCH", update, patch, space=space).body
+    assert (patched["name"], patched["tags"]) == ("new", ["t"])
+    gone, missing, nothing = old_kibana(
+        "DELETE", delete, [{"rule_id": "a"}, {"id": made["id"]}, {}], space=space
+    ).body
+    assert gone["id"] == made["id"]
+    assert missing["error"]["message"] == f'id: "{made["id"]}" not found'
+    assert nothing["error"]["message"] == 'either "id" or "rule_id" must be set'
+    assert old_kibana("POST", delete, [], space=space).body == []
+
+
+def test_newer_servers_have_them_not(kibana: Any, rule: Any) -> None:
+    """They are gone in 9.x."""
+    assert kibana("POST", f"{RULES}/_bulk_create", [rule()]).status == 404

@@ -33,12 +33,13 @@ from ruledeploy.stack.http import (
     check_headers,
     split_space,
 )
-from ruledeploy.stack.rules import bulk, export, extras, imports
+from ruledeploy.stack.rules import bulk, export, extras, imports, oldbulk
 from ruledeploy.stack.rules import routes as rules
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *rules.ROUTES,
     *bulk.ROUTES,
+    *oldbulk.ROUTES,
     *export.ROUTES,
     *imports.ROUTES,
     *extras.ROUTES,
@@ -121,10 +122,14 @@ def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
     try:
         return _checked(stack, endpoint, call)
     except Refusal as refusal:
-        return Answer(refusal.body, refusal.status, refusal.headers)
+        return _refused(refusal)
     except Exception:  # noqa: BLE001 - a server answers 500 and goes on
         _LOG.exception("%s %s", call.method, call.url)
         return Answer(platform(500, _BROKEN).body, 500)
+
+
+def _refused(refusal: Refusal) -> Answer:
+    return Answer(refusal.body, refusal.status, refusal.headers)
 
 
 def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
@@ -141,7 +146,11 @@ def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
     if call.method == "GET":
         return endpoint.handler(stack, call)
     with stack.store.transaction():
-        return endpoint.handler(stack, call)
+        try:
+            return endpoint.handler(stack, call)
+        except Refusal as refusal:
+            # Kibana takes nothing back: what was written before the refusal stays.
+            return _refused(refusal)
 
 
 def _response(answer: Answer, version: str = PUBLIC_VERSION) -> Response:

@@ -45,6 +45,12 @@ def with_caller(stack: Stack, call: Call) -> Call:
     return replace(call, caller=stack.auth.caller(call.headers.get("authorization")))
 
 
+def _name(stack: Stack, call: Call) -> str | None:
+    """Who sent a request, for the log; None for strangers."""
+    known = stack.auth.known(call.headers.get("authorization"))
+    return known.name if known else None
+
+
 def finish(stack: Stack, call: Call, answer: Answer) -> None:
     """Log the request, then tell whoever watches."""
     if stack.config.request_log is not None:
@@ -53,7 +59,7 @@ def finish(stack: Stack, call: Call, answer: Answer) -> None:
             "method": call.method,
             "url": call.url,
             "status": answer.status,
-            "user": call.caller.name,
+            "user": _name(stack, call),
         }
         with stack.config.request_log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

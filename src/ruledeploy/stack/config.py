@@ -36,18 +36,22 @@ class ApiKey:
 class Profile:
     """What differs between servers: version, message texts, and doubtful behaviours.
 
-    `zod` chooses the validation texts; `unchanged_count` whether an import reports it;
-    `put_no_op` whether a PUT without a change leaves `updated_at` alone.
+    `zod` chooses the validation texts; `unchanged_count` whether an import skips unchanged rules
+    and counts them; `put_no_op` whether a PUT without a change leaves `updated_at` alone;
+    `too_large` is the status of an upload over the limit; `old_bulk` whether the routes
+    `_bulk_create`, `_bulk_update` and `_bulk_delete` are there.
     """
 
     version: str
     zod: Zod
     unchanged_count: bool = False
     put_no_op: bool = True
+    too_large: Literal[400, 413] = 413
+    old_bulk: bool = False
 
 
 PROFILES = {
-    "8.19": Profile("8.19.3", "3", put_no_op=False),
+    "8.19": Profile("8.19.3", "3", put_no_op=False, old_bulk=True),
     "9.5": Profile("9.5.1", "4"),
 }
 
@@ -78,6 +82,7 @@ class StackConfig:
     """Where the stack keeps its data and how it answers.
 
     Ports of 0 are chosen by the system. Without users and keys nobody needs to log in.
+    `profile` is the name of one, or one made for doubtful behaviours with `dataclasses.replace`.
     `scheduler` runs enabled rules by the real clock while no simulated time is set.
     """
 
@@ -85,7 +90,7 @@ class StackConfig:
     host: str = "127.0.0.1"
     port: int = 0
     es_port: int = 0
-    profile: str = "9.5"
+    profile: str | Profile = "9.5"
     users: tuple[User, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
     faults: Faults = field(default_factory=Faults)
@@ -100,4 +105,4 @@ class StackConfig:
     @property
     def server(self) -> Profile:
         """The server to imitate; `KeyError` for a profile that does not exist."""
-        return PROFILES[self.profile]
+        return self.profile if isinstance(self.profile, Profile) else PROFILES[self.profile]

@@ -19,13 +19,18 @@ def attachment(lines: Iterable[Any], name: str) -> Answer:
     return Answer(text.encode(), headers=headers, media=MEDIA)
 
 
-def uploaded(call: Call, limit: int) -> list[Any]:
+def refuse_large(call: Call, limit: int, status: int) -> None:
+    """Refuse a body over the route's limit before anybody reads it."""
+    if len(call.body) > limit:
+        raise platform(status, f"Payload content length greater than maximum allowed: {limit}")
+
+
+def uploaded(call: Call, limit: int, too_large: int) -> list[Any]:
     """The lines of the uploaded file; a line that is not JSON stands as its error's text.
 
     A `ValueError` in the list is such a line. Refuses other extensions, no file, too much.
     """
-    if len(call.body) > limit:
-        raise platform(413, f"Payload content length greater than maximum allowed: {limit}")
+    refuse_large(call, limit, too_large)
     found = call.file()
     if found is None:
         raise siem(500, "Cannot read properties of undefined (reading 'hapi')")

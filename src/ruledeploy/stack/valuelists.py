@@ -11,7 +11,7 @@ from ruledeploy.stack import schema, versions
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import siem
 from ruledeploy.stack.http import Answer, Call, Endpoint
-from ruledeploy.stack.ndjson import MEDIA
+from ruledeploy.stack.ndjson import MEDIA, refuse_large
 from ruledeploy.stack.store import Saved
 
 LISTS = "/api/lists"
@@ -264,6 +264,7 @@ def export_items(stack: Stack, call: Call) -> Answer:
 def import_items(stack: Stack, call: Call) -> Answer:
     """`POST /api/lists/items/_import`: a text file into a list, which `type` may create."""
     query = schema.parse_query(f"POST {ITEMS}/_import", call.query, stack.server.zod)
+    refuse_large(call, MAX_BYTES, stack.server.too_large)
     _need_index(stack, call.space)
     uploaded = call.file()
     name, content = uploaded or ("", b"")

@@ -14,8 +14,9 @@ from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, platform, siem
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.search import matching_documents, search
+from ruledeploy.stack.exceptions.endpoint import ensure_endpoint_list
 from ruledeploy.stack.http import Answer, Call, Endpoint
-from ruledeploy.stack.rules import bodies
+from ruledeploy.stack.rules import bodies, checks
 from ruledeploy.stack.store import Saved
 
 _SEARCH = "/api/detection_engine/signals/search"
@@ -70,6 +71,8 @@ def preview(stack: Stack, call: Call) -> Answer:
     zod = stack.server.zod
     parsed = schema.parse_body(schema.named("RuleCreateProps"), sent, zod)
     given = schema.parse_body(schema.named("RulePreviewParams"), sent, zod)
+    checks.refuse_cross_field(parsed)
+    ensure_endpoint_list(stack, call.caller)
     count, preview_id = given["invocationCount"], str(uuid.uuid4())
     if count < 1:
         log = {"errors": ["Invalid invocation count"], "warnings": [], "duration": 0}

@@ -20,6 +20,8 @@ from ruledeploy.stack.store import Saved
 
 MAX_BYTES = 9_000_000
 MAX_OBJECTS = 10_000
+_DUPLICATED = ("name", "description", "type", "namespace_type", "tags", "meta")
+_CAN_BE_DUPLICATED = {"detection", "rule_default"}
 # What an export adds to a request's keys; an import takes these and ignores them.
 _EXPORTED_KEYS = {
     "_version", "created_at", "created_by", "id", "immutable", "tie_breaker_id", "updated_at",
@@ -59,7 +61,7 @@ class _Run:
 def import_route(stack: Stack, call: Call) -> Answer:
     """`POST /api/exception_lists/_import`: 200 whatever fails."""
     query = schema.parse_query(f"POST {LISTS}/_import", call.query, stack.server.zod)
-    lines = uploaded(call, MAX_BYTES)
+    lines = uploaded(call, MAX_BYTES, stack.server.too_large)
     if len(lines) >= MAX_OBJECTS:
         raise siem(500, f"Can't import more than {MAX_OBJECTS} exceptions")
     flags = {"overwrite": query["overwrite"], "as_new_list": query["as_new_list"]}
@@ -223,13 +225,15 @@ def _drop_absent_items(run: _Run, kept: set[str]) -> None:
 def export(stack: Stack, call: Call) -> Answer:
     """`POST _export?id&list_id&namespace_type`: list, items, a summary."""
     query = schema.parse_query(f"POST {LISTS}/_export", call.query, stack.server.zod)
-    found = common.list_named(stack, call.space, query["list_id"], query["namespace_type"])
-    if found is None or found.id != query["id"]:
+    where = common.space_of(call.space, query["namespace_type"])
+    found = stack.store.get("exception_list", where, query["id"])
+    if found is None:
         raise siem(
             400,
             f"exception list with list_id: {query['list_id']} or id: {query['id']} does not exist",
         )
-    items = live_items(stack, found, query["include_expired_exceptions"])
+    # The list is the one with that id, its items are those below that list_id.
+    items = live_items(stack, where, query["list_id"], query["include_expired_exceptions"])
     summary = {
         "exported_exception_list_count": 1,
         "exported_exception_list_item_count": len(items),
@@ -239,15 +243,15 @@ def export(stack: Stack, call: Call) -> Answer:
         "missing_exception_lists_count": 0,
     }
     lines = [common.shown(found), *(common.shown(item) for item in items), summary]
-    return attachment(lines, f"{found.key}.ndjson")
+    return attachment(lines, f"{query['list_id']}.ndjson")
 
 
-def live_items(stack: Stack, found: Saved, include_expired: str) -> list[Saved]:
+def live_items(stack: Stack, where: str, list_id: str, include_expired: str) -> list[Saved]:
     """A list's items; `include_expired` is the text `true` or `false`."""
     now = stack.clock.now()
     return [
         item
-        for item in stack.store.all("exception_item", found.space, found.key)
+        for item in stack.store.all("exception_item", where, list_id)
         if include_expired == "true"
         or "expire_time" not in item.body
         or parse_time(item.body["expire_time"]) >= now
@@ -255,16 +259,13 @@ def live_items(stack: Stack, found: Saved, include_expired: str) -> list[Saved]:
 
 
 def duplicate_list(stack: Stack, call: Call, found: Saved, include_expired: str) -> Saved:
-    """A copy of a list with copies of its items, under new ids."""
-    body = {k: found.body[k] for k in ("name", "description", "type", "namespace_type", "tags")}
+    """A copy of a list with copies of its items, under new ids and without their comments."""
+    body = {k: found.body[k] for k in _DUPLICATED if k in found.body}
     body["name"] += " [Duplicate]"
     copy = store_list(stack, call.space, body, call.caller)
-    for item in live_items(stack, found, include_expired):
-        kept = {k: v for k, v in item.body.items() if k not in {"id", "item_id", "comments"}}
-        comments = [{"comment": c["comment"]} for c in item.body["comments"]]
-        store_item(
-            stack, call.space, {**kept, "list_id": copy.key, "comments": comments}, call.caller
-        )
+    for item in live_items(stack, found.space, found.key, include_expired):
+        kept = {k: v for k, v in item.body.items() if k not in {"id", "item_id"}}
+        store_item(stack, call.space, {**kept, "list_id": copy.key, "comments": []}, call.caller)
     return copy
 
 
@@ -274,6 +275,11 @@ def duplicate(stack: Stack, call: Call) -> Answer:
     found = common.list_named(stack, call.space, query["list_id"], query["namespace_type"])
     if found is None:
         raise siem(404, f'exception list id: "{query["list_id"]}" does not exist')
+    if found.body["type"] not in _CAN_BE_DUPLICATED:
+        raise siem(
+            405,
+            f"unable to duplicate exception list with list_id: {found.key} - action not allowed",
+        )
     copy = duplicate_list(stack, call, found, query["include_expired_exceptions"])
     return Answer(common.shown(copy))
 

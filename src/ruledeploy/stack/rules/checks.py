@@ -82,8 +82,11 @@ def connectors(stack: Stack, space: str, body: Mapping[str, Any]) -> None:
             )
 
 
-def default_list(stack: Stack, space: str, body: Mapping[str, Any]) -> None:
-    """At most one `rule_default` list, and it belongs to one rule only."""
+def default_list(stack: Stack, space: str, body: Mapping[str, Any], named: str | None) -> None:
+    """At most one `rule_default` list, and it belongs to one rule only.
+
+    `named` is how the request names the rule; None for a new one.
+    """
     own = [x for x in body["exceptions_list"] if x["type"] == "rule_default"]
     if len(own) > 1:
         raise siem(400, "More than one default exception list found on rule")
@@ -97,8 +100,8 @@ def default_list(stack: Stack, space: str, body: Mapping[str, Any]) -> None:
     if holders:
         raise siem(
             409,
-            f"default exception list for rule: {body['id']} already exists in rule(s): "
-            f"{','.join(holders)}",
+            f"default exception list{f' for rule: {named}' if named else ''} already exists in "
+            f"rule(s): {','.join(holders)}",
         )
 
 

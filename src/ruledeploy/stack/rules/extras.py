@@ -77,7 +77,7 @@ def update_api_key(stack: Stack, call: Call) -> Answer:
 def find_alerting(stack: Stack, call: Call) -> Answer:
     """`GET /api/alerting/rules/_find`: whose key runs each rule; an excerpt of alerting's view."""
     rules = stack.store.all("rule", call.space)
-    page, per_page = int(call.query.get("page", 1)), int(call.query.get("per_page", 10))
+    page, per_page = _number(call, "page", 1), _number(call, "per_page", 10)
     shown = rules[(page - 1) * per_page : page * per_page]
     return Answer(
         {
@@ -87,6 +87,16 @@ def find_alerting(stack: Stack, call: Call) -> Answer:
             "data": [_alerting(rule) for rule in shown],
         }
     )
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise platform(
+            400,
+            f"[request query.{name}]: expected value of type [number] but got [string]",
+        )
+    return int(text)
 
 
 def _alerting(rule: Saved) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ruledeploy.stack import schema
+from ruledeploy.stack import schema, texts
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, siem
 from ruledeploy.stack.exceptions import common
@@ -16,6 +16,7 @@ from ruledeploy.stack.ndjson import uploaded
 from ruledeploy.stack.rules import bodies, service
 from ruledeploy.stack.rules.export import MAX_OBJECTS
 from ruledeploy.stack.store import Saved
+from ruledeploy.stack.texts import Zod
 
 IMPORT = "/api/detection_engine/rules/_import"
 MAX_BYTES = 10_485_760
@@ -44,7 +45,7 @@ def line_error(rule_id: str, status: int, message: str) -> dict[str, Any]:
 def import_rules(stack: Stack, call: Call) -> Answer:
     """`POST _import`: exception lists and items, then connectors, then rules."""
     query = schema.parse_query(f"POST {IMPORT}", call.query, stack.server.zod)
-    lines = uploaded(call, MAX_BYTES)
+    lines = uploaded(call, MAX_BYTES, stack.server.too_large)
     rules, exceptions, connectors = _sorted_by_shape(lines)
     if len(rules) > MAX_OBJECTS:
         raise siem(500, f"Can't import more than {MAX_OBJECTS} rules")
@@ -52,9 +53,12 @@ def import_rules(stack: Stack, call: Call) -> Answer:
         stack, call, exceptions,
         overwrite=query["overwrite_exceptions"], as_new_list=query["as_new_list"],
     )  # fmt: skip
-    connected = _import_connectors(stack, call.space, connectors)
+    connected = _import_connectors(
+        stack, call.space, connectors, overwrite=query["overwrite_action_connectors"]
+    )
     outcome = _Outcome()
-    for line in _last_of_each(rules, outcome, overwrite=query["overwrite"]):
+    zod = stack.server.zod
+    for line in _last_of_each(rules, outcome, zod, overwrite=query["overwrite"]):
         _import_rule(stack, call, line, outcome, overwrite=query["overwrite"])
     answer = {
         "success": not outcome.errors and not outcome.connector_errors,
@@ -89,13 +93,17 @@ def _sorted_by_shape(lines: Sequence[Any]) -> tuple[list[Any], list[Any], list[A
     return rules, exceptions, connectors
 
 
-def _import_connectors(stack: Stack, space: str, lines: Sequence[dict[str, Any]]) -> int:
-    """New connectors are created; those that exist are left as they are."""
+def _import_connectors(
+    stack: Stack, space: str, lines: Sequence[dict[str, Any]], *, overwrite: bool
+) -> int:
+    """New connectors are created; those that exist are left as they are, unless overwritten."""
     count = 0
     for line in lines:
-        if stack.store.get("connector", space, line["id"]) is not None:
-            continue
         given = line["attributes"]
+        if not isinstance(line.get("id"), str) or not isinstance(given, dict):
+            continue
+        if stack.store.get("connector", space, line["id"]) is not None and not overwrite:
+            continue
         body = {
             "id": line["id"],
             "name": given.get("name", ""),
@@ -112,17 +120,19 @@ def _import_connectors(stack: Stack, space: str, lines: Sequence[dict[str, Any]]
 
 
 def _last_of_each(
-    lines: Sequence[Any], outcome: _Outcome, *, overwrite: bool
+    lines: Sequence[Any], outcome: _Outcome, zod: Zod, *, overwrite: bool
 ) -> list[dict[str, Any]]:
-    """The lines that are objects, each rule_id once: the last line wins."""
+    """The lines that hold a rule, each rule_id once: the last line wins."""
     last: dict[str, dict[str, Any]] = {}
     for line in lines:
         if isinstance(line, ValueError):
             outcome.fail(_UNKNOWN, 400, str(line))
             continue
+        issues = _line_issues(line, zod)
         rule_id = line.get("rule_id") if isinstance(line, dict) else None
-        if not isinstance(rule_id, str):
-            outcome.fail(_UNKNOWN, 400, "rule_id: Required")
+        if issues or not isinstance(rule_id, str):
+            named = rule_id if isinstance(rule_id, str) else _UNKNOWN
+            outcome.fail(named, 400, schema.describe(issues))
             continue
         if rule_id in last and not overwrite:
             outcome.fail(rule_id, 400, f'More than one rule with rule-id: "{rule_id}" found')
@@ -130,15 +140,22 @@ def _last_of_each(
     return list(last.values())
 
 
+def _line_issues(line: Any, zod: Zod) -> list[schema.Issue]:
+    """What is wrong with a rule line: the fields of all rules, of its type, of an import."""
+    issues = schema.complaints(schema.named("RuleCreateProps"), line, zod)
+    if not isinstance(line, dict):
+        return issues
+    if any(issue.path == "type" for issue in issues):
+        issues = [*schema.complaints(schema.named("RuleCreateBase"), line, zod), *issues]
+    if "rule_id" not in line:
+        issues.append(schema.Issue("rule_id", texts.missing("string", {}, zod)))
+    return issues
+
+
 def _import_rule(
     stack: Stack, call: Call, line: dict[str, Any], outcome: _Outcome, *, overwrite: bool
 ) -> None:
     rule_id = line["rule_id"]
-    zod = stack.server.zod
-    issues = schema.complaints(schema.named("RuleCreateProps"), line, zod)
-    if issues:
-        outcome.fail(rule_id, 400, schema.describe(issues))
-        return
     line = _without_missing_lists(stack, call.space, line, outcome)
     lost = _missing_connector(stack, call.space, line)
     if lost is not None:

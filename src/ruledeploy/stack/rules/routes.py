@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ruledeploy.stack import schema
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import platform, siem
@@ -42,16 +45,26 @@ def read(stack: Stack, call: Call) -> Answer:
 def replace(stack: Stack, call: Call) -> Answer:
     """`PUT`: the rule becomes what the body says, defaults filled in."""
     parsed = schema.parse_body(schema.body_shape(f"PUT {RULES}"), call.json(), stack.server.zod)
+    return Answer(replace_one(stack, call, parsed))
+
+
+def replace_one(stack: Stack, call: Call, parsed: dict[str, Any]) -> dict[str, Any]:
+    """The rule that a parsed update request names, replaced."""
     checks.one_identifier(parsed)
     checks.refuse_cross_field(parsed)
     rule = service.find_one(stack, call.space, parsed)
     body = bodies.replaced(rule.body, parsed, call.caller, stack.clock.text())
-    return Answer(service.shown(service.update(stack, rule, body, call.caller)))
+    named = parsed.get("rule_id") or rule.id
+    return service.shown(service.update(stack, rule, body, call.caller, named))
 
 
 def patch(stack: Stack, call: Call) -> Answer:
     """`PATCH`: what the body names replaces the stored value; nothing can be unset."""
-    sent = call.json()
+    return Answer(patch_one(stack, call, call.json()))
+
+
+def patch_one(stack: Stack, call: Call, sent: Any) -> dict[str, Any]:
+    """The rule that a patch names, merged with it."""
     zod = stack.server.zod
     schema.parse_body(schema.named("RulePatchBase"), sent, zod)
     checks.one_identifier(sent)
@@ -62,16 +75,22 @@ def patch(stack: Stack, call: Call) -> Answer:
     parsed = schema.parse_body(schema.named(_PATCH_BY_TYPE[kind]), sent, zod)
     checks.refuse_cross_field({**rule.body, **parsed})
     body = bodies.merged(rule.body, parsed, call.caller, stack.clock.text())
-    return Answer(service.shown(service.update(stack, rule, body, call.caller)))
+    named = parsed.get("rule_id") or rule.id
+    return service.shown(service.update(stack, rule, body, call.caller, named))
 
 
 def delete(stack: Stack, call: Call) -> Answer:
     """`DELETE`: answers the rule that is gone; its lists and alerts stay."""
     query = schema.parse_query(f"DELETE {RULES}", call.query, stack.server.zod)
+    return Answer(delete_one(stack, call, query))
+
+
+def delete_one(stack: Stack, call: Call, query: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule that `id` or `rule_id` names, deleted."""
     checks.one_identifier(query)
     rule = service.find_one(stack, call.space, query)
     stack.store.delete(rule)
-    return Answer(service.shown(rule))
+    return service.shown(rule)
 
 
 def find(stack: Stack, call: Call) -> Answer:

@@ -37,18 +37,23 @@ def create(stack: Stack, space: str, parsed: dict[str, Any], caller: Caller) -> 
         raise siem(409, f'rule_id: "{rule_id}" already exists')
     ensure_endpoint_list(stack, caller)
     body = bodies.created(parsed, caller, stack.clock.text())
-    _check(stack, space, body, "create")
+    _check(stack, space, body, "create", None)
     state = _enabled_state(stack, {}, caller) if body["enabled"] else {}
     saved = stack.store.put(Saved("rule", space, body["id"], body["rule_id"], body, state=state))
     _note_due(stack, saved)
     return saved
 
 
-def update(stack: Stack, rule: Saved, body: dict[str, Any], caller: Caller) -> Saved:
-    """Store a changed body. An enabled rule takes the caller's key and runs soon."""
+def update(
+    stack: Stack, rule: Saved, body: dict[str, Any], caller: Caller, named: str | None = None
+) -> Saved:
+    """Store a changed body. An enabled rule takes the caller's key and runs soon.
+
+    `named` is how the request names the rule, for messages; its id unless given.
+    """
     if body["type"] != rule.body["type"]:
         raise siem(400, f"params invalid: [type]: expected value to equal [{rule.body['type']}]")
-    _check(stack, rule.space, body, "update")
+    _check(stack, rule.space, body, "update", named or rule.id)
     if stack.server.put_no_op and _same(rule.body, body):
         return rule
     state = rule.state
@@ -82,9 +87,11 @@ def rekey(stack: Stack, rule: Saved, caller: Caller) -> None:
     stack.store.set_state(rule, {**rule.state, "run_as": _run_as(caller)})
 
 
-def _check(stack: Stack, space: str, body: Mapping[str, Any], doing: str) -> None:
+def _check(
+    stack: Stack, space: str, body: Mapping[str, Any], doing: str, named: str | None
+) -> None:
     checks.schedule(body, doing)
-    checks.default_list(stack, space, body)
+    checks.default_list(stack, space, body, named)
     checks.connectors(stack, space, body)
 
 
