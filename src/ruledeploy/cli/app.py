@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "Look at everything around a push: server, key, records, rules, data.",
     "simulate": "Make seeded synthetic telemetry, with labels.",
     "test": "Run the rules' test cases against an environment's release.",
+    "backtest": "Show what the rules would have done to events gone by.",
     "tune": "Propose allowlist items from alerts, with evidence.",
     "review": "Show what an edit of rules or allowlists hides.",
     "stack": "Run the local stack: Kibana's detection API on this machine.",

@@ -15,7 +15,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json, say, write_file
-from ruledeploy.cli.workspace import elasticsearch_client, open_project, scenarios
+from ruledeploy.cli.workspace import elasticsearch_client, means, open_project, scenarios
 from ruledeploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def test(
     def once() -> Suite:
         project = open_project(root)
         with _engines(project, env or list(project.env_names), which, url) as engines:
-            wanted = Wanted(engines, parse_day(day), scenarios(project), only, labelled)
+            wanted = Wanted(engines, parse_day(day), scenarios(project), only, labelled, means())
             suite = run_suite(project, wanted)
         _show(suite, chosen, output)
         return suite

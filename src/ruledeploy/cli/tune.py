@@ -10,7 +10,7 @@ import typer
 from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json, say, write_file
 from ruledeploy.cli.past import Events, Since, Until, past_of
-from ruledeploy.cli.workspace import open_project, scenarios
+from ruledeploy.cli.workspace import means, open_project, scenarios
 
 app = command_app()
 
@@ -56,6 +56,7 @@ def tune(
             at_least=at_least,
             anyone=anyone,
             only=rule,
+            means=means(),
         )
         tuned = tune(what)
     plain = [one.to_json() for one in tuned]

@@ -170,6 +170,15 @@ class Rules(Objects):
         extra = {"filter": kql} if kql else {}  # an empty filter is a 400
         return _found(self._send(self._endpoint.find(page=1, per_page=WINDOW, **extra)))
 
+    def preview(self, body: JsonObject) -> JsonObject:
+        """`previewId`, `logs`, `isAborted` of a rule that is run and not saved.
+
+        The body is one of `create` with `invocationCount` and `timeframeEnd`.
+        """
+        return _object(
+            self._send(Request("POST", "/api/detection_engine/rules/preview", body=body))
+        )
+
 
 class ExceptionLists(Objects):
     """`/api/exception_lists` of this space. Deleting a list deletes its items too."""

@@ -179,18 +179,18 @@ def note(event_id: str, event: Event, label: Label | None = None) -> EventNote:
 
 def summary(event: Event) -> str:
     """One line of an event: who did what, as far as it says."""
-    who = _leaf(event, "process.executable") or _leaf(event, "process.name") or "an event"
+    who = value_of(event, "process.executable") or value_of(event, "process.name") or "an event"
     what = (
-        _leaf(event, "process.Ext.api.summary")
-        or _leaf(event, "winlog.event_data.TargetImage")
-        or _leaf(event, "dll.path")
-        or _leaf(event, "file.path")
-        or _leaf(event, "event.action")
+        value_of(event, "process.Ext.api.summary")
+        or value_of(event, "winlog.event_data.TargetImage")
+        or value_of(event, "dll.path")
+        or value_of(event, "file.path")
+        or value_of(event, "event.action")
     )
     return f"{who}: {what}" if what else str(who)
 
 
-def _leaf(event: Event, name: str) -> Any:
+def value_of(event: Event, name: str) -> Any:
     """The value of a field, written nested or with dots; None when it is missing."""
     if name in event:
         return event[name]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ruledeploy.compile import compile_release
+from ruledeploy.compile import PLAIN, Means, compile_release
 from ruledeploy.engine import Engine
 from ruledeploy.model import TestCase
 from ruledeploy.project import Project
@@ -55,6 +55,7 @@ class Wanted:
     library: Mapping[str, Scenario]
     only: str = ""
     labelled: Sequence[Emitted] = ()
+    means: Means = PLAIN
 
 
 def run_suite(project: Project, wanted: Wanted) -> Suite:
@@ -68,7 +69,7 @@ def run_suite(project: Project, wanted: Wanted) -> Suite:
     scores: list[Score] = []
     for name, engine in wanted.engines.items():
         env = project.environment(name)
-        release = compile_release(project, env, wanted.day)
+        release = compile_release(project, env, wanted.day, wanted.means)
         tried = bench(engine, release)
         results += run_cases(release, cases, tried, wanted.library)
         if not wanted.only:

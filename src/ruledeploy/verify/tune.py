@@ -17,14 +17,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 import yaml
 
-from ruledeploy.compile import compile_release
+from ruledeploy.compile import PLAIN, Means, compile_release
 from ruledeploy.engine import Document, EmbeddedEngine
 from ruledeploy.model import DetectionRule, Environment, Event, Release
 from ruledeploy.project import Project
 from ruledeploy.telemetry import Scenario
 from ruledeploy.verify.blindspots import hidden_attacks
 from ruledeploy.verify.past import Past
-from ruledeploy.verify.running import Bench, bench, engine_rule, summary
+from ruledeploy.verify.running import Bench, bench, engine_rule, summary, value_of
 
 SCHEMA = 1
 _DAYS = 90
@@ -122,6 +122,7 @@ class Tuning:
     at_least: int = 5
     anyone: bool = False
     only: str = ""
+    means: Means = PLAIN
 
 
 @dataclass(slots=True)
@@ -137,7 +138,7 @@ class _Actor:
 
 def tune(what: Tuning) -> tuple[Tuned, ...]:
     """Proposals for every rule of the release that alerts, most alerts first."""
-    release = compile_release(what.project, what.env, what.day)
+    release = compile_release(what.project, what.env, what.day, what.means)
     table = bench(EmbeddedEngine(), release)
     rules, _ = table.runnable(release)
     wanted = [rule for rule in rules if what.only.lower() in rule.name.lower()]
@@ -199,7 +200,7 @@ def _with_overlay(what: Tuning, rule: DetectionRule, kept: Sequence[Proposal]) -
     path = f"{what.project.exceptions_folder}/{what.env.overlays[-1]}/tuned.yml"
     text = overlay_text(what, rule, kept).encode()
     project = replace(what.project, files={**what.project.files, path: text})
-    return compile_release(project, what.env, what.day)
+    return compile_release(project, what.env, what.day, what.means)
 
 
 def _actors(rule: DetectionRule, events: Iterable[Document], what: Tuning) -> list[_Actor]:
@@ -229,16 +230,6 @@ def _known_by(rule: DetectionRule, event: Event) -> dict[str, str]:
         for name, value in found.items()
         if value is not None
     }
-
-
-def value_of(event: Event, name: str) -> Any:
-    """The value of a field, written nested or with dots; None when it is missing."""
-    if name in event:
-        return event[name]
-    here: Any = event
-    for part in name.split("."):
-        here = here.get(part) if isinstance(here, Mapping) else None
-    return here
 
 
 def _escaped(text: str) -> str:

@@ -296,3 +296,46 @@ def test_a_past_that_makes_no_sense_is_a_usage_error(
     root = write_content(tmp_path)
     assert run(["tune", "-C", str(root), "--env", "local", *options]) == 64
     assert said in capsys.readouterr().err
+
+
+def test_a_backtest_on_files_and_on_the_cluster_agree(tmp_path: Path, capsys: Captured) -> None:
+    """The same counts, days, values and schedule; Kibana's own preview counts what it would."""
+    root = write_content(tmp_path)
+    file = tmp_path / "events.ndjson"
+    days = ["attack-day", "benign-day", "--start", "2026-01-05", "--seed", "1"]
+    assert run(["simulate", *days, "-o", str(file)]) == 0
+    assert run(["simulate", *days, "-C", str(root), "--to", "stack", "--env", "local"]) == 0
+    backtest = ["backtest", "-C", str(root), "--env", "local", *DAY]
+    when = ["--since", "2026-01-05", "--until", "2026-01-08"]
+    of_files = answer(capsys, *backtest, *when, "--events", str(file))
+    assert answer(capsys, *backtest, *when) == of_files
+    (rule,) = of_files["rules"]
+    assert rule["after"]["hidden"] > 0 < rule["after"]["alerts"]
+
+    preview = [*backtest, "--preview", "--rule", "Writers", *when]
+    assert run(preview) == 1
+    assert "is not on the server" in capsys.readouterr().err
+    assert run(["push", "-C", str(root), "--env", "local", "--yes", *DAY]) == 0
+    made = answer(capsys, *preview)
+    assert made["alerts"] == rule["after"]["schedule"]["alerted"]
+    assert (made["errors"], made["aborted"]) == ([], False)
+    assert run([*preview[:-2], "--until", "2028-01-01"]) == 1
+    assert "name a shorter window" in capsys.readouterr().err
+
+
+def test_a_backtest_compares_with_a_git_revision(tmp_path: Path, capsys: Captured) -> None:
+    """An item added since the revision silences alerts, and the text says so."""
+    root = write_content(tmp_path, overlay=OVERLAY.replace("svchost.exe, ", ""))
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "one")
+    write_content(tmp_path)
+    file = tmp_path / "events.ndjson"
+    assert run(["simulate", "benign-day", "--start", "2026-01-05", "-o", str(file)]) == 0
+    compare = ["backtest", "-C", str(root), "--env", "local", *DAY, "--compare", "HEAD"]
+    (rule,) = answer(capsys, *compare, "--events", str(file))["rules"]
+    assert rule["new"] == 0 < rule["gone"]
+    assert rule["before"]["alerts"] - rule["after"]["alerts"] == rule["gone"]
+    for form in ("text", "markdown"):
+        assert run([*compare, "--events", str(file), "--format", form]) == 0
+        assert f"{rule['gone']} gone" in capsys.readouterr().out

@@ -1,0 +1,123 @@
+"""`ruledeploy backtest`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
+from ruledeploy.cli.output import print_json
+from ruledeploy.cli.past import Events, Since, Until, past_of, window_of
+from ruledeploy.cli.workspace import elasticsearch_client, means, open_project, reachable
+from ruledeploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from ruledeploy.model import Release
+    from ruledeploy.project import Project
+
+app = command_app()
+
+
+class Format(StrEnum):
+    """How the result is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.command()
+def backtest(
+    *,
+    env: Env,
+    root: Root = HERE,
+    rule: Annotated[
+        str, typer.Option("--rule", "-r", metavar="TEXT", help="Only rules with this in the name.")
+    ] = "",
+    events: Events = None,
+    since: Since = "",
+    until: Until = "",
+    compare: Annotated[
+        str, typer.Option("--compare", metavar="BASE", help="A Git revision to compare with.")
+    ] = "",
+    top: Annotated[
+        list[str] | None, typer.Option("--top", metavar="FIELD", help="Count this field's values.")
+    ] = None,
+    on_server: Annotated[
+        bool, typer.Option("--preview", help="Let Kibana's own preview run the one rule of --rule.")
+    ] = False,
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    json_: Json = False,
+    day: Day = "",
+) -> None:
+    """Show what the rules would have done to events gone by.
+
+    Looks at the events of --events, or at those of the environment's cluster --since: with and
+    without the allowlists, by day, by host, user and program, and what schedule, look-back and
+    max_signals would have cost. With --compare, which alerts another revision gains and loses.
+    """
+    from ruledeploy.report.backtest import markdown, print_backtest
+    from ruledeploy.verify.backtest import TOP_FIELDS
+    from ruledeploy.verify.backtest import backtest as run
+
+    project = open_project(root)
+    release = _release(project, env, day)
+    if on_server:
+        _preview(project, root, release, rule, (since, until), as_json=json_)
+        return
+    base = None
+    if compare:
+        from ruledeploy.project import load_project, read_commit
+
+        base = _release(load_project(read_commit(root, compare)), env, day)
+    with past_of(project, root, env, events, (since, until)) as past:
+        made = run(release, past, base, only=rule, top_fields=top or TOP_FIELDS).to_json()
+    match Format.json if json_ else format_:
+        case Format.json:
+            print_json(made)
+        case Format.markdown:
+            for line in markdown(made):
+                typer.echo(line)
+        case Format.text:
+            print_backtest(made)
+
+
+def _release(project: Project, name: str, day: str) -> Release:
+    from ruledeploy.compile import compile_release
+
+    return compile_release(project, project.environment(name), parse_day(day), means())
+
+
+def _preview(
+    project: Project,
+    root: Path,
+    release: Release,
+    name: str,
+    when: tuple[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """The one rule that the name tells, on the server."""
+    from ruledeploy.kibana import Connection, Kibana
+    from ruledeploy.report.backtest import print_preview
+    from ruledeploy.verify.preview import preview
+
+    window = window_of(*when, datetime.now(UTC))
+    found = [one for one in release.rules if name.lower() in one.name.lower()]
+    if len(found) != 1:
+        names = "; ".join(one.name for one in found) or "none"
+        hint = "a preview runs one rule: tell it with --rule"
+        raise UsageError(f"{len(found)} rules have {name!r} in their name: {names}", hint=hint)
+    if window is None:
+        raise UsageError("a preview needs --since", hint="such as --since 1d")
+    with (
+        reachable(project, release.env, root) as env,
+        Kibana(Connection.of(env)) as kibana,
+        elasticsearch_client(env) as client,
+    ):
+        made = preview(kibana, client, found[0], window).to_json()
+    print_json(made) if as_json else print_preview(made)
