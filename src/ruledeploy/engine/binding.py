@@ -6,7 +6,7 @@ A slot is one way to look at one field: its index terms, or the values that ES|Q
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -153,6 +153,8 @@ class Binder:
     table: FieldTable
     now: datetime
     scope: str = ""
+    # Equal leaves of all queries become one test. As text, for to Python 1, 1.0 and True are equal.
+    _leaves: dict[str, Bound | None] = field(default_factory=dict, compare=False)
 
     def bind(self, node: Node) -> Bound:
         """The bound query. Raises QueryError where Elasticsearch would fail the search."""
@@ -186,6 +188,12 @@ class Binder:
                 return False
 
     def _leaf(self, leaf: Leaf) -> Bound | None:
+        key = repr(leaf)
+        if key not in self._leaves:
+            self._leaves[key] = self._bind_leaf(leaf)
+        return self._leaves[key]
+
+    def _bind_leaf(self, leaf: Leaf) -> Bound | None:
         if isinstance(leaf.matcher, Within):
             return self._within(leaf.field, leaf.matcher)
         if "*" in leaf.field:

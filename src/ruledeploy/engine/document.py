@@ -7,9 +7,24 @@ Elasticsearch reads them. Only the fields that some query asks about are collect
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 Values = dict[str, list[Any]]
+
+
+@dataclass(slots=True)
+class Spot:
+    """A place in an event: what is collected there, and the places below by any of their keys.
+
+    `below` has a key for each spelling: of `a.b.c` below `a` both `b` and `b.c`.
+    """
+
+    name: str
+    is_path: bool = False
+    is_object: bool = False
+    is_keyed: bool = False
+    below: dict[str, Spot] = field(default_factory=dict)
 
 
 class FieldReader:
@@ -22,46 +37,78 @@ class FieldReader:
     def __init__(
         self, paths: Iterable[str], objects: Iterable[str] = (), keyed: Iterable[str] = ()
     ) -> None:
-        self._paths = frozenset(paths)
-        self._objects = frozenset(objects)
-        self._keyed = frozenset(keyed)
-        every = self._paths | self._objects | self._keyed
-        self._above = frozenset(above for path in every for above in _prefixes(path))
-        self._known = every | self._above
+        self.paths = frozenset(paths)
+        self.objects = frozenset(objects)
+        self.keyed = frozenset(keyed)
+        self._spots: dict[str, Spot] = {"": Spot("")}
+        for name in sorted(self.paths | self.objects | self.keyed):
+            self._spot(name)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All fields that are collected."""
+        return self.paths | self.objects | self.keyed
+
+    def is_plain(self, name: str) -> bool:
+        """Whether only scalars are collected at a name."""
+        return name in self.paths - self.objects - self.keyed
+
+    def _spot(self, name: str) -> Spot:
+        """The spot of a name, entered below all spots that it lies in."""
+        known = self._spots.get(name)
+        if known is not None:
+            return known
+        flags = (name in self.paths, name in self.objects, name in self.keyed)
+        spot = self._spots[name] = Spot(name, *flags)
+        parts = name.split(".")
+        for length in range(len(parts)):
+            above = self._spot(".".join(parts[:length]))
+            above.below[".".join(parts[length:])] = spot
+        return spot
 
     def read(self, source: Any, prefix: str = "") -> Values:
-        """Field to its values (scalars; objects for nested ones); missing fields are absent."""
+        """Field to its values (scalars; objects for nested ones); missing fields are absent.
+
+        `source` is the object at `prefix`.
+        """
         out: Values = {}
-        self._object(source, prefix, out)
+        start = self._spots.get(prefix)
+        if start is not None:
+            _object(start, source, out)
         return out
 
-    def _object(self, source: Any, prefix: str, out: Values) -> None:
-        for key, value in source.items():
-            if value is None:
-                continue
-            name = f"{prefix}.{key}" if prefix else key
-            if name in self._known:
-                self._value(name, value, out)
-
-    def _value(self, name: str, value: Any, out: Values) -> None:
-        if isinstance(value, list):
-            for element in value:
-                if element is not None:
-                    self._value(name, element, out)
-        elif name in self._keyed:
-            _flatten(name, "", value, out)
-        elif isinstance(value, dict):
-            if name in self._objects:
-                out.setdefault(name, []).append(value)
-            if name in self._above:
-                self._object(value, name, out)
-        elif name in self._paths:
-            out.setdefault(name, []).append(value)
+    def read_at(self, name: str, value: Any, out: Values) -> None:
+        """Add what the value at one name gives; nothing for null."""
+        if value is not None:
+            _value(self._spots[name], value, out)
 
 
-def _prefixes(path: str) -> Iterable[str]:
-    parts = path.split(".")
-    return (".".join(parts[:length]) for length in range(1, len(parts)))
+def _object(spot: Spot, source: Any, out: Values) -> None:
+    below = spot.below
+    for key, value in source.items():
+        found = below.get(key)
+        if found is None or value is None:
+            continue
+        if value.__class__ is str and found.is_path and not found.is_keyed:
+            out.setdefault(found.name, []).append(value)
+        else:
+            _value(found, value, out)
+
+
+def _value(spot: Spot, value: Any, out: Values) -> None:
+    if isinstance(value, list):
+        for element in value:
+            if element is not None:
+                _value(spot, element, out)
+    elif spot.is_keyed:
+        _flatten(spot.name, "", value, out)
+    elif isinstance(value, dict):
+        if spot.is_object:
+            out.setdefault(spot.name, []).append(value)
+        if spot.below:
+            _object(spot, value, out)
+    elif spot.is_path:
+        out.setdefault(spot.name, []).append(value)
 
 
 def _flatten(root: str, key: str, value: Any, out: Values) -> None:

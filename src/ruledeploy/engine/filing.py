@@ -9,15 +9,17 @@ documents, which are put to every rule.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ruledeploy.engine.binding import AllOf, AnyPart, Bound, Except, Objects, Test
-from ruledeploy.engine.program import Numbers, Program, Query
+from ruledeploy.engine.program import Numbers, Program, Query, numbers_of
+from ruledeploy.engine.slots import Answer
 
 Rule = TypeVar("Rule")
 _SAMPLE = 200
+_NONE: Numbers = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +39,43 @@ class Filing(Generic[Rule]):
         self._entries = entries
         self._held: Counter[int] = Counter()
         self._left = _SAMPLE
-        self._always: list[int] = []
-        self._filed: dict[int, list[int]] = {}
+        self._always: frozenset[int] = frozenset()
 
-    def matching(self, numbers: Numbers) -> Iterator[Rule]:
-        """The rules that hold, in no order."""
-        for entry in self._candidates(numbers):
-            if entry.query(numbers):
-                yield entry.rule
+    def matching(self, answers: Sequence[Answer]) -> tuple[Numbers, list[Rule]]:
+        """The numbers that hold and the rules that do, in no order.
 
-    def _candidates(self, numbers: Numbers) -> Iterator[Entry[Rule]]:
+        Where no rule is worth asking, the numbers are not put together.
+        """
+        entries = self._entries
         if self._left > 0:
-            self._held.update(numbers)
-            self._left -= 1
-            if self._left == 0:
-                self._file()
-            yield from self._entries
-            return
-        places = set(self._always)
-        for number in self._filed.keys() & numbers:
-            places.update(self._filed[number])
-        for place in places:
-            yield self._entries[place]
+            numbers = self._learn(answers)
+            return numbers, [entry.rule for entry in entries if entry.query(numbers)]
+        places = self._always.union(*[answer.places for answer in answers])
+        if not places:
+            return _NONE, []
+        numbers = numbers_of(answers)
+        return numbers, [entries[at].rule for at in places if entries[at].query(numbers)]
+
+    def _learn(self, answers: Sequence[Answer]) -> Numbers:
+        numbers = numbers_of(answers)
+        self._held.update(numbers)
+        self._left -= 1
+        if self._left == 0:
+            self._file()
+        return numbers
 
     def _file(self) -> None:
+        filed: dict[int, list[int]] = {}
+        always = []
         for place, entry in enumerate(self._entries):
             access = self._access(entry.bound)
             if access is None:
-                self._always.append(place)
+                always.append(place)
                 continue
             for number in access:
-                self._filed.setdefault(number, []).append(place)
+                filed.setdefault(number, []).append(place)
+        self._always = frozenset(always)
+        self._program.file({number: frozenset(places) for number, places in filed.items()})
 
     def _access(self, bound: Bound) -> frozenset[int] | None:
         """Tests of which at least one holds where the query does; None if there need be none."""

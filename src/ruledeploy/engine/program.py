@@ -1,33 +1,37 @@
 """Many bound queries over many documents.
 
-Values are interned: each distinct value of a field is put to all tests on that field once, and
-gives the numbers of those that hold. A document's numbers are the union over its fields, and a
-query is then boolean algebra over a set of numbers.
+Each distinct value of a field is put to all tests on that field once, and gives the numbers of
+those that hold. A document's numbers are the union over its fields, and a query is then boolean
+algebra over a set of numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ruledeploy.engine.binding import AllOf, AnyPart, Bound, Except, Objects, Test
 from ruledeploy.engine.document import FieldReader
 from ruledeploy.engine.protocol import Document
-from ruledeploy.engine.slots import SlotTests
+from ruledeploy.engine.slots import Answer, PathTests
 from ruledeploy.query.meaning import Meaning
 
-Numbers: TypeAlias = set[int]
+Numbers: TypeAlias = frozenset[int]
 Query: TypeAlias = Callable[[Numbers], bool]
+
+_META = ("_id", "_index")
 
 
 class Program:
     """Queries bound to one table, asked of a document at once."""
 
     def __init__(self) -> None:
-        self._slots: dict[tuple[str, bool], SlotTests] = {}
+        self._paths: dict[str, PathTests] = {}
+        self._roots: dict[str, str] = {}
         self._numbers: dict[tuple[str, bool, Meaning], int] = {}
         self._nested: dict[str, list[tuple[Program, Query, int]]] = {}
         self._objects: list[tuple[Objects, int]] = []
+        self._filed: Mapping[int, frozenset[int]] = {}
         self._count = 0
         self._reader: FieldReader | None = None
 
@@ -58,12 +62,17 @@ class Program:
         """The number of a test; equal tests share one."""
         if isinstance(test, Objects):
             return self._number_of_objects(test)
-        slot = (test.slot.field, test.slot.column)
-        key = (*slot, test.meaning)
+        slot = test.slot
+        key = (slot.field, slot.column, test.meaning)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = self._next()
-            self._slots.setdefault(slot, SlotTests(test.slot)).add(test.meaning, found)
+            tests = self._paths.get(slot.path)
+            if tests is None:
+                tests = self._paths[slot.path] = PathTests(slot.path)
+                tests.filed = self._filed
+                self._roots[slot.path] = slot.root
+            tests.slot_of(slot).add(test.meaning, found)
         return found
 
     def _number_of_objects(self, objects: Objects) -> int:
@@ -81,32 +90,69 @@ class Program:
         self._count += 1
         return self._count
 
-    def read(self, document: Document) -> Numbers:
-        """The numbers of all tests that hold for a document."""
-        meta = {"_id": [document.id], "_index": [document.index]}
-        return self._holding(document.source, "", meta)
+    def file(self, filed: Mapping[int, frozenset[int]]) -> None:
+        """From now on answers name the rules that `filed` has under their numbers."""
+        self._filed = filed
+        for tests in self._paths.values():
+            tests.filed = filed
+            tests.forget()
 
-    def _fields(self) -> FieldReader:
+    # ---------------------------------------------------------------------------- documents
+
+    @property
+    def reader(self) -> FieldReader:
+        """Reads what the tests ask about."""
         if self._reader is None:
-            slots = [tests.slot for tests in self._slots.values()]
-            keyed = {slot.root for slot in slots if slot.root}
-            paths = {slot.path for slot in slots if not slot.root}
-            self._reader = FieldReader(paths, self._nested, keyed)
+            keyed = {root for root in self._roots.values() if root}
+            paths = {path for path, root in self._roots.items() if not root}
+            self._reader = FieldReader(paths - {*_META}, self._nested, keyed)
         return self._reader
 
-    def _holding(self, source: Any, prefix: str, meta: dict[str, list[Any]]) -> Numbers:
-        values = self._fields().read(source, prefix) | meta
-        out: Numbers = set()
-        for tests in self._slots.values():
-            found = values.get(tests.slot.path)
-            if found is not None:
-                out.update(tests.holding(found))
+    @property
+    def asks_meta(self) -> bool:
+        """Whether some test is on a document's id or index."""
+        return not self._paths.keys().isdisjoint(_META)
+
+    def tests(self, path: str) -> PathTests | None:
+        """The tests on one path, if there are any."""
+        return self._paths.get(path)
+
+    def read(self, document: Document) -> Numbers:
+        """The numbers of all tests that hold for a document."""
+        values = self.reader.read(document.source)
+        return numbers_of([*self.answers(values), *self.meta(document.index, document.id)])
+
+    def meta(self, index: str, identity: str) -> Iterable[Answer]:
+        """What a document's index and id give."""
+        named = ((self._paths.get(path), path) for path in _META)
+        return [
+            tests.answer(identity if path == "_id" else index) for tests, path in named if tests
+        ]
+
+    def answers(self, values: Mapping[str, Sequence[Any]]) -> list[Answer]:
+        """What the values give, path by path."""
+        paths = self._paths
+        out = [paths[path].answer(found) for path, found in values.items() if path in paths]
         for path, queries in self._nested.items():
             objects = values.get(path, ())
-            for program, query, number in queries:
-                if any(query(program._holding(inner, path, {})) for inner in objects):  # noqa: SLF001 - another of its kind
-                    out.add(number)
+            held = [
+                number
+                for program, query, number in queries
+                if any(query(program.within(inner, path)) for inner in objects)
+            ]
+            if held:
+                places = [self._filed[number] for number in held if number in self._filed]
+                out.append(Answer(frozenset(held), frozenset[int]().union(*places)))
         return out
+
+    def within(self, source: Any, path: str) -> Numbers:
+        """The numbers that hold for one nested object at `path`."""
+        return numbers_of(self.answers(self.reader.read(source, path)))
+
+
+def numbers_of(answers: Iterable[Answer]) -> Numbers:
+    """All numbers of some answers."""
+    return frozenset[int]().union(*(answer.numbers for answer in answers))
 
 
 def _all(plain: frozenset[int], queries: list[Query]) -> Query:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from ruledeploy.engine.protocol import Document, Files, Memory, Source
 from ruledeploy.errors import Location, RuledeployError, SourceError
@@ -17,6 +20,134 @@ from ruledeploy.model import event_id
 _SUFFIXES = (".ndjson", ".jsonl", ".json")
 _BACKING = ".ds-"
 _BACKING_DASHES = 3
+_BLOCK = 1 << 20
+# An element of a JSON array that is longer is taken for a broken one.
+_LONGEST = 64 << 20
+_GAP = re.compile(r"[ \t\r\n,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The lines of a file that begin in `[start, end)`, in bytes; no end is the file's."""
+
+    path: Path
+    start: int = 0
+    end: int | None = None
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Each event as JSON, with its line from 1; of an array, each element.
+
+        Raises SourceError for what cannot be read, naming file and line.
+        """
+        try:
+            with _open(self.path) as stream:
+                is_array = stream.read(_BLOCK).lstrip()[:1] == b"["
+                stream.seek(0)
+                if is_array:
+                    yield from _Array(stream, self.path).elements()
+                else:
+                    yield from self._lines(stream)
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise SourceError(
+                f"cannot be read: {error}", location=Location(str(self.path))
+            ) from error
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        number = _skip(stream, self.start)
+        left = None if self.end is None else self.end - stream.tell()
+        for line in stream:
+            if left is not None:
+                if left <= 0:
+                    return
+                left -= len(line)
+            number += 1
+            if not line.isspace():
+                yield number, line
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path))
+    return path.open("rb", buffering=_BLOCK)
+
+
+def _skip(stream: IO[bytes], start: int) -> int:
+    """Go to the first line that begins at `start` or after; the lines before it."""
+    lines, at = 0, 0
+    while at < start - 1:
+        block = stream.read(min(_BLOCK, start - 1 - at))
+        at += len(block)
+        lines += block.count(b"\n")
+    if start:
+        # From the byte before, so that a line which begins right here is not skipped.
+        stream.readline()
+        lines += 1
+    return lines
+
+
+class _Array:
+    """The elements of a JSON array, of which only a block is in memory."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream = io.TextIOWrapper(stream, "utf-8", newline="\n")
+        self._path = path
+        self._decoder = json.JSONDecoder()
+        self._text = self._stream.read(_BLOCK)
+        self._at = 0
+        self._line = 1
+
+    def elements(self) -> Iterator[tuple[int, bytes]]:
+        """Each element with the line it starts in."""
+        self._go(self._text.index("[") + 1)
+        while True:
+            gap = _GAP.match(self._text, self._at)
+            self._go(gap.end() if gap else self._at)
+            if self._at == len(self._text):
+                if not self._more():
+                    raise self._error("the array does not end")
+            elif self._text[self._at] == "]":
+                return
+            else:
+                end = self._end()
+                yield self._line, self._text[self._at : end].encode()
+                self._go(end)
+
+    def _go(self, at: int) -> None:
+        self._line += self._text.count("\n", self._at, at)
+        self._at = at
+
+    def _more(self) -> bool:
+        rest = self._text[self._at :]
+        block = self._stream.read(max(_BLOCK, len(rest)))
+        self._text, self._at = rest + block, 0
+        return bool(block)
+
+    def _end(self) -> int:
+        """Where the element ends that starts here."""
+        while True:
+            try:
+                _, end = self._decoder.raw_decode(self._text, self._at)
+            except (ValueError, RecursionError):
+                end = len(self._text)
+            if end < len(self._text):
+                return end
+            if len(self._text) - self._at > _LONGEST or not self._more():
+                raise self._error("an element of the array is broken or does not end")
+
+    def _error(self, message: str) -> SourceError:
+        return SourceError(message, location=Location(str(self._path), self._line))
+
+
+def parts(paths: Iterable[Path]) -> list[Part]:
+    """The files, and those in the folders, in order."""
+    out: list[Part] = []
+    for path in paths:
+        if path.is_dir():
+            inner = (one for one in sorted(path.rglob("*")) if one.is_file())
+            out.extend(Part(p) for p in inner if p.name.removesuffix(".gz").endswith(_SUFFIXES))
+        else:
+            out.append(Part(path))
+    return out
 
 
 def documents(source: Source) -> Iterator[Document]:
@@ -25,33 +156,19 @@ def documents(source: Source) -> Iterator[Document]:
         case Memory(found):
             yield from found
         case Files(paths, index):
-            for path in paths:
-                yield from _read(path, index)
+            for part in parts(paths):
+                for number, line in part.lines():
+                    yield read_document(line, Location(str(part.path), number), index)
         case _:
             raise RuledeployError(
                 "indices are on a cluster", hint="use the elasticsearch engine, or files"
             )
 
 
-def _read(path: Path, index: str) -> Iterator[Document]:
-    if path.is_dir():
-        for inner in sorted(path.rglob("*")):
-            if inner.name.removesuffix(".gz").endswith(_SUFFIXES) and inner.is_file():
-                yield from _read(inner, index)
-        return
-    opener = gzip.open if path.suffix == ".gz" else open
+def read_document(line: bytes, location: Location, index: str) -> Document:
+    """A line as a document. Raises SourceError at `location`."""
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _document(line, Location(str(path), number), index)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot be read: {error}", location=Location(str(path))) from error
-
-
-def _document(line: str, location: Location, index: str) -> Document:
-    try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise SourceError(f"not a JSON line: {error}", location=location) from error
     if not isinstance(value, dict):

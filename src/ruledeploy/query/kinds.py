@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ruledeploy.query.ir import Range, Scalar
+from ruledeploy.query.literals import Anchored
 from ruledeploy.query.terms import IndexTerm
 
 
@@ -19,10 +20,15 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """True when any term passes. Every term that passes contains `needle`."""
+    """True when any term passes.
+
+    The lower case of every string that passes contains `needle`; `anchored`, where it is known,
+    tells by the lower case alone.
+    """
 
     test: Callable[[Any], bool]
     needle: str = ""
+    anchored: Anchored | None = None
 
 
 @dataclass(frozen=True, slots=True)

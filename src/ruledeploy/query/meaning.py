@@ -22,6 +22,7 @@ from ruledeploy.query.ir import (
     Within,
 )
 from ruledeploy.query.kinds import NOTHING, PRESENT, Dropped, Each, Equal, Meaning, Whole
+from ruledeploy.query.literals import Anchored
 from ruledeploy.query.on_strings import on_string, on_text
 from ruledeploy.query.on_values import exact, in_range, must_hold
 from ruledeploy.query.steps import STEPS, result_type
@@ -30,6 +31,8 @@ from ruledeploy.query.terms import DATES, FLOATS, STRINGS, TEXTS, WHOLE, IndexTe
 __all__ = ["NOTHING", "Dropped", "Each", "Equal", "Meaning", "Whole", "meaning"]
 
 _PLAIN = FieldType("keyword")
+# After these a term still has, in lower case, every text of ASCII that its result has.
+_KEEP_TEXTS = frozenset({"lower", "trim", "ltrim", "rtrim"})
 
 
 def meaning(matcher: Matcher, type_: FieldType, now: datetime, *, lenient: bool = False) -> Meaning:
@@ -111,6 +114,14 @@ def _literal(value: Scalar, type_: FieldType, now: datetime) -> Scalar:
     return value
 
 
+def _one_text(wanted: frozenset[IndexTerm]) -> Anchored | None:
+    """The only string of a set, if lower-casing leaves it alone."""
+    text = next(iter(wanted)) if len(wanted) == 1 else None
+    if isinstance(text, str) and text.isascii() and text == text.lower():
+        return Anchored(text, starts=True, ends=True, fold=True)
+    return None
+
+
 def _column(inner: Matcher, steps: tuple[str, ...], type_: FieldType, now: datetime) -> Meaning:
     """A question to a column's values: a text's are whole strings, steps change them first."""
     plain = _PLAIN if type_.type in TEXTS else type_
@@ -126,8 +137,17 @@ def _column(inner: Matcher, steps: tuple[str, ...], type_: FieldType, now: datet
 
     match asked:
         case Equal(wanted):
-            return Each(lambda term: changed(term) in wanted)
-        case Each(test):
-            return Each(lambda term: test(changed(term)))
+            whole = _one_text(wanted) if steps == ("lower",) else None
+            needle = whole.text if whole else ""
+            return Each(lambda term: changed(term) in wanted, needle, whole)
+        case Each(test, needle, anchored):
+            if not _KEEP_TEXTS.issuperset(steps) or not needle.isascii():
+                return Each(lambda term: test(changed(term)))
+            sure = anchored is not None and steps == ("lower",)
+            return Each(
+                lambda term: test(changed(term)),
+                needle,
+                replace(anchored, fold=True) if sure and anchored else None,
+            )
         case _:
             return asked

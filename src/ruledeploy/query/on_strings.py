@@ -16,7 +16,14 @@ from ruledeploy.query.kinds import (
     as_query_text,
     between,
 )
-from ruledeploy.query.regexp import compile_regexp
+from ruledeploy.query.literals import (
+    Anchored,
+    needle_of_glob,
+    needle_of_regexp,
+    texts_of_glob,
+    texts_of_regexp,
+)
+from ruledeploy.query.regexp import check_length, compile_regexp, parse_regexp
 from ruledeploy.query.terms import KEYED, normalize
 from ruledeploy.query.text import lower, words
 
@@ -34,7 +41,8 @@ def on_string(matcher: Matcher, type_: FieldType) -> Meaning:
             raise QueryError("a range on a key of a flattened field needs both bounds")
         case Term(value, True):
             wanted = _ascii_lower(normalize(as_query_text(value), type_))
-            return Each(lambda term: _ascii_lower(term) == wanted)
+            whole = Anchored(lower(wanted), starts=True, ends=True, fold=True)
+            return Each(lambda term: _ascii_lower(term) == wanted, whole.text, whole)
         case Match(value) | Phrase(value) | Term(value):
             return Equal(frozenset({normalize(as_query_text(value), type_)}))
         case AnyOf(values):
@@ -74,8 +82,11 @@ def _prefix(prefix: str, *, fold: bool) -> Each:
     _limited(len(prefix.encode("utf-8", "surrogatepass")))
     if fold:
         wanted = _ascii_lower(prefix)
-        return Each(lambda term: _ascii_lower(term).startswith(wanted))
-    return Each(lambda term: term.startswith(prefix), prefix)
+        head = Anchored(lower(prefix), starts=True, ends=False, fold=True)
+        return Each(lambda term: _ascii_lower(term).startswith(wanted), head.text, head)
+    head = Anchored(lower(prefix), starts=True, ends=False, fold=False)
+    is_lower = head.text == prefix
+    return Each(lambda term: term.startswith(prefix), head.text, head if is_lower else None)
 
 
 def _glob(pattern: str, *, fold: bool, lowered: bool) -> Meaning:
@@ -87,9 +98,11 @@ def _glob(pattern: str, *, fold: bool, lowered: bool) -> Meaning:
         return NOTHING  # not even the empty string, as Lucene has it
     if any(wild for _, wild in pieces):
         _limited(sum(len(text) for text, _ in pieces))
-    literals = [text for text, wild in pieces if not wild]
-    needle = "" if fold else max(literals, key=len, default="")
-    return Each(glob.compile_glob(pattern, fold=fold), needle)
+    exact = glob.compile_glob(pattern, fold=fold)
+    texts = texts_of_glob(pattern, fold=fold)
+    if texts is None:
+        return Each(exact, needle_of_glob(pattern))
+    return Each(texts.tester(exact) if fold else exact, texts.longest, texts.anchored)
 
 
 def _lower_literals(pattern: str) -> str:
@@ -98,7 +111,18 @@ def _lower_literals(pattern: str) -> str:
 
 
 def _regexp(pattern: str, *, fold: bool) -> Each:
-    return Each(compile_regexp(pattern, fold=fold))
+    """A regular expression; the automaton of one that is but texts is built when it is needed."""
+    check_length(pattern)
+    texts = texts_of_regexp(pattern, fold=fold)
+    if texts is None:
+        needle = needle_of_regexp(parse_regexp(pattern, fold=fold))
+        return Each(compile_regexp(pattern, fold=fold), needle)
+
+    def exact(term: str) -> bool:
+        return compile_regexp(pattern, fold=fold)(term)
+
+    test = texts.tester(exact)
+    return Each(test, texts.longest, texts.anchored)
 
 
 def on_text(matcher: Matcher) -> Meaning:

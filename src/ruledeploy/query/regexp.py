@@ -29,7 +29,7 @@ from ruledeploy.query.regexp_syntax import parse_expr
 MAX_STATES = 10_000
 _MAX_LENGTH = 1_000  # index.max_regex_length
 
-__all__ = ["ANYTHING", "compile_regexp", "literal_of", "parse_regexp"]
+__all__ = ["ANYTHING", "check_length", "compile_regexp", "literal_of", "parse_regexp"]
 
 
 class Automaton:
@@ -82,10 +82,15 @@ def literal_of(expr: Expr) -> str | None:
     return "".join(out)
 
 
-def parse_regexp(pattern: str, *, fold: bool = False) -> Expr:
-    """The expression; raises QueryError where Lucene would, or where it is longer than 1,000."""
+def check_length(pattern: str) -> None:
+    """Raise QueryError for a pattern longer than 1,000 characters."""
     if len(pattern) > _MAX_LENGTH:
         raise QueryError(f"regular expression is longer than {_MAX_LENGTH} characters")
+
+
+def parse_regexp(pattern: str, *, fold: bool = False) -> Expr:
+    """The expression; raises QueryError where Lucene would, or where it is longer than 1,000."""
+    check_length(pattern)
     return parse_expr(pattern, fold=fold)
 
 

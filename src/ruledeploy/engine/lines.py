@@ -1,0 +1,129 @@
+"""JSON lines, of which only the fields that some query mentions are decoded.
+
+A type is made for the fields in use, and each line decoded into it: what nobody asks for is skipped
+and never built. A line that the type does not fit (an array of objects, a key with a dot in it, a
+null where an object should be) is left to whoever asked, to decode in full: correct before fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+_STREAM = "data_stream"
+_PARTS = tuple(f"{_STREAM}.{part}" for part in ("type", "dataset", "namespace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event: its index ("" if it names none), whether it has `data_stream`, and its cells.
+
+    A cell is what the JSON has at one of the reader's roots: None where there is nothing.
+    """
+
+    index: str
+    has_stream: bool
+    cells: Sequence[Any]
+
+
+class LineReader:
+    """Reads some fields; those that lie below another of them come with it.
+
+    `roots` are the fields that cells are of, in order.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        wanted = _outermost({*paths, *_PARTS})
+        event, names = _event_type([tuple(path.split(".")) for path in wanted])
+        self.roots = wanted
+        self._fits = len(wanted) > 1 and _STREAM not in wanted
+        if not self._fits:
+            return
+        above = names[_PARTS[0]].rpartition(".")[0]
+        self._none = attrgetter(above)(event())
+        self._get = attrgetter(above, *(names[path] for path in (*_PARTS, *wanted)))
+        self._bare = msgspec.json.Decoder(_extend(event, "Bare", [("source", None, None)]))
+        hit = [("source", event), ("index", str | None, None)]
+        self._wrapped = msgspec.json.Decoder(_extend(msgspec.Struct, "Wrapped", hit))
+        self._is_wrapped = False
+
+    def read(self, line: bytes) -> Line | None:
+        """The line's fields; None if it must be decoded in full, or is no JSON at all."""
+        if not self._fits or not (line.isascii() or _is_utf8(line)):
+            return None
+        # Lines of one file are mostly of one kind: that of the line before is tried first.
+        for is_wrapped in (self._is_wrapped, not self._is_wrapped):
+            decoder = self._wrapped if is_wrapped else self._bare
+            try:
+                event = decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            self._is_wrapped = is_wrapped
+            if is_wrapped:
+                return self._line(event.source, event.index)
+            return self._line(event, None)
+        return None
+
+    def _line(self, event: Any, index: str | None) -> Line:
+        stream, kind, dataset, namespace, *cells = self._get(event)
+        if not index:
+            named = kind.__class__ is dataset.__class__ is namespace.__class__ is str
+            index = f"{kind}-{dataset}-{namespace}" if named else ""
+        return Line(index, stream is not self._none, cells)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """The paths that lie below no other."""
+    out: list[str] = []
+    for path in sorted(set(paths), key=lambda path: path.split(".")):
+        if not out or not path.startswith(f"{out[-1]}."):
+            out.append(path)
+    return tuple(out)
+
+
+def _extend(base: Any, name: str, fields: list[Any]) -> Any:
+    """A type with further fields of a hit: `source` for `_source`, `index` for `_index`."""
+    rename = {"source": "_source", "index": "_index"}
+    return msgspec.defstruct(name, fields, bases=(base,), rename=rename, frozen=True, gc=False)
+
+
+def _event_type(paths: Sequence[tuple[str, ...]]) -> tuple[Any, dict[str, str]]:
+    """A type for objects that have these paths, and by path the attributes that lead to it.
+
+    A missing object is an empty one. A key with dots in it may only be null: else the line does
+    not fit.
+    """
+    fields: list[tuple[str, Any, Any]] = []
+    keys: dict[str, str] = {}
+    names: dict[str, str] = {}
+
+    def add(key: str, kind: Any, default: Any) -> str:
+        name = f"f{len(fields)}"
+        fields.append((name, kind, default))
+        keys[name] = key
+        return name
+
+    for key in dict.fromkeys(path[0] for path in paths):
+        below = [path[1:] for path in paths if path[0] == key and len(path) > 1]
+        if not below:
+            names[key] = add(key, object, None)
+            continue
+        inner, inner_names = _event_type(below)
+        name = add(key, inner, inner())
+        names |= {f"{key}.{path}": f"{name}.{found}" for path, found in inner_names.items()}
+    dotted = {".".join(path[:size]) for path in paths for size in range(2, len(path) + 1)}
+    for key in sorted(dotted):
+        add(key, None, None)
+    return msgspec.defstruct("Event", fields, rename=keys, frozen=True, gc=False), names

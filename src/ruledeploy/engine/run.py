@@ -1,0 +1,295 @@
+"""One pass over events: every rule asked of every event of its indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ruledeploy.engine.binding import Binder, Bound
+from ruledeploy.engine.document import FieldReader, Values
+from ruledeploy.engine.filing import Entry, Filing
+from ruledeploy.engine.lines import LineReader
+from ruledeploy.engine.program import Program, Query
+from ruledeploy.engine.protocol import Document, Hits, Window
+from ruledeploy.engine.rules import Parsed, Tables, check_columns, naming
+from ruledeploy.engine.slots import Answer, PathTests
+from ruledeploy.engine.sources import Part, read_document, selects, stream_name
+from ruledeploy.errors import Collector, Location
+from ruledeploy.fields import FieldTable
+from ruledeploy.query.dates import parse_date, to_ms
+
+_TIMESTAMP = "@timestamp"
+_STREAM = ("data_stream.type", "data_stream.dataset", "data_stream.namespace")
+
+Items: TypeAlias = tuple[tuple[str, Bound], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A rule in a program, with the queries of its items."""
+
+    parsed: Parsed
+    items: tuple[tuple[str, Query], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an event of one index is put to.
+
+    `constants` are the `data_stream` fields that the mapping gives an event without them.
+    """
+
+    program: Program
+    rules: Filing[BoundRule]
+    constants: dict[str, str]
+
+
+@dataclass(slots=True)
+class Found:
+    """Events of one rule while the run goes on; each with its time, to sort by."""
+
+    alerts: list[tuple[int, str]] = field(default_factory=list)
+    suppressed: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+
+    def add(self, other: Found) -> None:
+        """Take in what another run found in other events."""
+        self.alerts += other.alerts
+        for item_id, entries in other.suppressed.items():
+            self.suppressed.setdefault(item_id, []).extend(entries)
+
+    def hits(self, limit: int | None) -> Hits:
+        """By time and then id."""
+        ids = tuple(event for _, event in sorted(self.alerts)[:limit])
+        suppressed = {
+            item_id: tuple(event for _, event in sorted(entries))
+            for item_id, entries in sorted(self.suppressed.items())
+        }
+        return Hits(len(ids), ids, suppressed)
+
+
+class _View:
+    """How a program takes its values from the cells of a line."""
+
+    def __init__(self, program: Program, roots: Sequence[str]) -> None:
+        self._program = program
+        self._reader = program.reader
+        self._lone: list[tuple[int, str, Callable[[Any], Answer | None], PathTests]] = []
+        self._deep: list[tuple[int, str]] = []
+        mine = self._reader.names
+        for at, root in enumerate(roots):
+            tests = program.tests(root)
+            below = any(name.startswith(f"{root}.") for name in mine)
+            if tests is not None and not below and self._reader.is_plain(root):
+                self._lone.append((at, root, tests.known, tests))
+            elif below or root in mine:
+                self._deep.append((at, root))
+
+    def answers(self, cells: Sequence[Any]) -> list[Answer]:
+        """What the cells give."""
+        out = []
+        for at, root, known, tests in self._lone:
+            cell = cells[at]
+            if cell is None:
+                continue
+            if cell.__class__ is str:
+                out.append(known(cell) or tests.answer(cell))
+            else:
+                self._deeper(root, cell, out)
+        for at, root in self._deep:
+            if cells[at] is not None:
+                self._deeper(root, cells[at], out)
+        return out
+
+    def _deeper(self, root: str, cell: Any, out: list[Answer]) -> None:
+        values: Values = {}
+        self._reader.read_at(root, cell, values)
+        out.extend(self._program.answers(values))
+
+
+class Run:
+    """One pass; `found` is by rule id. Raises QueryError before any event is looked at."""
+
+    def __init__(
+        self, tables: Tables, parsed: Sequence[Parsed], window: Window | None, now: datetime
+    ) -> None:
+        self.found = {item.rule.rule_id: Found() for item in parsed}
+        self._tables = tables
+        self._parsed = parsed
+        self._now = now
+        self._bounds = None if window is None else (to_ms(window.start), to_ms(window.end))
+        self._binders: dict[int, tuple[FieldTable, Binder]] = {}
+        self._bound: dict[tuple[int, int], tuple[Bound, Items]] = {}
+        self._plans: dict[str, list[Plan]] = {}
+        self._programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[BoundRule]]] = {}
+        self._lines: LineReader | None = None
+        self._views: dict[int, _View] = {}
+        self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {_TIMESTAMP})
+        self._check()
+
+    def _check(self) -> None:
+        """Bind every rule to the tables of its patterns, so that what cannot run fails first."""
+        collector = Collector()
+        for number, item in enumerate(self._parsed):
+            with collector.collect(), naming(item.rule):
+                tables = [self._tables(pattern) for pattern in item.patterns]
+                check_columns(item, tables)
+                for table in tables:
+                    self._bind(number, table)
+        collector.raise_if_any()
+
+    def _bind(self, number: int, table: FieldTable) -> tuple[Bound, Items]:
+        """A rule's query and items on a table, bound once."""
+        key = (number, id(table))
+        if key not in self._bound:
+            # The table is kept, so that its identity stays its own.
+            _, binder = self._binders.setdefault(id(table), (table, Binder(table, self._now)))
+            item = self._parsed[number]
+            items = tuple((id_, binder.bind(node)) for id_, node in item.items)
+            self._bound[key] = (binder.bind(item.query.node), items)
+        return self._bound[key]
+
+    # ------------------------------------------------------------------------------- plans
+
+    def _plans_of(self, index: str) -> list[Plan]:
+        """One plan; for an event without an index, one per family of the rules."""
+        known = self._plans.get(index)
+        if known is None:
+            known = self._plans[index] = self._make_plans(index)
+        return known
+
+    def _make_plans(self, index: str) -> list[Plan]:
+        chosen = [n for n, item in enumerate(self._parsed) if selects(item.patterns, index)]
+        if index:
+            return [self._plan(self._tables(stream_name(index)), chosen, index)] if chosen else []
+        families: dict[str, tuple[FieldTable, list[int]]] = {}
+        for number in chosen:
+            table = self._tables((self._parsed[number].patterns or ("",))[0])
+            families.setdefault(table.family, (table, []))[1].append(number)
+        return [self._plan(table, numbers, "") for table, numbers in families.values()]
+
+    def _plan(self, table: FieldTable, chosen: list[int], index: str) -> Plan:
+        key = (table.family, tuple(chosen))
+        if key not in self._programs:
+            self._programs[key] = self._program(table, chosen)
+        program, rules = self._programs[key]
+        return Plan(program, rules, _constants(table, index))
+
+    def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, Filing[BoundRule]]:
+        program = Program()
+        entries = []
+        for number in chosen:
+            item = self._parsed[number]
+            with naming(item.rule):
+                query, items = self._bind(number, table)
+            rule = BoundRule(item, tuple((id_, program.add(bound)) for id_, bound in items))
+            entries.append(Entry(rule, query, program.add(query)))
+        # Another program is another set of fields to decode.
+        self._lines = None
+        return program, Filing(program, entries)
+
+    # ------------------------------------------------------------------------------ events
+
+    def put(self, document: Document) -> None:
+        """Ask every rule that searches the document's index about it."""
+        for plan in self._plans_of(document.index):
+            program = plan.program
+            values = program.reader.read(document.source)
+            answers = program.answers(values)
+            if not _has_stream(document):
+                answers += _constant_answers(plan)
+            answers += program.meta(document.index, document.id)
+            self._ask(plan, answers, lambda: document)
+
+    def put_part(self, part: Part, index: str) -> None:
+        """Ask about every line of a file; `index` is where one lies that names none."""
+        path = str(part.path)
+        for number, line in part.lines():
+            self._put_line(line, Location(path, number), index)
+
+    def _put_line(self, line: bytes, location: Location, index: str) -> None:
+        read = self._reader().read(line)
+        if read is None:
+            self.put(read_document(line, location, index))
+            return
+        name = read.index or index
+        if name not in self._plans:
+            self._plans_of(name)
+            self._put_line(line, location, index)  # perhaps with more fields
+            return
+        for plan in self._plans[name]:
+            if plan.program.asks_meta:
+                self.put(read_document(line, location, index))
+                return
+            answers = self._views[id(plan.program)].answers(read.cells)
+            if not read.has_stream:
+                answers += _constant_answers(plan)
+            self._ask(plan, answers, lambda: read_document(line, location, index))
+
+    def _reader(self) -> LineReader:
+        """Reads the fields of all programs there are."""
+        if self._lines is None:
+            programs = [program for program, _ in self._programs.values()]
+            names = {name for program in programs for name in program.reader.names}
+            self._lines = LineReader(names)
+            roots = self._lines.roots
+            self._views = {id(program): _View(program, roots) for program in programs}
+        return self._lines
+
+    def _ask(self, plan: Plan, answers: list[Answer], document: Callable[[], Document]) -> None:
+        numbers, rules = plan.rules.matching(answers)
+        if not rules:
+            return
+        event = document()
+        times = self._clock.read(event.source)
+        for bound in rules:
+            self._record(bound, event.id, times, numbers)
+
+    def _record(
+        self, bound: BoundRule, identity: str, times: Values, numbers: frozenset[int]
+    ) -> None:
+        rule = bound.parsed.rule
+        at = _time(times, rule.timestamp_field)
+        if self._bounds is not None and (
+            at is None or not self._bounds[0] <= at <= self._bounds[1]
+        ):
+            return
+        entry = (at if at is not None else -(2**63), identity)
+        found = self.found[rule.rule_id]
+        excepted = [item_id for item_id, query in bound.items if query(numbers)]
+        for item_id in excepted:
+            found.suppressed.setdefault(item_id, []).append(entry)
+        if not excepted:
+            found.alerts.append(entry)
+
+
+def _time(times: Values, name: str) -> int | None:
+    """The event's time in milliseconds, from the override if it has one."""
+    for key in (name, _TIMESTAMP):
+        spans = [span for span in map(parse_date, times.get(key, ())) if span is not None]
+        if spans:
+            return min(span.first for span in spans)
+    return None
+
+
+def _constants(table: FieldTable, index: str) -> dict[str, str]:
+    """The `data_stream` fields that a mapping fixes for every document of a data stream."""
+    parts = stream_name(index).split("-", 2)
+    if len(parts) != len(_STREAM):
+        return {}
+    return {
+        name: value
+        for name, value in zip(_STREAM, parts, strict=True)
+        if name in table.fields and table.fields[name].type == "constant_keyword"
+    }
+
+
+def _has_stream(document: Document) -> bool:
+    source = document.source
+    return isinstance(source.get("data_stream"), dict) or "data_stream.dataset" in source
+
+
+def _constant_answers(plan: Plan) -> Iterable[Answer]:
+    tests = ((plan.program.tests(name), value) for name, value in plan.constants.items())
+    return [found.answer(value) for found, value in tests if found is not None]
