@@ -44,25 +44,38 @@ _LARGEST = 2**63
 
 @dataclass(frozen=True, slots=True)
 class YamlDoc:
-    """One document of a file: its plain value, and the node tree that knows the positions."""
+    """One document of a file: its plain value, and the node tree that knows the positions.
+
+    `behind` is a document that this one was laid over, for the places of what it lacks.
+    """
 
     path: str
     value: Any
     node: yaml.Node
+    behind: YamlDoc | None = None
 
     def at(self, *keys: str | int) -> Location:
         """Where `value[k1][k2]…` is written: the key's line for mappings, the item's for lists.
 
         A path that does not exist gives the deepest place that does.
         """
-        node = self.node
+        depth, place = self._find(keys)
+        if depth == len(keys) or self.behind is None:
+            return place
+        other, there = self.behind._find(keys)  # noqa: SLF001 - of our own kind
+        return there if other > depth else place
+
+    def _find(self, keys: tuple[str | int, ...]) -> tuple[int, Location]:
+        """How many of the keys there are, and where the last of those is."""
+        node, depth = self.node, 0
         mark = node.start_mark
         for key in keys:
             step = _step(node, key)
             if step is None:
                 break
             mark, node = step
-        return Location(self.path, mark.line + 1, mark.column + 1)
+            depth += 1
+        return depth, Location(self.path, mark.line + 1, mark.column + 1)
 
 
 def _step(node: yaml.Node, key: str | int) -> tuple[Any, yaml.Node] | None:

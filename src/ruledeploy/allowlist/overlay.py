@@ -86,6 +86,8 @@ def parse_overlays(files: Mapping[str, bytes]) -> tuple[Overlay, ...]:
     for path, data in files.items():
         with collector.collect():
             for doc in load_all(data, path):
+                if isinstance(doc.value, dict) and "filter" in doc.value:
+                    continue  # a Sigma filter narrows rules, and is compiled with them
                 with collector.collect():
                     overlays.append(_Reader(doc).overlay())
     for first, second in _repeated(overlays):

@@ -19,13 +19,13 @@ from ruledeploy.allowlist import (
 )
 from ruledeploy.allowlist.compile import Scope
 from ruledeploy.compile.cache import Cache, entry_key
-from ruledeploy.compile.rule import note
+from ruledeploy.compile.together import Library, filters_of, narrowed, with_note
 from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, decode
 from ruledeploy.compile.workers import outcomes
 from ruledeploy.errors import Collector
 from ruledeploy.model import DetectionRule, Environment, Finding, Release
 from ruledeploy.project import Project
-from ruledeploy.sigma import note_text, without_repeats
+from ruledeploy.sigma import without_repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,18 @@ def compile_rules(
     done = _outcomes(recipe, project.rule_files, means)
     for outcome in done:
         collector.errors += [problem.error() for problem in outcome.problems]
-    unique = _without_repeats([rule for outcome in done for rule in outcome.rules], collector)
-    compiled = []
-    for rule in unique:
+    compiled = _without_repeats([rule for outcome in done for rule in outcome.rules], collector)
+    library = Library(project.rule_files)
+    folders = [project.overlay_files(folder) for folder in scope.env.overlays]
+    filters = filters_of(recipe, library, compiled, folders, collector)
+    compiled, said = narrowed(recipe, library, compiled, filters, collector)
+    finished = []
+    for rule in compiled:
         collector.errors += [problem.error() for problem in rule.problems]
         with collector.collect():
-            compiled.append(_with_note(rule, project))
-    return compiled, tuple(finding for outcome in done for finding in outcome.findings)
+            finished.append(with_note(rule, project.files))
+    loading = (finding for outcome in done for finding in outcome.findings)
+    return finished, (*loading, *said)
 
 
 def _outcomes(recipe: Recipe, files: Mapping[str, bytes], means: Means) -> list[FileOutcome]:
@@ -132,16 +137,6 @@ def _without_repeats(rules: list[CompiledRule], collector: Collector) -> list[Co
     by_source = {id(rule.source): rule for rule in rules}
     heads = without_repeats((rule.source for rule in rules), collector)
     return [by_source[id(head)] for head in heads]
-
-
-def _with_note(compiled: CompiledRule, project: Project) -> CompiledRule:
-    """The rule with the guide that `note_file` names: another file, so no part of its outcome."""
-    source = compiled.source
-    if source.elastic.note_file is None:
-        return compiled
-    text = note(source, note_text(source, project.files))
-    rules = tuple(replace(rule, body={**rule.body, "note": text}) for rule in compiled.rules)
-    return replace(compiled, rules=rules)
 
 
 def _overlays(project: Project, env: Environment) -> Sequence[Overlay]:

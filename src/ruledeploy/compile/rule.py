@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ruledeploy.allowlist.compile import NAMESPACE
@@ -30,25 +30,34 @@ class RuleCompiler:
         self.env = env
         self.marker = marker
 
-    def compile(self, source: RuleSource) -> tuple[tuple[DetectionRule, ...], tuple[Finding, ...]]:
+    def compile(
+        self, source: RuleSource, filters: Sequence[RuleSource] = ()
+    ) -> tuple[tuple[DetectionRule, ...], tuple[Finding, ...]]:
         """The rule and its variants, one telemetry family each, and what there is to say.
+
+        `filters` are the filter documents that narrow it.
 
         Raises `RuleError` (many: `Problems`): no index pattern for the logsource, patterns of two
         families, a query that cannot be converted or does not parse.
         """
         findings: list[Finding] = []
-        rules = [self._rule(source, None, findings)]
-        rules += [self._rule(source, variant, findings) for variant in source.elastic.variants]
+        variants = (None, *source.elastic.variants)
+        rules = [self._rule(source, variant, filters, findings) for variant in variants]
         return tuple(rules), tuple(findings)
 
     def _rule(
-        self, source: RuleSource, variant: Variant | None, findings: list[Finding]
+        self,
+        source: RuleSource,
+        variant: Variant | None,
+        filters: Sequence[RuleSource],
+        findings: list[Finding],
     ) -> DetectionRule:
         index = self._index(source, variant, findings)
         family = _one_family(source, index)
         language = (variant.language if variant else None) or source.elastic.language
         language = language or self.env.language
-        query = self._query(source, Target(language, index, load_table(family)), findings)
+        target = Target(language, index, load_table(family), self.env.placeholders)
+        query = self._query(source, target, filters, findings)
         threats, said = threat(source.tags, self.env.attack_version, source.doc.at("tags"))
         findings += said
         body = {
@@ -62,7 +71,7 @@ class RuleCompiler:
             "note": note(source, source.elastic.note),
             "meta": {
                 "from": source.elastic.lookback or self.env.lookback,
-                "ruledeploy": {"path": source.path, "hash": digest(source.raw)},
+                "ruledeploy": {"path": source.path, "hash": _hash(source, filters)},
             },
             "exceptions_list": [],
         }
@@ -93,12 +102,19 @@ class RuleCompiler:
         findings.append(Finding("warning", "no-index", message, place, hint))
         return EVERYTHING
 
-    def _query(self, source: RuleSource, target: Target, findings: list[Finding]) -> str:
+    def _query(
+        self,
+        source: RuleSource,
+        target: Target,
+        filters: Sequence[RuleSource],
+        findings: list[Finding],
+    ) -> str:
         """The query, written by hand or converted; nothing that does not parse gets through."""
         if source.elastic.query is not None:
+            _refuse_filters(source, filters)
             query, place = source.elastic.query, source.doc.at("elastic", "query")
         else:
-            converted = convert(source, target)
+            converted = convert(source, target, filters)
             findings += converted.findings
             query, place = converted.query, source.doc.at("detection")
         try:
@@ -138,6 +154,18 @@ class RuleCompiler:
 def note(source: RuleHead, text: str | None) -> str:
     """The investigation guide: the author's text, and the file the rule comes from."""
     return f"{(text or '').rstrip()}\n\nSource: `{source.path}`".strip()
+
+
+def _refuse_filters(source: RuleSource, filters: Sequence[RuleSource]) -> None:
+    for each in filters:
+        message = f"the filter cannot narrow {source.title!r}, whose query is written by hand"
+        hint = "put the condition into `elastic.query`, or into an allowlist"
+        raise RuleError(message, location=each.doc.at("filter", "rules"), hint=hint)
+
+
+def _hash(source: RuleSource, filters: Sequence[RuleSource]) -> str:
+    """A digest of every document the rule is made of."""
+    return digest([source.raw, *(each.raw for each in filters)] if filters else source.raw)
 
 
 def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ filters, correlations, notes kept in a file) is decided afterwards, by `release`
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -93,7 +93,12 @@ def compile_file(recipe: Recipe, path: str, data: bytes) -> FileOutcome:
     return FileOutcome(rules, sources.findings, problems(sources.errors))
 
 
-def compile_source(recipe: Recipe, compiler: RuleCompiler, source: RuleSource) -> CompiledRule:
+def compile_source(
+    recipe: Recipe,
+    compiler: RuleCompiler,
+    source: RuleSource,
+    filters: Sequence[RuleSource] = (),
+) -> CompiledRule:
     """One document; a correlation or filter, which needs other documents, stays as it is."""
     collector = Collector()
     rules: tuple[DetectionRule, ...] = ()
@@ -101,16 +106,16 @@ def compile_source(recipe: Recipe, compiler: RuleCompiler, source: RuleSource) -
     # A rule that does not compile is still known: an overlay that names it is right.
     with collector.collect():
         if deployed(source, recipe) and source.kind == "rule":
-            rules, findings = _guarded(compiler, source)
+            rules, findings = _guarded(compiler, source, filters)
     return CompiledRule(source.head(), rules, findings, problems(collector.errors))
 
 
 def _guarded(
-    compiler: RuleCompiler, source: RuleSource
+    compiler: RuleCompiler, source: RuleSource, filters: Sequence[RuleSource]
 ) -> tuple[tuple[DetectionRule, ...], tuple[Finding, ...]]:
     """Compile; whatever else goes wrong is this rule's error, not the end of the run."""
     try:
-        return compiler.compile(source)
+        return compiler.compile(source, filters)
     except RuledeployError:
         raise
     except Exception as error:
@@ -127,7 +132,7 @@ def deployed(source: RuleSource, recipe: Recipe) -> bool:
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
             place = source.doc.at("elastic", "environments")
             raise RuleError(f"no environment {name!r}", location=place, hint=hint)
-    if source.kind == "filter" or source.status in RETIRED:
+    if source.status in RETIRED:
         return False
     return not source.elastic.environments or recipe.env.name in source.elastic.environments
 

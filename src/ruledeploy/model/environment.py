@@ -50,7 +50,8 @@ class Environment:
     """One `[env.NAME]`, defaults merged in, variables filled in.
 
     `indices` maps a Sigma logsource (`product/category`, `product/service`, with `@variant`) to
-    index patterns. `kibana_url` is `embedded:` for the local stack.
+    index patterns, `placeholders` the name in a rule's `%name%` to its values. `kibana_url` is
+    `embedded:` for the local stack.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Environment:
     interval: str = "5m"
     lookback: str = "4m"
     indices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attack_version: str = "v18"
     confirm: bool = False
     policy: ExceptionPolicy = field(default_factory=ExceptionPolicy)

@@ -120,7 +120,14 @@ class Project:
 
     def _build(self, name: str, own: Table, reach: Table) -> Environment:
         merged = {**self.settings.defaults, **own}
-        indices = {**self.settings.defaults.get("indices", {}), **own.get("indices", {})}
+        indices, placeholders = (
+            {
+                key: tuple(values)
+                for table in (self.settings.defaults, own)
+                for key, values in table.get(setting, {}).items()
+            }
+            for setting in ("indices", "placeholders")
+        )
         policy = own.get("policy", {}).get("exceptions", {})
         default = Environment(name)
         urls = (
@@ -142,7 +149,8 @@ class Project:
             language=merged.get("language", default.language),
             interval=merged.get("interval", default.interval),
             lookback=merged.get("lookback", default.lookback),
-            indices={**DEFAULT_INDICES, **{key: tuple(value) for key, value in indices.items()}},
+            indices={**DEFAULT_INDICES, **indices},
+            placeholders=placeholders,
             attack_version=merged.get("attack_version", default.attack_version),
             confirm=own.get("confirm", False),
             policy=ExceptionPolicy(

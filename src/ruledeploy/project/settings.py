@@ -28,6 +28,7 @@ _DEFAULTS = {
     "lookback": _TEXT,
     "attack_version": _TEXT,
     "indices": _TABLE,
+    "placeholders": _TABLE,
 }
 _ENV = _DEFAULTS | {
     "kibana_url": _TEXT,
@@ -176,10 +177,11 @@ class _Checker:
         for key in ("interval", "lookback"):
             if isinstance(given.get(key), str) and not _DURATION.match(given[key]):
                 self.fail((*keys, key), f"{key} {given[key]!r} is no duration", "such as 5m or 1h")
-        for logsource, patterns in _as_table(given.get("indices")).items():
-            if not _is(patterns, _TEXTS):
-                here = (*keys, "indices", logsource)
-                self.fail(here, f"{logsource} must be a list of index patterns", None)
+        for table_name, what in (("indices", "index patterns"), ("placeholders", "values")):
+            for name, values in _as_table(given.get(table_name)).items():
+                if not _is(values, _TEXTS):
+                    here = (*keys, table_name, name)
+                    self.fail(here, f"{name} must be a list of {what}", None)
 
 
 def _one_of(known: tuple[str, ...]) -> str:

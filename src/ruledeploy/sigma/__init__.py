@@ -6,6 +6,7 @@ from ruledeploy.sigma.attack import severity, threat
 from ruledeploy.sigma.case_files import load_cases
 from ruledeploy.sigma.convert import Converted, Target, convert
 from ruledeploy.sigma.elastic import ElasticBlock, Variant
+from ruledeploy.sigma.filters import targets as filter_targets
 from ruledeploy.sigma.load import load_file, load_rules, note_text, without_repeats
 from ruledeploy.sigma.match import FieldMatch, Pattern, Wildcard
 from ruledeploy.sigma.selection import parse_selection
@@ -24,6 +25,7 @@ __all__ = [
     "Variant",
     "Wildcard",
     "convert",
+    "filter_targets",
     "load_cases",
     "load_file",
     "load_rules",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from sigma.conditions import ConditionAND
 from sigma.conversion.state import ConversionState
 from sigma.exceptions import SigmaError
 
@@ -15,6 +17,7 @@ from ruledeploy.sigma.eql import EqlText
 from ruledeploy.sigma.esql import EsqlText
 from ruledeploy.sigma.leaf import LeafReader
 from ruledeploy.sigma.lucene import LuceneText
+from ruledeploy.sigma.placeholders import Placeholders
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import taxonomy_for
 
@@ -28,6 +31,7 @@ class Target:
     language: str
     index: tuple[str, ...]
     table: FieldTable
+    placeholders: Placeholders = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,11 @@ class Converted:
     findings: tuple[Finding, ...] = ()
 
 
-def convert(source: RuleSource, target: Target) -> Converted:
-    """The rule as one query. Raises `RuleError` at the line of what the language cannot say."""
+def convert(source: RuleSource, target: Target, filters: Sequence[RuleSource] = ()) -> Converted:
+    """The rule as one query, narrowed by filter documents.
+
+    Raises `RuleError` at the line of what the language cannot say.
+    """
     if source.kind != "rule":
         message = f"a Sigma {source.kind} is not converted yet"
         raise RuleError(message, location=source.doc.at(source.kind))
@@ -52,10 +59,13 @@ def convert(source: RuleSource, target: Target) -> Converted:
     findings: list[Finding] = []
     backend = _backend(target.language, source)
     backend.for_rule(LeafReader(target.table, findings.append), source.location)
-    detections = build(source, taxonomy, target.table)
+    parts = [
+        build(each, taxonomy, target.table, target.placeholders) for each in (source, *filters)
+    ]
     condition = source.doc.at("detection", "condition")
     try:
-        tree = detections.parsed_condition[0].parsed
+        trees = [part.parsed_condition[0].parsed for part in parts]
+        tree = trees[0] if len(trees) == 1 else ConditionAND(trees)
         text = backend.convert_condition(tree, ConversionState())
     except SigmaError as error:
         raise RuleError(f"condition: {error}", location=condition) from error

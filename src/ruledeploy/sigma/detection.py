@@ -17,11 +17,14 @@ from sigma.types import SigmaString, SigmaType
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
+from ruledeploy.sigma.filters import NO_SELECTION
+from ruledeploy.sigma.placeholders import NO_PLACEHOLDERS, Placeholders, with_values
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import Taxonomy
 
 # A name that no `them` and no `selection*` of a rule reaches, because it starts with `_`.
 _LOG_SOURCE = "_logsource"
+_NO_SELECTION = {"detection": ("condition", "timeframe"), "filter": NO_SELECTION}
 _HASH_FIELDS = frozenset({"Hashes", "Hash"})
 _ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256"}
 _LENGTHS = {32: "MD5", 40: "SHA1", 64: "SHA256"}
@@ -37,39 +40,53 @@ Made = TypeVar("Made")
 Part = SigmaDetection | SigmaDetectionItem
 
 
-def build(source: RuleSource, taxonomy: Taxonomy, table: FieldTable) -> SigmaDetections:
+def build(
+    source: RuleSource,
+    taxonomy: Taxonomy,
+    table: FieldTable,
+    placeholders: Placeholders = NO_PLACEHOLDERS,
+) -> SigmaDetections:
     """The detections and one condition: what the log source has, and what the rule says.
 
-    Raises `RuleError` at the line of what pySigma refuses.
+    Of a filter document: its selections and its condition. Raises `RuleError` at the line of what
+    pySigma refuses, and of a placeholder without a value.
     """
-    return _Builder(source, taxonomy, table).detections()
+    return _Builder(source, taxonomy, table, placeholders).detections()
 
 
 class _Builder:
-    def __init__(self, source: RuleSource, taxonomy: Taxonomy, table: FieldTable) -> None:
+    def __init__(
+        self,
+        source: RuleSource,
+        taxonomy: Taxonomy,
+        table: FieldTable,
+        placeholders: Placeholders,
+    ) -> None:
         self.source = source
         self.taxonomy = taxonomy
         self.table = table
+        self.placeholders = placeholders
+        self.root = "filter" if source.kind == "filter" else "detection"
 
     def detections(self) -> SigmaDetections:
-        raw = self.source.raw["detection"]
+        raw = self.source.raw[self.root]
         named = {
-            str(name): self.detection(definition, ("detection", name))
+            str(name): self.detection(definition, (self.root, name))
             for name, definition in raw.items()
-            if name not in ("condition", "timeframe")
+            if name not in _NO_SELECTION[self.root]
         }
         condition = self._condition(raw)
-        if self.taxonomy.condition:
+        if self.taxonomy.condition and self.root == "detection":
             place = _sigma_place(self.source.doc.at("logsource"))
             named[_LOG_SOURCE] = SigmaDetection.from_definition(self.taxonomy.condition, place)
             condition = f"{_LOG_SOURCE} and ({condition})"
-        place = _sigma_place(self.source.doc.at("detection", "condition"))
-        return self._sigma(lambda: SigmaDetections(named, [condition], place), ("detection",))
+        place = _sigma_place(self.source.doc.at(self.root, "condition"))
+        return self._sigma(lambda: SigmaDetections(named, [condition], place), (self.root,))
 
     def _condition(self, raw: Mapping[str, Any]) -> str:
         written = raw["condition"]
         several = [str(each) for each in (written if isinstance(written, list) else [written])]
-        place = self.source.doc.at("detection", "condition")
+        place = self.source.doc.at(self.root, "condition")
         if "timeframe" in raw or any("|" in each for each in several):
             message = "aggregation in a condition (`| count()`, `timeframe`) is no longer Sigma"
             raise RuleError(message, location=place, hint="write a correlation rule")
@@ -99,6 +116,7 @@ class _Builder:
             hint = "write the field's full dotted name"
             raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
         item = self._sigma(lambda: SigmaDetectionItem.from_mapping(key, value, place), keys)
+        with_values(item, self.placeholders, self.source.doc.at(*keys))
         name = item.field
         if name is None:
             return item

@@ -12,7 +12,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from ruledeploy.errors import Collector, RuleError
 from ruledeploy.model import Finding
 from ruledeploy.sigma.cases import read_tests
+from ruledeploy.sigma.collection import written_out
 from ruledeploy.sigma.elastic import ElasticBlock, read_elastic
+from ruledeploy.sigma.filters import check_filter
 from ruledeploy.sigma.reading import Reader, nearest
 from ruledeploy.sigma.source import Kind, LogSource, RuleHead, RuleSource, RuleSources
 from ruledeploy.yamldoc import YamlDoc, load_all
@@ -40,27 +42,24 @@ def load_rules(files: Mapping[str, bytes]) -> RuleSources:
     return RuleSources(rules, tuple(collector.errors), findings)
 
 
-def load_file(path: str, data: bytes) -> RuleSources:
-    """Every document of one file; what is wrong with one never stops the others."""
+def load_file(path: str, data: bytes, only: Kind | None = None) -> RuleSources:
+    """Every document of one file (or those of one kind); a wrong one never stops the others."""
     collector = Collector()
     findings: list[Finding] = []
     rules: list[RuleSource] = []
     with collector.collect():
-        rules += _read_file(load_all(data, path), collector, findings)
+        documents = [doc for doc in load_all(data, path) if only in {None, kind_of(doc.value)}]
+        rules += _read_file(documents, collector, findings)
     return RuleSources(tuple(rules), tuple(collector.errors), tuple(findings))
 
 
 def _read_file(
     documents: list[YamlDoc], collector: Collector, findings: list[Finding]
 ) -> Iterator[RuleSource]:
-    for number, doc in enumerate(documents):
-        if isinstance(doc.value, Mapping) and "action" in doc.value:
-            message = "`action:` collections (global, repeat, reset) are no longer Sigma"
-            place = doc.at("action")
-            collector.add(RuleError(message, location=place, hint="write each rule out"))
-            return
-        with collector.collect():
-            yield from _read_document(doc, number, findings)
+    with collector.collect():
+        for number, doc in enumerate(written_out(documents)):
+            with collector.collect():
+                yield from _read_document(doc, number, findings)
 
 
 def _read_document(doc: YamlDoc, number: int, findings: list[Finding]) -> Iterator[RuleSource]:
@@ -74,13 +73,15 @@ def _read_document(doc: YamlDoc, number: int, findings: list[Finding]) -> Iterat
 
 def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
     raw, doc = reader.value, reader.doc
-    kind = _kind(raw)
+    kind = kind_of(raw)
     title = reader.text("title")
     if not title:
         reader.wrong("title", "a rule needs a title")
     elastic, tests = _elastic(reader)
     if kind == "rule":
         _require_detection(reader, elastic)
+    if kind == "filter":
+        check_filter(reader)
     return RuleSource(
         path=doc.path,
         doc=doc,
@@ -89,7 +90,7 @@ def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
         title=title or "",
         location=doc.at("title"),
         id_location=doc.at("id"),
-        logsource=_logsource(reader, required=kind == "rule" and elastic.query is None),
+        logsource=_logsource(reader, required=kind != "correlation" and elastic.query is None),
         raw=raw,
         name=reader.text("name"),
         status=reader.choice("status", STATUSES),
@@ -107,7 +108,10 @@ def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
     )
 
 
-def _kind(raw: Mapping[str, Any]) -> Kind:
+def kind_of(raw: Any) -> Kind:
+    """What a document is, by the keys that only its kind has."""
+    if not isinstance(raw, Mapping):
+        return "rule"
     if "correlation" in raw:
         return "correlation"
     return "filter" if "filter" in raw else "rule"

@@ -70,7 +70,7 @@ class Rendering:
         """Where the comparison is written."""
         source = getattr(cond, "source", None)
         if isinstance(source, SigmaRuleLocation) and source.line:
-            return Location(self.fallback.path, source.line, source.char or 0)
+            return Location(_path(source), source.line, source.char or 0)
         return self.fallback
 
     # ---------------------------------------------------------- pySigma calls these by name
@@ -129,3 +129,8 @@ class Rendering:
     def convert_condition_as_in_expression(self, cond: Any, state: Any) -> str:  # noqa: ARG002
         """One list."""
         return self.render_group([self.form(arg) for arg in cond.args], self.place(cond.args[0]))
+
+
+def _path(source: SigmaRuleLocation) -> str:
+    """The file: a filter's comparisons are not in the rule's."""
+    return source.path.as_posix()

@@ -88,7 +88,7 @@ def test_a_repeated_id_names_both_places() -> None:
         ("detection:", "detecton:", "did you mean `detecton`", 1),
         ("  condition: selection\n", "", "a detection needs a condition", 8),
         ("logsource: {product: windows, category: api}\n", "", "a rule needs a logsource", 1),
-        ("title: A rule", "action: global\ntitle: A rule", "no longer Sigma", 1),
+        ("title: A rule", "action: swap\ntitle: A rule", "is unknown", 1),
         ("title: A rule", "title: A rule\nelastic: {langage: eql}", "did you mean `language`", 2),
         ("title: A rule", "title: A rule\nelastic: {interval: 5}", "is not a duration", 2),
         ("title: A rule", "title: A rule\nelastic: {risk_score: 101}", "from 0 to 100", 2),
@@ -164,7 +164,7 @@ tests:
 def test_kinds_are_told_apart() -> None:
     """Correlations and filters load beside rules."""
     correlation = "title: C\ncorrelation: {type: event_count}\n"
-    filter_ = "title: F\nlogsource: {product: windows}\nfilter: {rules: any}\n"
+    filter_ = "title: F\nlogsource: {product: x}\nfilter: {rules: any, s: {a: b}, condition: not s}"
     loaded = load(correlation, f=filter_)
     assert not loaded.errors
     assert {rule.title: rule.kind for rule in loaded.rules} == {"C": "correlation", "F": "filter"}
