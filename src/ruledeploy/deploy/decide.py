@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ruledeploy.deploy.adopted import unmarked
 from ruledeploy.deploy.live import Live
 from ruledeploy.deploy.merge import Merged, merge
 from ruledeploy.deploy.normalise import change_class, differing, fingerprint, instant, normalise
@@ -64,6 +65,11 @@ def decide(desired: Desired, situation: Situation) -> Decision:
     refusal = _not_ours(desired.ref, live, entry, situation)
     if refusal:
         return _conflict(desired, live, refusal)
+    if entry and entry.adopted:
+        settled = _as_adopted(desired, live, entry, situation)
+        if settled:
+            return settled
+        entry = replace(entry, body=unmarked(desired.ref.kind, entry.body, situation.applied.owner))
     if desired.ref.kind == "rule" and live["type"] != desired.body["type"]:
         return _replace(desired, live, entry, situation)
     if entry and entry.retired:
@@ -78,11 +84,29 @@ def decide(desired: Desired, situation: Situation) -> Decision:
     return _update(desired, live, merged, entry, situation)
 
 
+def _as_adopted(
+    desired: Desired, live: JsonObject, entry: Entry, situation: Situation
+) -> Decision | None:
+    """No write for an adopted object whose file asks for what is there; None otherwise."""
+    owner, kind = situation.applied.owner, desired.ref.kind
+    was, want = (unmarked(kind, body, owner) for body in (entry.body, desired.body))
+    merged = merge(kind, was, live, want, situation.options.side)
+    if merged.conflicts or differing(kind, live, merged.body):
+        return None
+    kept = tuple(Kept(desired.ref, desired.name, states) for states in merged.kept)
+    if not differing(kind, was, want):
+        return Decision(None, live, kept)
+    change = _record_only(desired, live, situation)
+    if change is not None and change.entry is not None:
+        change = replace(change, entry=replace(change.entry, adopted=True))
+    return Decision(change, live, kept)
+
+
 def _not_ours(ref: Ref, live: JsonObject, entry: Entry | None, situation: Situation) -> str | None:
     """Why we may not touch a live object; None when we may."""
     if situation.options.adopt:
         return None
-    marked = situation.applied.owner.marks(ref, live)
+    marked = situation.applied.owner.marks(ref, live) or (entry is not None and entry.adopted)
     if entry is None and situation.options.durable:
         return "exists, but no record of ours made it; --adopt takes it over"
     if entry is None and not marked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ruledeploy.deploy.adopted import unmarked
 from ruledeploy.deploy.live import Live, read_objects
 from ruledeploy.deploy.merge import FieldStates
 from ruledeploy.deploy.normalise import normalise, same
@@ -83,9 +84,9 @@ def find_drift(live: Live, applied: Applied) -> tuple[Drift, ...]:
         if body is None:
             found.append(Drift(ref, name, "gone"))
             continue
-        if not applied.owner.marks(ref, body):
+        if not applied.owns(ref, body):
             found.append(Drift(ref, name, "unmarked"))
-        fields = _differences(ref.kind, entry, body)
+        fields = _differences(ref.kind, _asked(ref, entry, applied), body)
         if fields:
             found.append(Drift(ref, name, "changed", fields))
         if ref.kind == "list":
@@ -93,8 +94,13 @@ def find_drift(live: Live, applied: Applied) -> tuple[Drift, ...]:
     return tuple(found)
 
 
-def _differences(kind: Kind, entry: Entry, live: JsonObject) -> tuple[FieldStates, ...]:
-    ours, theirs = normalise(kind, entry.body), normalise(kind, live)
+def _asked(ref: Ref, entry: Entry, applied: Applied) -> JsonObject:
+    """What the last push or adoption left; without our marks where it wrote nothing."""
+    return unmarked(ref.kind, entry.body, applied.owner) if entry.adopted else entry.body
+
+
+def _differences(kind: Kind, asked: JsonObject, live: JsonObject) -> tuple[FieldStates, ...]:
+    ours, theirs = normalise(kind, asked), normalise(kind, live)
     found = []
     for field in sorted(ours.keys() | (theirs.keys() & _OPTIONAL[kind])):
         was, now = ours.get(field), theirs.get(field)

@@ -24,27 +24,36 @@ class Entry:
 
     `retired`: no longer wanted, but still on the server (a rule disabled and not pruned).
     `carried`: what a rule is to keep that is being deleted and created anew, in case the push
-    dies in between; None otherwise.
+    dies in between; None otherwise. `adopted`: taken over as it was, without a write, so it does
+    not carry our mark until something about it changes.
     """
 
     body: JsonObject
     source_id: str
     retired: bool = False
     carried: JsonObject | None = None
+    adopted: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form `{body, source_id, retired, carried}`."""
+        """Plain form `{body, source_id, retired, carried, adopted}`."""
         return {
             "body": dict(self.body),
             "source_id": self.source_id,
             "retired": self.retired,
             "carried": self.carried,
+            "adopted": self.adopted,
         }
 
     @staticmethod
     def from_json(value: JsonObject) -> Entry:
         """The entry whose `to_json` this is."""
-        return Entry(value["body"], value["source_id"], value["retired"], value["carried"])
+        return Entry(
+            value["body"],
+            value["source_id"],
+            value["retired"],
+            value["carried"],
+            value.get("adopted", False),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,11 @@ class Applied:
         """What the last push wanted of this object; None when no record knows it."""
         entries = self.objects.get(ref)
         return entries[0] if entries else None
+
+    def owns(self, ref: Ref, live: JsonObject) -> bool:
+        """True when a record knows the object and it carries our mark, or was adopted without."""
+        newest = self.newest(ref)
+        return newest is not None and (newest.adopted or self.owner.marks(ref, live))
 
     def base(self, ref: Ref, live: JsonObject) -> Entry | None:
         """What to compare a live object against; None when no record knows it.

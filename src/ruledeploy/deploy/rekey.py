@@ -34,9 +34,7 @@ def key_moves(kibana: Kibana, applied: Applied) -> tuple[KeyMove, ...]:
     moves = [
         KeyMove(body["id"], body["rule_id"], body["name"], body["updated_by"])
         for body in kibana.rules.find().objects
-        if (ref := Ref("rule", body["rule_id"])) in applied.objects
-        and body["enabled"]
-        and applied.owner.marks(ref, body)
+        if body["enabled"] and applied.owns(Ref("rule", body["rule_id"]), body)
     ]
     return tuple(sorted(moves, key=lambda move: (move.name, move.rule_id)))
 

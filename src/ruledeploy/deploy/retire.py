@@ -28,7 +28,7 @@ def retire(
         assert entry is not None  # noqa: S101  # every key of `objects` has an entry
         if live is None:
             changes.append(_change(ref, entry, "record", "gone from the sources and the server"))
-        elif not situation.applied.owner.marks(ref, live):
+        elif not situation.applied.owns(ref, live):
             notes.append(f"{ref} lost our mark on the server and is left alone")
         elif ref.kind == "item":
             changes.append(_retire_item(ref, live, entry, situation))
@@ -77,9 +77,7 @@ def _foreign_links(
             links = decisions[rule].body.get("exceptions_list", ())
             if any(link["list_id"] == list_id for link in links):
                 remaining.append(rule)
-        elif rule not in situation.applied.objects or not situation.applied.owner.marks(
-            rule, situation.live.objects[rule]
-        ):
+        elif not situation.applied.owns(rule, situation.live.objects[rule]):
             remaining.append(rule)
     return remaining
 

@@ -10,6 +10,7 @@ from ruledeploy.allowlist import compile_overlays, effective_overlays, parse_ove
 from ruledeploy.errors import OverlayError, Problems
 from support.overlays import OVERLAY, RULE, compiled, known, overlays, scope
 
+WILDCARD = "{field: b, type: wildcard, operator: included, value: c}"
 ENTRIES = """\
 - id: made-by-hand
   name: Made by hand
@@ -72,8 +73,7 @@ def test_a_list_of_kibanas_own() -> None:
         ("{field: a, type: list, operator: included, value: b}", "of type 'list'"),
         ("{field: a, type: nested, entries: []}", "a nested entry needs entries"),
         (
-            "{field: a, type: nested, "
-            + "entries: [{field: b, type: wildcard, operator: included, value: c}]}",
+            f"{{field: a, type: nested, entries: [{WILDCARD}]}}",
             "of type 'wildcard'",
         ),
         ("{type: match, operator: included, value: b}", "an entry is a mapping with field"),
@@ -92,8 +92,7 @@ def test_entries_that_kibana_would_refuse(entry: str, said: str) -> None:
         ("- id: a\n  kibana: {entires: []}", "did you mean 'entries'"),
         ("- id: a\n  kibana: yes", "must be a mapping"),
         (
-            "- id: a\n  match: {x: y}\n"
-            + "  kibana: {entries: [{field: a, type: exists, operator: included}]}",
+            f"- id: a\n  match: {{x: y}}\n  kibana: {{entries: [{WILDCARD}]}}",
             "entries are written twice",
         ),
     ],
