@@ -8,7 +8,7 @@ quoted phrases work. Names of rules are analysed text, everything else is a keyw
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import translate
 from typing import Any
 
@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     r'|(?P<bare>(?:\\.|[^\s():<>"{}\\])+))',
     re.DOTALL,
 )
+_OPERATORS = {":", "<", ">", "<=", ">="}
 _TEXT_FIELDS = {"alert.attributes.name"}
 _EXPECTED = 'Expected "(", NOT, field name, value, whitespace but'
 
@@ -29,15 +30,37 @@ class FilterError(ValueError):
     """The filter does not parse."""
 
 
-def parse_filter(text: str) -> Predicate:
-    """Compile a filter. Raises `FilterError`."""
+class ScopeError(ValueError):
+    """The filter names a field of an object that is not searched."""
+
+
+def parse_filter(text: str, types: Sequence[str] = ()) -> Predicate:
+    """Compile a filter. Raises `FilterError`, and `ScopeError` for a key outside `types`.
+
+    Without types any key will do.
+    """
     if not text.strip():
         raise FilterError(f'{_EXPECTED} ")" found.')
     parser = _Parser(_tokens(text))
     predicate = parser.either()
     if parser.peek() is not None:
         raise FilterError(f'Expected AND, OR, end of input but "{parser.peek()}" found.')
+    if types:
+        _check_keys(parser.keys, types)
     return predicate
+
+
+def _check_keys(keys: Sequence[str | None], types: Sequence[str]) -> None:
+    """Every key must start with the type of a saved object, as the saved-object client asks."""
+    for key in keys:
+        first, dot, _ = (key or "").partition(".")
+        wrapped = f"wrapped by a saved object type like {','.join(types)}"
+        if key is None:
+            raise ScopeError(f"The key is empty and needs to be {wrapped}")
+        if not dot:
+            raise ScopeError(f"This key '{key}' need to be {wrapped}")
+        if first not in types:
+            raise ScopeError(f"This type {first} is not allowed")
 
 
 def _tokens(text: str) -> list[str]:
@@ -57,6 +80,7 @@ class _Parser:
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.keys: list[str | None] = []  # None for a value without a field
 
     def peek(self, ahead: int = 0) -> str | None:
         """The token `ahead` of the present one."""
@@ -110,14 +134,25 @@ class _Parser:
         field = self.take()
         if field in {")", ":", "<", ">", "<=", ">=", "{", "}"}:
             raise FilterError(f'{_EXPECTED} "{field[0]}" found.')
+        if self.peek() not in _OPERATORS:
+            return self.bare()
+        self.keys.append(unescape(field))
         operator = self.take()
         if operator in {"<", ">", "<=", ">="}:
             return _ranged(unescape(field), operator, unescape(self.take()))
-        if operator != ":":
-            raise FilterError(f'Expected ":", "<", "<=", ">", ">=" but "{operator}" found.')
         if self.peek() == "{":
             raise FilterError('Expected "(", NOT, value, whitespace but "{" found.')
         return self.values(unescape(field))
+
+    def bare(self) -> Predicate:
+        """A value without a field: KQL has it, saved objects do not."""
+        while self._more_words():
+            self.take()
+        following = self.peek()
+        if following is not None and following.lower() not in {")", "and", "or"}:
+            raise FilterError(f'Expected ":", "<", "<=", ">", ">=" but "{following}" found.')
+        self.keys.append(None)
+        return lambda _: False
 
     def values(self, field: str) -> Predicate:
         """What stands after the colon: a value, several words, or a list in parentheses."""
@@ -265,13 +300,36 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"_{m.group(1).lower()}", name)
 
 
+# The saved-object type of every rule.
+RULE_TYPES = ("alert",)
+# Alerting's names for the types of detection rules.
+_TYPE_IDS = {
+    "eql": "siem.eqlRule",
+    "esql": "siem.esqlRule",
+    "machine_learning": "siem.mlRule",
+    "new_terms": "siem.newTermsRule",
+    "query": "siem.queryRule",
+    "saved_query": "siem.savedQueryRule",
+    "threat_match": "siem.indicatorRule",
+    "threshold": "siem.thresholdRule",
+}
+
+
 def attributes_of_rule(body: dict[str, Any]) -> Attributes:
     """How a filter sees a rule: `alert.attributes.params.*` and the root attributes."""
 
     def values(field: str) -> list[Any]:
-        if field == "alert.id":
-            return [f"alert:{body['id']}"]
-        path = field.removeprefix("alert.attributes.").removeprefix("params.").split(".")
+        name = field.removeprefix("alert.attributes.").removesuffix(".keyword")
+        match name:
+            case "alert.id":
+                return [f"alert:{body['id']}"]
+            case "alertTypeId":
+                return [_TYPE_IDS[body["type"]]]
+            case "consumer":
+                return ["siem"]
+            case "schedule.interval":
+                return [body["interval"]]
+        path = name.removeprefix("params.").split(".")
         return walk(body, [snake(part) for part in path])
 
     return values

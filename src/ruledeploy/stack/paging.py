@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ruledeploy.stack.errors import siem
-from ruledeploy.stack.filter import Attributes, FilterError, parse_filter
+from ruledeploy.stack.filter import Attributes, FilterError, ScopeError, parse_filter
 
 # Elasticsearch serves no page beyond this many hits.
 WINDOW = 10_000
@@ -19,11 +19,15 @@ def find_page(
     query: Mapping[str, Any],
     attributes: Callable[[Object], Attributes],
     sort_key: Callable[[Object, str], Any],
+    types: Sequence[str],
 ) -> tuple[list[Object], int]:
-    """The page's objects and the total that fit `filter`; `query` as the contract parsed it."""
+    """The page's objects and the total that fit `filter`; `query` as the contract parsed it.
+
+    `types` are the saved-object types that a filter may name.
+    """
     text = query.get("filter")
     if text is not None:
-        fits = compiled(text)
+        fits = compiled(text, types)
         objects = [o for o in objects if fits(attributes(o))]
     field = query.get("sort_field")
     if field is not None:
@@ -36,9 +40,11 @@ def find_page(
     return objects[(page - 1) * size : page * size], len(objects)
 
 
-def compiled(text: str) -> Callable[[Attributes], bool]:
-    """The filter as a predicate; a siem 400 when it does not parse."""
+def compiled(text: str, types: Sequence[str]) -> Callable[[Attributes], bool]:
+    """The filter as a predicate; a siem 400 when it does not parse or names other types."""
     try:
-        return parse_filter(text)
+        return parse_filter(text, types)
     except FilterError as error:
         raise siem(400, f"KQLSyntaxError: {error}") from error
+    except ScopeError as error:
+        raise siem(400, str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ruledeploy.stack.filter import FilterError, attributes_of_rule, parse_filter
+from ruledeploy.stack.filter import FilterError, ScopeError, attributes_of_rule, parse_filter
 
 RULE = {
     "id": "1",
@@ -58,7 +58,38 @@ def test_filters(text: str, *, expected: bool) -> None:
     assert parse_filter(text)(attributes_of_rule(RULE)) is expected
 
 
-@pytest.mark.parametrize("text", ["", "a:", "a: (b", "a b", "a: b)", ": b", '"x'])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("alert.attributes.alertTypeId: siem.queryRule", True),
+        ('alert.attributes.name.keyword: "Anomalous WriteProcessMemory call"', True),
+        ("alert.attributes.schedule.interval: 5m and alert.attributes.consumer: siem", True),
+        ("alert.attributes.alertTypeId: siem.eqlRule", False),
+    ],
+)
+def test_alertings_own_attributes(text: str, *, expected: bool) -> None:
+    """What the saved object has beside the rule's parameters."""
+    body = {**RULE, "type": "query", "interval": "5m"}
+    assert parse_filter(text, ["alert"])(attributes_of_rule(body)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x", "This key 'name' need to be wrapped by a saved object type like alert"),
+        ("x", "The key is empty and needs to be wrapped by a saved object type like alert"),
+        ('alert.attributes.name: x or "y z"', "The key is empty and needs"),
+        ("action.attributes.name: x", "This type action is not allowed"),
+        ("exception-list.attributes.a < 1", "This type exception-list is not allowed"),
+    ],
+)
+def test_a_key_names_its_saved_object(text: str, message: str) -> None:
+    """Other keys are refused, so that a forgotten prefix does not find nothing in silence."""
+    with pytest.raises(ScopeError, match=message):
+        parse_filter(text, ["alert"])
+
+
+@pytest.mark.parametrize("text", ["", "a:", "a: (b", "a b: c", "a: b)", ": b", '"x', "a: {b: c}"])
 def test_syntax_errors(text: str) -> None:
     """Refused, never guessed."""
     with pytest.raises(FilterError):

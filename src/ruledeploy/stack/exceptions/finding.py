@@ -1,8 +1,7 @@
-"""`_find` over lists and items: filter prefixes, the words of `search`, sort fields."""
+"""`_find` over lists and items: the words of `search`, sort fields, pages."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,20 +10,17 @@ from ruledeploy.stack.exceptions.common import type_of
 from ruledeploy.stack.filter import attributes_of_list
 from ruledeploy.stack.paging import WINDOW, Object, find_page
 
-_PREFIX = re.compile(r"(exception-list(?:-agnostic)?)\.")
 DEFAULT_PER_PAGE = 20
 
 
-def check_prefix(text: str | None, namespaces: Sequence[str]) -> None:
-    """A filter may name only the saved-object types that are searched."""
-    allowed = {type_of(namespace) for namespace in namespaces}
-    for name in _PREFIX.findall(text or ""):
-        if name not in allowed:
-            raise siem(400, f"This type {name} is not allowed")
+def find_objects(
+    objects: list[Object], query: Mapping[str, Any], namespaces: Sequence[str]
+) -> dict[str, Any]:
+    """The answer of `_find`: `{data, page, per_page, total}`.
 
-
-def find_objects(objects: list[Object], query: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of `_find`: `{data, page, per_page, total}`."""
+    A filter may name only the saved-object types of the namespaces that are searched.
+    """
+    types = [type_of(namespace) for namespace in dict.fromkeys(namespaces)]
     page, size = query.get("page") or 1, query.get("per_page", DEFAULT_PER_PAGE)
     if page * size > WINDOW:
         raise siem(
@@ -36,7 +32,7 @@ def find_objects(objects: list[Object], query: Mapping[str, Any]) -> dict[str, A
     if words:
         objects = [o for o in objects if _contains(o, words)]
     asked = {**query, "page": page, "per_page": size}
-    data, total = find_page(objects, asked, attributes_of_list, _sort_key)
+    data, total = find_page(objects, asked, attributes_of_list, _sort_key, types)
     return {"data": data, "page": page, "per_page": size, "total": total}
 
 

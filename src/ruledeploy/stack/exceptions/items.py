@@ -11,7 +11,7 @@ from ruledeploy.stack.auth import Caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import siem
 from ruledeploy.stack.exceptions import common
-from ruledeploy.stack.exceptions.finding import check_prefix, find_objects
+from ruledeploy.stack.exceptions.finding import find_objects
 from ruledeploy.stack.filter import attributes_of_list
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.paging import compiled
@@ -127,7 +127,7 @@ def find(stack: Stack, call: Call) -> Answer:
             f"{len(namespaces)}",
         )
     if call.query.get("filter") == "":
-        compiled("")
+        compiled("", ())
     filters = query.pop("filter")
     found: list[dict[str, Any]] = []
     for n, (list_id, namespace) in enumerate(zip(list_ids, namespaces, strict=True)):
@@ -136,11 +136,10 @@ def find(stack: Stack, call: Call) -> Answer:
         where = common.space_of(call.space, namespace)
         bodies = [common.shown(s) for s in stack.store.all("exception_item", where, list_id)]
         if n < len(filters):
-            check_prefix(filters[n], [namespace])
-            fits = compiled(filters[n])
+            fits = compiled(filters[n], [common.type_of(namespace)])
             bodies = [body for body in bodies if fits(attributes_of_list(body))]
         found.extend(bodies)
-    return Answer(find_objects(found, query))
+    return Answer(find_objects(found, query, namespaces))
 
 
 ROUTES = (

@@ -10,7 +10,7 @@ from ruledeploy.stack.auth import Caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import siem
 from ruledeploy.stack.exceptions import common
-from ruledeploy.stack.exceptions.finding import check_prefix, find_objects
+from ruledeploy.stack.exceptions.finding import find_objects
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.store import Saved
 
@@ -85,13 +85,12 @@ def find(stack: Stack, call: Call) -> Answer:
     """`GET _find`: lists of one or both namespace types, paged under `per_page`."""
     query = schema.parse_query(f"GET {LISTS}/_find", call.query, stack.server.zod)
     namespaces = query["namespace_type"]
-    check_prefix(query.get("filter"), namespaces)
     found = [
         saved
         for namespace in dict.fromkeys(namespaces)
         for saved in stack.store.all("exception_list", common.space_of(call.space, namespace))
     ]
-    return Answer(find_objects([common.shown(saved) for saved in found], query))
+    return Answer(find_objects([common.shown(saved) for saved in found], query, namespaces))
 
 
 def summary(stack: Stack, call: Call) -> Answer:

@@ -12,7 +12,7 @@ from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import siem
 from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.imports import duplicate_list
-from ruledeploy.stack.filter import attributes_of_rule
+from ruledeploy.stack.filter import RULE_TYPES, attributes_of_rule
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.ndjson import attachment
 from ruledeploy.stack.paging import compiled
@@ -122,7 +122,7 @@ def _chosen(stack: Stack, space: str, body: dict[str, Any], results: _Results) -
         return rules
     rules = stack.store.all("rule", space)
     if body.get("query"):
-        fits = compiled(body["query"])
+        fits = compiled(body["query"], RULE_TYPES)
         rules = [rule for rule in rules if fits(attributes_of_rule(rule.body))]
     limit = MAX_EDIT_BY_QUERY if body["action"] == "edit" else MAX_BY_QUERY
     if len(rules) > limit:

@@ -8,7 +8,7 @@ from typing import Any
 from ruledeploy.stack import schema
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import platform, siem
-from ruledeploy.stack.filter import attributes_of_rule
+from ruledeploy.stack.filter import RULE_TYPES, attributes_of_rule
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.paging import WINDOW, find_page
 from ruledeploy.stack.rules import bodies, checks, service
@@ -107,7 +107,7 @@ def find(stack: Stack, call: Call) -> Answer:
         data = [service.shown(rule) for rule in found]
     else:
         rules = [service.shown(rule) for rule in stack.store.all("rule", call.space)]
-        data, total = find_page(rules, query, attributes_of_rule, sort_key)
+        data, total = find_page(rules, query, attributes_of_rule, sort_key, RULE_TYPES)
     return Answer({"page": page, "perPage": size, "total": total, "data": data})
 
 
