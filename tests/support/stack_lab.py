@@ -18,14 +18,17 @@ START = datetime(2026, 11, 23, tzinfo=UTC)
 class Lab:
     """A stack with its clock at `START`, and the few calls these tests make."""
 
-    def __init__(self, running: Running, who: str = "") -> None:
+    def __init__(self, running: Running, who: str = "", index: str = INDEX) -> None:
         self.running = running
+        self.index = index
         self.headers = {"kbn-xsrf": "x"} | ({"authorization": who} if who else {})
 
     def send(self, method: str, path: str, body: Any = None, space: str = "") -> Any:
         """A request to Kibana; the decoded answer of a success."""
         url = self.running.kibana_url + (f"/s/{space}" if space else "") + path
-        reply = urllib3.request(method, url, json=body, headers=self.headers, retries=False)
+        reply = urllib3.request(
+            method, url, json=body, headers=self.headers, retries=False, timeout=60
+        )
         assert reply.status == 200, reply.data
         return reply.json()
 
@@ -41,7 +44,8 @@ class Lab:
         """
         body = {
             "rule_id": "wpm", "name": "Writes", "description": "d", "severity": "high",
-            "risk_score": 73, "type": "query", "language": "lucene", "index": [f"{INDEX[:-7]}*"],
+            "risk_score": 73, "type": "query", "language": "lucene",
+            "index": [f"{self.index[:-7]}*"],
             "query": "process.Ext.api.name:WriteProcessMemory", "from": "now-9m",
             "interval": "5m", "enabled": True,
         }  # fmt: skip
@@ -59,10 +63,10 @@ class Lab:
                 "process": {"name": "evil.exe", "Ext": {"api": {"name": "WriteProcessMemory"}}},
                 **changes,
             }
-            lines += [json.dumps({"create": {"_index": INDEX}}), json.dumps(event)]
+            lines += [json.dumps({"create": {"_index": self.index}}), json.dumps(event)]
         reply = urllib3.request(
             "POST",
-            f"{self.running.elasticsearch_url}/_bulk",
+            f"{self.running.elasticsearch_url}/_bulk?refresh=true",
             body="\n".join(lines) + "\n",
             headers=self.headers | {"content-type": "application/x-ndjson"},
         )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = command_app()
 _START_SECONDS = 15.0
 _STOP_SECONDS = 15.0
+_NODE = "RULEDEPLOY_STACK_ELASTICSEARCH"
 
 Data = Annotated[
     Path | None,
@@ -49,6 +50,14 @@ def up(
     port: Annotated[int, typer.Option(help="Kibana's port; 0 picks one.")] = 5601,
     es_port: Annotated[int, typer.Option(help="Elasticsearch's port; 0 picks one.")] = 9200,
     profile: Annotated[str, typer.Option(help="Version to imitate: 8.19 or 9.5.")] = "9.5",
+    elasticsearch: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar=_NODE,
+            help="A node that holds events and alerts, and runs the rules.",
+        ),
+    ] = "",
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Serve in the background.")
     ] = False,
@@ -62,9 +71,16 @@ def up(
     folder = _folder(root, data)
     if detach:
         options = ["--host", host, "--port", str(port), "--es-port", str(es_port)]
-        _tell(_start(folder, [*options, "--profile", profile]))
+        _tell(_start(folder, [*options, "--profile", profile], elasticsearch))
         return
-    config = StackConfig(data=folder, host=host, port=port, es_port=es_port, profile=profile)
+    config = StackConfig(
+        data=folder,
+        host=host,
+        port=port,
+        es_port=es_port,
+        profile=profile,
+        elasticsearch=elasticsearch,
+    )
     serve(config, on_ready=_tell)
 
 
@@ -140,8 +156,11 @@ def _folder(root: Path, data: Path | None) -> Path:
     return data if data is not None else root / STATE / "stack"
 
 
-def _start(folder: Path, options: list[str]) -> Running:
-    """A stack in a process of its own, once it answers."""
+def _start(folder: Path, options: list[str], elasticsearch: str) -> Running:
+    """A stack in a process of its own, once it answers.
+
+    The node's URL goes through the environment: a password in it would show among processes.
+    """
     from ruledeploy.cli.embedded import serving
 
     if (found := serving(folder)) is not None:
@@ -151,7 +170,12 @@ def _start(folder: Path, options: list[str]) -> Running:
     command = [sys.executable, "-c", code, "stack", "up", "--data", str(folder), *options]
     with (folder / "stack.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - this very program
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, _NODE: elasticsearch},
         )
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:

@@ -27,6 +27,7 @@ async def read_call(request: Request) -> Call:
     headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
     raw_query: bytes = scope["query_string"]
     sent = scope.get("sent_path", scope["path"])
+    target = scope.get("raw_path", sent.encode()) + (b"?" + raw_query if raw_query else b"")
     return Call(
         method=request.method,
         path=scope["path"],
@@ -37,6 +38,7 @@ async def read_call(request: Request) -> Call:
         body=read_body(headers, await request.body()),
         caller=ANYBODY,
         params=dict(request.path_params),
+        target=target.decode("latin-1"),
     )
 
 

@@ -84,6 +84,7 @@ class StackConfig:
     Ports of 0 are chosen by the system. Without users and keys nobody needs to log in.
     `profile` is the name of one, or one made for doubtful behaviours with `dataclasses.replace`.
     `scheduler` runs enabled rules by the real clock while no simulated time is set.
+    `elasticsearch` is the URL of a node that holds events and alerts in place of the store.
     """
 
     data: Path
@@ -96,6 +97,7 @@ class StackConfig:
     faults: Faults = field(default_factory=Faults)
     request_log: Path | None = None
     scheduler: bool = True
+    elasticsearch: str = ""
 
     @property
     def secured(self) -> bool:

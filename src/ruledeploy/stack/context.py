@@ -10,6 +10,7 @@ from ruledeploy.stack.auth import Auth
 from ruledeploy.stack.clock import Clock
 from ruledeploy.stack.config import Profile, StackConfig
 from ruledeploy.stack.http import Answer, Call
+from ruledeploy.stack.node import Node
 from ruledeploy.stack.store import Store
 
 # Called after each request was answered, for tests that look at the state in between.
@@ -18,13 +19,17 @@ Hook = Callable[[Call, Answer], None]
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One running stack. `due` collects ids of rules to run once the answer is out."""
+    """One running stack. `due` collects ids of rules to run once the answer is out.
+
+    With a `node`, events and alerts lie there; otherwise in the store.
+    """
 
     config: StackConfig
     store: Store
     clock: Clock
     auth: Auth
     hook: Hook | None = None
+    node: Node | None = None
     due: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -32,12 +37,24 @@ class Stack:
         """The server to imitate."""
         return self.config.server
 
+    def close(self) -> None:
+        """Close the store and the connections to the node."""
+        self.store.close()
+        if self.node is not None:
+            self.node.close()
+
 
 def open_stack(config: StackConfig, hook: Hook | None = None) -> Stack:
-    """Open the store in the data folder and put the parts together."""
+    """Open the store in the data folder and put the parts together.
+
+    Raises ServerError when there should be a node and none answers.
+    """
     config.data.mkdir(parents=True, exist_ok=True)
+    node = Node(config.elasticsearch) if config.elasticsearch else None
+    if node is not None:
+        node.check()
     store = Store(config.data / "stack.sqlite")
     clock = Clock(store)
     if store.get_meta("uuid") is None:
         store.set_meta("uuid", str(uuid.uuid4()))
-    return Stack(config, store, clock, Auth(config, store, clock), hook)
+    return Stack(config, store, clock, Auth(config, store, clock), hook, node)

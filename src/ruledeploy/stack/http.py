@@ -26,7 +26,8 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 class Call:
     """A request: `path` without the space prefix, `url` as it was sent.
 
-    Query keys that were repeated are joined by commas, as Kibana reads its lists.
+    Query keys that were repeated are joined by commas, as Kibana reads its lists. `target` is path
+    and query as they came over the wire, still encoded.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Call:
     body: bytes
     caller: Caller
     params: dict[str, str] = field(default_factory=dict)
+    target: str = ""
     partial: bool = False  # injected: every second object of a bulk request fails
 
     def json(self) -> Any:

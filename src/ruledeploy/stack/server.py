@@ -195,7 +195,7 @@ class _Loop:
             await asyncio.gather(*tasks)
             scheduler.cancel()
         finally:
-            stack.store.close()
+            stack.close()
 
 
 async def _schedule(stack: Stack) -> None:

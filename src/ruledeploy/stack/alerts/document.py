@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ruledeploy.stack.alerts.events import alerts_alias, index_type
+from ruledeploy.stack.alerts.events import index_type
 from ruledeploy.stack.alerts.hits import Finding
+from ruledeploy.stack.alerts.kept import alerts_alias
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.es.documents import moment
 from ruledeploy.stack.store import Saved

@@ -1,4 +1,4 @@
-"""Where events and alerts lie, as the executor sees it; and this stack's own store as such a place.
+"""Where events lie, as the executor sees it; and this stack's own store as such a place.
 
 The other place is an Elasticsearch node (`node.py`).
 """
@@ -14,16 +14,13 @@ from typing import Any, Protocol
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
 from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.stack.alerts import runs
-from ruledeploy.stack.alerts.hits import Hit
+from ruledeploy.stack.alerts.hits import Hit, Values
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.search import Matching
 from ruledeploy.stack.es.sorting import field_reader
 from ruledeploy.stack.es.tables import table_of
 from ruledeploy.stack.store import Saved, Store
-
-# Alert documents by id.
-Alerts = Mapping[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Prepared:
 
 
 class Events(Protocol):
-    """A place that holds events and takes alerts."""
+    """A place that holds events, and can tell which of them a rule matches."""
 
     def indices(self, patterns: Sequence[str]) -> list[str]:
         """The indices that patterns name."""
@@ -63,28 +60,6 @@ class Events(Protocol):
     def sources(self, hits: Iterable[Hit]) -> dict[tuple[str, str], dict[str, Any]]:
         """The events of hits, by index and id."""
         ...
-
-    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
-        """Which of these alerts a space has already."""
-        ...
-
-    def read(self, space: str, identity: str) -> dict[str, Any] | None:
-        """An alert of a space."""
-        ...
-
-    def write(self, space: str, alerts: Alerts, *, preview: bool) -> None:
-        """Write alerts, new ones and changed ones, whole."""
-        ...
-
-
-def alerts_index(space: str, *, preview: bool = False) -> str:
-    """The index that holds a space's alerts."""
-    return f".internal{'.preview' if preview else ''}.alerts-security.alerts-{space}-000001"
-
-
-def alerts_alias(space: str, *, preview: bool = False) -> str:
-    """The alias under which a space's alerts are read."""
-    return f"{'.preview' if preview else ''}.alerts-security.alerts-{space}"
 
 
 class LocalEvents:
@@ -154,7 +129,8 @@ class LocalEvents:
             if stored is None:
                 continue
             for one, items in rules:
-                hit = self._hit(one, stored, items)
+                values = {name: tuple(self._values(stored, name)) for name in one.fields}
+                hit = hit_of(one, stored, items, values)
                 if hit is not None and passes[one.rule.id](stored):
                     out[one.rule.id].append(hit)
         return out
@@ -166,45 +142,30 @@ class LocalEvents:
             return lambda _: True
         return Matching(self._store, query, one.ticks[-1]).holds
 
-    def _hit(self, one: Prepared, event: Stored, items: tuple[str, ...]) -> Hit | None:
-        body = one.rule.body
-        if event.source.get("kibana.alert.rule.uuid") == one.rule.id:
-            return None
-        plain = documents.timestamp(event.source, "@timestamp")
-        override = body.get("timestamp_override")
-        time = plain if override is None else documents.timestamp(event.source, override)
-        if time is None and not body.get("timestamp_override_fallback_disabled"):
-            time = plain
-        if time is None:
-            return None
-        ingested = documents.timestamp(event.source, "event.ingested")
-        seen = max(t for t in (time, plain, ingested) if t is not None)
-        values = {name: tuple(self._values(event, name)) for name in one.fields}
-        return Hit(event.index, event.id, event.version, time, seen, items, values)
-
     def sources(self, hits: Iterable[Hit]) -> dict[tuple[str, str], dict[str, Any]]:
         """Read one by one; an event deleted meanwhile is left out."""
         found = (documents.get(self._store, *hit.key) for hit in hits)
         return {(event.index, event.id): event.source for event in found if event is not None}
 
-    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
-        """By a look at each."""
-        index = alerts_index(space)
-        return {identity for identity in ids if documents.exists(self._store, index, identity)}
 
-    def read(self, space: str, identity: str) -> dict[str, Any] | None:
-        """From the space's alerts."""
-        found = documents.get(self._store, alerts_index(space), identity)
-        return None if found is None else found.source
+def hit_of(one: Prepared, event: Stored, items: tuple[str, ...], values: Values) -> Hit | None:
+    """The hit of a rule on an event; None for one without a time, or an alert of the rule itself.
 
-    def write(self, space: str, alerts: Alerts, *, preview: bool) -> None:
-        """To the space's alerts, or to its preview's; the index is made when missing."""
-        alias: dict[str, Any] = {alerts_alias(space, preview=preview): {}}
-        name = alerts_index(space, preview=preview)
-        index = documents.ensure_index(self._store, name, {"aliases": alias})
-        for identity, alert in alerts.items():
-            found = documents.get(self._store, index, identity)
-            documents.put(self._store, index, identity, alert, found.version + 1 if found else 1)
+    The time is that of the rule's timestamp override, or `@timestamp` where it may stand in.
+    """
+    body, source = one.rule.body, event.source
+    if source.get("kibana.alert.rule.uuid") == one.rule.id:
+        return None
+    plain = documents.timestamp(source, "@timestamp")
+    override = body.get("timestamp_override")
+    time = plain if override is None else documents.timestamp(source, override)
+    if time is None and not body.get("timestamp_override_fallback_disabled"):
+        time = plain
+    if time is None:
+        return None
+    ingested = documents.timestamp(source, "event.ingested")
+    seen = max(t for t in (time, plain, ingested) if t is not None)
+    return Hit(event.index, event.id, event.version, time, seen, items, values)
 
 
 def own_filters(body: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from ruledeploy.errors import RuledeployError
 from ruledeploy.stack.alerts import runs
-from ruledeploy.stack.alerts.backend import events_of
+from ruledeploy.stack.alerts.backend import alerts_of, events_of
 from ruledeploy.stack.alerts.document import Execution, alert, execution_id
 from ruledeploy.stack.alerts.events import Events, Prepared
 from ruledeploy.stack.alerts.hits import Hit
+from ruledeploy.stack.alerts.kept import Alerts
 from ruledeploy.stack.alerts.prepare import prepare
 from ruledeploy.stack.alerts.session import Found, Session
 from ruledeploy.stack.clock import iso
@@ -144,9 +145,9 @@ def _run_one(
     stack: Stack, events: Events, one: Prepared, hits: list[Hit], preview_id: str | None
 ) -> _Outcome:
     """All runs of one rule, and how the last of them went."""
-    rule, preview = one.rule, preview_id is not None
+    rule, preview, alerts = one.rule, preview_id is not None, alerts_of(stack)
     timeline = runs.Timeline(hits, one.items, as_of=stack.clock.simulated)
-    session = Session(rule, timeline, events, preview=preview)
+    session = Session(rule, timeline, alerts, preview=preview)
     gap = timedelta(0) if preview else runs.gap(rule, one.ticks[0])
     written, indexing = 0, 0
     status, message = "succeeded", _SUCCESS
@@ -158,7 +159,7 @@ def _run_one(
         started = time.perf_counter()
         execution = Execution(rule, tick, execution_id(), stack.server.version, preview_id)
         try:
-            written += _write(events, execution, found)
+            written += _write(events, alerts, execution, found)
         except RuledeployError as error:
             status, message = "failed", error.message
             continue
@@ -174,20 +175,20 @@ def _run_one(
     return _Outcome(written, last, session.memory(one.ticks[-1]))
 
 
-def _write(events: Events, execution: Execution, found: Found) -> int:
+def _write(events: Events, kept: Alerts, execution: Execution, found: Found) -> int:
     """Write a run's alerts; returns how many are new."""
     rule = execution.rule
     sources = events.sources(one.hit for one in found.findings if one.hit and not one.extends)
     alerts: dict[str, dict[str, Any]] = {}
     for finding in found.findings:
         if finding.extends is not None:
-            known = events.read(rule.space, finding.id) or {}
+            known = kept.read(rule.space, finding.id) or {}
             alerts[finding.id] = {**known, **finding.extends}
         else:
             event = sources.get(finding.hit.key, {}) if finding.hit else None
             alerts[finding.id] = alert(execution, finding, event)
     if alerts:
-        events.write(rule.space, alerts, preview=execution.preview_id is not None)
+        kept.write(rule.space, alerts, preview=execution.preview_id is not None)
     return sum(finding.extends is None for finding in found.findings)
 
 

@@ -7,13 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from ruledeploy.stack import schema
-from ruledeploy.stack.alerts.events import alerts_alias
+from ruledeploy.stack.alerts.backend import alerts_of
 from ruledeploy.stack.alerts.executor import run_due, run_rules
 from ruledeploy.stack.clock import duration, iso, parse_time
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, platform, siem
-from ruledeploy.stack.es import documents
-from ruledeploy.stack.es.search import matching_documents, search
 from ruledeploy.stack.exceptions.endpoint import ensure_endpoint_list
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.rules import bodies, checks
@@ -31,8 +29,8 @@ def search_alerts(stack: Stack, call: Call) -> Answer:
     parsed = schema.parse_body(shape, call.json(), stack.server.zod)
     if not parsed:
         raise siem(400, '"value" must have at least 1 children')
-    backings = documents.resolve(stack.store, alerts_alias(call.space))
-    return Answer(_as_siem(lambda: search(stack.store, backings, parsed, stack.clock.now())))
+    now = stack.clock.now()
+    return Answer(_as_siem(lambda: alerts_of(stack).search(call.space, parsed, now)))
 
 
 def _as_siem(work: Any) -> Any:
@@ -49,17 +47,14 @@ def set_status(stack: Stack, call: Call) -> Answer:
     shape = schema.body_shape(f"POST {_STATUS}")
     parsed = schema.parse_body(shape, call.json(), stack.server.zod)
     query = parsed.get("query") or {"ids": {"values": parsed.get("signal_ids", [])}}
-    backings = documents.resolve(stack.store, alerts_alias(call.space))
     now = stack.clock.now()
-    found = _as_siem(lambda: matching_documents(stack.store, backings, query, now))
-    for stored in found:
-        source = {**stored.source, "kibana.alert.workflow_status": parsed["status"]}
-        if "reason" in parsed:
-            source["kibana.alert.workflow_reason"] = parsed["reason"]
-        documents.put(stack.store, stored.index, stored.id, source, stored.version + 1)
+    fields = {"kibana.alert.workflow_status": parsed["status"]}
+    if "reason" in parsed:
+        fields["kibana.alert.workflow_reason"] = parsed["reason"]
+    count = _as_siem(lambda: alerts_of(stack).change(call.space, query, fields, now))
     return Answer(
         {
-            "took": 1, "timed_out": False, "total": len(found), "updated": len(found),
+            "took": 1, "timed_out": False, "total": count, "updated": count,
             "deleted": 0, "batches": 1, "version_conflicts": 0, "noops": 0, "failures": [],
         }
     )  # fmt: skip

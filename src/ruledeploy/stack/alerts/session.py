@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from ruledeploy.stack.alerts import runs
-from ruledeploy.stack.alerts.events import Events
 from ruledeploy.stack.alerts.hits import Finding
+from ruledeploy.stack.alerts.kept import Alerts
 from ruledeploy.stack.alerts.kinds import EVENT_TYPES, alert_id, kind_of
 from ruledeploy.stack.alerts.suppression import Suppression
 from ruledeploy.stack.clock import duration
@@ -29,7 +29,7 @@ class Session:
     """One rule's runs. What later sessions must know is read from its state, and in `memory`."""
 
     def __init__(
-        self, rule: Saved, timeline: runs.Timeline, events: Events, *, preview: bool
+        self, rule: Saved, timeline: runs.Timeline, alerts: Alerts, *, preview: bool
     ) -> None:
         memory = {} if preview else rule.state.get("memory", {})
         self._counted: dict[str, int] = dict(memory.get("counted", {}))
@@ -37,7 +37,7 @@ class Session:
         self._rule = rule
         self._kind = kind_of(rule, timeline, self._counted)
         self._limit = min(rule.body["max_signals"], runs.MAX_ALERTS_PER_RUN)
-        self._events = None if preview else events
+        self._alerts = None if preview else alerts
         self._written: dict[str, bool] = {}
         self._suppression: Suppression | None = None
         if rule.body.get("alert_suppression"):
@@ -81,8 +81,8 @@ class Session:
         return not self._written[identity]
 
     def _look_up(self, ids: list[str]) -> None:
-        known = self._events.existing(self._rule.space, ids) if self._events else set()
+        known = self._alerts.existing(self._rule.space, ids) if self._alerts else set()
         self._written.update({identity: identity in known for identity in ids})
 
     def _read(self, identity: str) -> dict[str, Any] | None:
-        return self._events.read(self._rule.space, identity) if self._events else None
+        return self._alerts.read(self._rule.space, identity) if self._alerts else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -12,11 +15,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
+from ruledeploy.stack.auth import Access
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.es import admin, bulk, docs, esql, searching, security
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.node import Node
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *admin.ROUTES,
@@ -28,15 +33,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 _LOG = logging.getLogger(__name__)
 _COMPATIBLE = "application/vnd.elasticsearch+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+# What a POST reads with.
+_READING = re.compile(r"/_(search|msearch|count|mget|query|field_caps|pit|async_search)\b")
+# How one request is answered.
+Work = Callable[[Call], Awaitable[Answer]]
 
 
 def create_es_app(stack: Stack, trouble: Trouble | None = None) -> Starlette:
     """Elasticsearch's API over an opened stack."""
     troubled = trouble or Trouble(stack.config.faults)
+    # With a node behind, only who may do what is told here.
+    own = ENDPOINTS if stack.node is None else security.ROUTES
     routes = [
-        Route(e.path, _asgi(stack, e, troubled), methods=[e.method])
-        for e in literal_first(ENDPOINTS)
+        Route(e.path, _asgi(stack, _answerer(stack, e), troubled), methods=[e.method])
+        for e in literal_first(own)
     ]
+    if stack.node is not None:
+        passing = _asgi(stack, _passer(stack, stack.node), troubled)
+        routes.append(Route("/{path:path}", passing, methods=list(_METHODS)))
     app = Starlette(routes=routes)
     app.add_exception_handler(404, _unknown)
     app.add_exception_handler(405, _unknown)
@@ -50,12 +65,12 @@ async def _unknown(request: Request, error: Exception) -> Response:
     return _response(call, Answer({"error": reason}, 400))
 
 
-def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
+def _asgi(stack: Stack, work: Work, trouble: Trouble) -> AsgiEndpoint:
     async def serve(request: Request) -> Response:
         call = await read_call(request)
         fault = trouble.before(call)
         await fault.wait()
-        answer = fault.answer or _answer(stack, endpoint, replace(call, partial=fault.partial))
+        answer = fault.answer or await work(replace(call, partial=fault.partial))
         await trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
         return _response(call, answer)
@@ -63,16 +78,41 @@ def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
     return serve
 
 
+def _answerer(stack: Stack, endpoint: Endpoint) -> Work:
+    async def answer(call: Call) -> Answer:
+        return _answer(stack, endpoint, call)
+
+    return answer
+
+
+def _passer(stack: Stack, node: Node) -> Work:
+    async def answer(call: Call) -> Answer:
+        reading = call.method in {"GET", "HEAD"} or _READING.search(call.path) is not None
+        try:
+            _allowed(stack, call, "read" if reading else "write")
+        except Refusal as refusal:
+            return Answer(_elastic_body(refusal), refusal.status, refusal.headers)
+        return await asyncio.to_thread(node.pass_on, call)
+
+    return answer
+
+
+def _allowed(stack: Stack, call: Call, access: Access) -> Call:
+    """The call with its sender; refused when they may not."""
+    call = with_caller(stack, call)
+    if not call.caller.may(access):
+        raise elastic(
+            403,
+            "security_exception",
+            f"action is unauthorized for user [{call.caller.name}] with effective roles "
+            f"[{call.caller.role}]",
+        )
+    return call
+
+
 def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
     try:
-        call = with_caller(stack, call)
-        if not call.caller.may(endpoint.access):
-            raise elastic(
-                403,
-                "security_exception",
-                f"action is unauthorized for user [{call.caller.name}] with effective roles "
-                f"[{call.caller.role}]",
-            )
+        call = _allowed(stack, call, endpoint.access)
         if endpoint.access == "read":
             return endpoint.handler(stack, call)
         with stack.store.transaction():
@@ -93,9 +133,9 @@ def _elastic_body(refusal: Refusal) -> dict[str, object]:
 
 
 def _response(call: Call, answer: Answer) -> Response:
-    media = "application/json"
-    if _COMPATIBLE in call.headers.get("accept", ""):
+    media = answer.media
+    if media == Answer().media and _COMPATIBLE in call.headers.get("accept", ""):
         media = f"{_COMPATIBLE};compatible-with=8"
     content = b"" if call.method == "HEAD" else answer.encoded()
-    headers = {"X-Elastic-Product": "Elasticsearch", **answer.headers}
+    headers = {"x-elastic-product": "Elasticsearch", **answer.headers}
     return Response(content, answer.status, headers, media)
