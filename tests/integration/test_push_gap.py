@@ -21,12 +21,12 @@ from ruledeploy.deploy import ApplyOptions, RecordStore, apply
 from ruledeploy.model import Release
 from ruledeploy.stack import Running, running_stack
 from ruledeploy.stack.http import Answer, Call
-from support import deploy_victim
 from support.deploy_bench import Bench, fresh_bench
 from support.deploy_gap import Watch, Watches, gaps, two_releases
 from support.deploy_life import Killed, Life, MortalDocuments, MortalKibana, let_the_lock_expire
 from support.deploy_life import summary as summary_of
 from support.deploy_stores import KINDS, Stores, folder_stores, index_stores
+from support.deploy_victim import Pusher
 from support.soak import SOAK, many
 
 SMALL = {"rules": 7, "lists": 5}
@@ -240,18 +240,12 @@ def test_a_killed_process_leaves_no_gap(
     with bench.kibana:
         bench.push(before)
         watch.seen.clear()
-        records = deploy_victim.where(bench.store.documents)
-        with deploy_victim.start(ground.running.kibana_url, space, records, file) as victim:
-            assert victim.stdin
-            assert victim.stdout
-            assert victim.stderr
-            said = victim.stdout.readline()
-            assert said == "ready\n", victim.stderr.read()
+        with Pusher() as victim:
+            victim.prepare(bench, file)
             ground.killer.space, ground.killer.writes = space, 1 + 2 * turn % 37
-            ground.killer.pid = victim.pid
-            victim.stdin.write("go\n")
-            victim.stdin.flush()
-            assert victim.wait(60) == -signal.SIGKILL, victim.stderr.read()
+            ground.killer.pid = victim.process.pid
+            victim.go()
+            assert victim.process.wait(60) == -signal.SIGKILL
         assert bench.store.applied().state == "applying"
         bench.push(after, prune=True)
         check_end(bench, watch, goals[1], goals[0], f"turn {turn}")

@@ -1,7 +1,7 @@
-"""A push in a process of its own, to be killed or raced: `python -m support.deploy_victim`.
+"""Pushes in a process of their own, to be killed or raced: `python -m support.deploy_victim`.
 
-Arguments: Kibana's URL, the space, where records are kept (a folder, or `URL project`), a file
-with the release's JSON. It says `ready` once its plan is made, and pushes when a line comes.
+Each line on its standard input is a push as JSON `{url, space, records, release, wait}`. It says
+`ready` once its plan is made, pushes when another line comes, and says the exit code.
 """
 
 from __future__ import annotations
@@ -11,36 +11,67 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 from ruledeploy.deploy import ApplyOptions, apply
 from ruledeploy.deploy.documents import FolderDocuments, IndexDocuments
 from ruledeploy.deploy.store import Documents
 from ruledeploy.errors import RuledeployError
-from ruledeploy.kibana import Connection, Peer
+from ruledeploy.kibana import Connection, Kibana, Peer
 from ruledeploy.model import Release
-from support.deploy_bench import Log, bench_on
+from support.deploy_bench import Bench, Log, bench_on
 
 
-def start(
-    url: str, space: str, records: str, release: Path, wait: float = 0.0
-) -> subprocess.Popen[str]:
-    """The process, with pipes to its standard streams."""
-    tests = str(Path(__file__).parents[1])
-    source = str(Path(__file__).parents[2] / "src")
-    return subprocess.Popen(
-        [sys.executable, "-m", "support.deploy_victim", url, space, records, release, str(wait)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{tests}"},
-    )  # fmt: skip
+class Pusher:
+    """The other process."""
+
+    def __init__(self) -> None:
+        tests, source = Path(__file__).parents[1], Path(__file__).parents[2] / "src"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "support.deploy_victim"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{tests}"},
+        )  # fmt: skip
+
+    def prepare(self, bench: Bench, release: Path, wait: float = 0.0) -> None:
+        """Make it plan; `go` lets it push."""
+        place = bench.kibana.connection
+        records = where(bench.store.documents)
+        push = {"url": place.url, "space": place.space, "records": records}
+        self._say(json.dumps({**push, "release": str(release), "wait": wait}))
+        assert self._hear() == "ready"
+
+    def go(self) -> None:
+        """Let it push."""
+        self._say("go")
+
+    def code(self) -> int:
+        """The exit code that the push would have had."""
+        return int(self._hear())
+
+    def _say(self, line: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def _hear(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
 
 def where(documents: Documents) -> str:
-    """The third argument, for the documents of a test."""
+    """Where records are kept, as text: a folder, or URL, project and environment."""
     if isinstance(documents, FolderDocuments):
         return str(documents.folder)
     assert isinstance(documents, IndexDocuments)
-    project = documents.place.rpartition("/ruledeploy-")[2]
-    return f"{documents.place.rpartition('/')[0]} {project} {documents._env}"
+    return f"{documents.place.rpartition('/')[0]} {documents.project} {documents.env}"
 
 
 def _documents(text: str) -> Documents:
@@ -50,23 +81,24 @@ def _documents(text: str) -> Documents:
     return IndexDocuments(Peer(Connection.at(url)), project, env)
 
 
-def main() -> int:
-    """Plan, wait for the word, push; the error's exit code, with its text on standard error."""
-    url, space, records, path, wait = sys.argv[1:]
+def push(url: str, space: str, records: str, release: str, wait: float) -> int:
+    """Plan, wait for the word, push; the exit code."""
     bench = bench_on(url, Path(), Log(), documents=_documents(records))
-    bench.kibana = type(bench.kibana)(Connection(url, space=space, timeout=10.0))
-    wanted = Release.from_json(json.loads(Path(path).read_text("utf-8")))
-    try:
+    wanted = Release.from_json(json.loads(Path(release).read_text("utf-8")))
+    with Kibana(Connection(url, space=space, timeout=10.0)) as kibana:
+        bench.kibana = kibana
         plan = bench.plan(wanted, prune=True)
-        print("ready", flush=True)  # noqa: T201 - a protocol of two lines
+        print("ready", flush=True)  # noqa: T201 - the protocol
         sys.stdin.readline()
-        options = ApplyOptions(allow_many=True, wait_for_lock=float(wait))
-        apply(plan, bench.kibana, bench.store, options=options)
-    except RuledeployError as error:
-        sys.stderr.write(str(error))
-        return error.exit_code
+        options = ApplyOptions(allow_many=True, wait_for_lock=wait)
+        try:
+            apply(plan, bench.kibana, bench.store, options=options)
+        except RuledeployError as error:
+            sys.stderr.write(f"{error}\n")
+            return error.exit_code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for line in sys.stdin:
+        print(push(**json.loads(line)), flush=True)  # noqa: T201 - the protocol

@@ -12,7 +12,7 @@ A push, as the command line runs it:
 
 from __future__ import annotations
 
-from ruledeploy.deploy.apply import ApplyOptions, Outcome, Progress, apply
+from ruledeploy.deploy.apply import apply
 from ruledeploy.deploy.doctor import examine
 from ruledeploy.deploy.doctor_lines import Check, Subject
 from ruledeploy.deploy.doctor_role import minimal_role
@@ -32,6 +32,7 @@ from ruledeploy.deploy.live import Live, read_live
 from ruledeploy.deploy.objects import Owner, Ref
 from ruledeploy.deploy.only import only_overlay
 from ruledeploy.deploy.options import Options
+from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Progress
 from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.planner import make_plan
 from ruledeploy.deploy.preflight import Preflight, preflight
@@ -55,6 +56,7 @@ __all__ = [
     "Options",
     "Outcome",
     "Owner",
+    "PartlyApplied",
     "Plan",
     "Preflight",
     "Progress",

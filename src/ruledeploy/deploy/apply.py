@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ruledeploy.deploy.lock import Lock, locked, who
 from ruledeploy.deploy.objects import Kind, Ref
+from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Progress
 from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.records import Applied, Entry, Record, State
-from ruledeploy.deploy.safety import refuse_conflicts, refuse_too_much
+from ruledeploy.deploy.safety import READ_SINGLY, refuse_conflicts, refuse_moved, refuse_too_much
 from ruledeploy.deploy.send import Sender, unexpected
 from ruledeploy.deploy.stages import ReadItemsBack, ReadRulesBack, Stage, WriteRecord, stages
 from ruledeploy.deploy.store import RecordStore
@@ -41,46 +42,6 @@ from ruledeploy.model import JsonObject, digest
 # Requests in flight at once. An item's create waits about a second for a refresh on a real
 # stack, so items take more; rules mint API keys and reschedule tasks, so they take fewer.
 JOBS: dict[Kind, int] = {"value_list": 4, "list": 4, "item": 10, "rule": 4}
-# Up to this many objects are read back one by one; beyond, in one search.
-READ_SINGLY = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One step of a push, for a progress bar: `done` of `total` writes, and the latest."""
-
-    stage: str
-    done: int
-    total: int
-    write: Write | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
-    """How to apply. `jobs` bounds the requests in flight (None: per kind, see `JOBS`).
-
-    `sleep` waits between the read-backs after a lost answer.
-    """
-
-    jobs: int | None = None
-    allow_many: bool = False
-    commit: str | None = None
-    wait_for_lock: float = 0.0
-    stop: threading.Event = field(default_factory=threading.Event)
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a push did: the number of its record (0: nothing to do) and of its writes."""
-
-    record: int
-    writes: int
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain form `{record, writes, notes}`."""
-        return {"record": self.record, "writes": self.writes, "notes": list(self.notes)}
 
 
 def apply(
@@ -110,6 +71,7 @@ def apply(
                 "somebody pushed since",
                 hint="make the plan again",
             )
+        refuse_moved(plan, kibana)
         record = _first_record(plan, applied, options)
         try:
             store.begin(record)
@@ -170,9 +132,9 @@ def _finish(push: _Push, record: Record, store: RecordStore) -> Outcome:
     except RuledeployError as error:
         with suppress(ServerError):  # the first error is the one to tell
             _close(push, record, store, "partial")
-        if not push.done and not push.uncertain:
+        if not push.done and not push.unknown:
             raise
-        raise PartialError(_report(push, error), hint="push again: it goes on from here") from error
+        raise PartlyApplied(error, push.done, push.unknown, push.left) from error
     except KeyboardInterrupt:
         with suppress(ServerError):
             _close(push, record, store, "partial")
@@ -200,16 +162,6 @@ def _close(push: _Push, record: Record, store: RecordStore, state: State) -> Non
     store.finish(replace(record, state=state))
 
 
-def _report(push: _Push, error: RuledeployError) -> str:
-    done = {id(write) for write in push.done}
-    left = [write for write in push.plan.writes if id(write) not in done]
-    lines = [str(error), f"done ({len(push.done)}):"]
-    lines += [f"  {write.operation} {write.ref}" for write in push.done]
-    lines += [f"left ({len(left)}):"]
-    lines += [f"  {write.operation} {write.ref}" for write in left]
-    return "\n".join(lines)
-
-
 class _Push:
     """The running state of one apply: what is done, and the uuids of lists just created."""
 
@@ -223,7 +175,7 @@ class _Push:
     ) -> None:
         self.plan = plan
         self.done: list[Write] = []
-        self.uncertain = False  # True when a write may or may not have been carried out
+        self.unknown: list[Write] = []  # may or may not have been carried out
         self.journal: list[JsonObject] = []
         self._sender = sender
         self._lock = lock
@@ -232,6 +184,13 @@ class _Push:
         self._list_uuids: dict[str, str] = {}
         self._guard = threading.Lock()
         self._total = len(plan.writes)
+
+    @property
+    def left(self) -> list[Write]:
+        """The writes that were not carried out, in the order in which they were due."""
+        tried = {id(write) for write in (*self.done, *self.unknown)}
+        due = (write for stage in stages(self.plan) for write in _writes_of(stage))
+        return [write for write in due if id(write) not in tried]
 
     def run(self, stage: Stage) -> None:
         """Carry out one stage; raises when anything in it failed, after trying the rest."""
@@ -275,10 +234,14 @@ class _Push:
     def _write(self, stage: str, write: Write) -> None:
         self._lock.check()
         try:
+            if write.ref.kind == "list" and write.operation == "delete":
+                self._refuse_filled(write)
             answer, lost = self._sender.send(self._with_uuids(write))
         except RuledeployError as error:
             self._note(write, type(error).__name__)
-            self.uncertain |= isinstance(error, AnswerLost)
+            if isinstance(error, AnswerLost):
+                with self._guard:
+                    self.unknown.append(write)
             raise
         with self._guard:
             if write.ref.kind == "list" and answer is not None:
@@ -287,6 +250,16 @@ class _Push:
         with self._guard:
             self.done.append(write)
             self._on_progress(Progress(stage, len(self.done), self._total, write))
+
+    def _refuse_filled(self, write: Write) -> None:
+        """Raise when a list that is to be deleted holds an item: Kibana would delete that too."""
+        inside = self._sender.kibana.items.find([write.ref.id])
+        if inside:
+            names = ", ".join(str(item["name"]) for item in inside)
+            raise RefusedError(
+                f"{write.ref} is not deleted: items were put into it meanwhile ({names})",
+                hint="plan again",
+            )
 
     def _with_uuids(self, write: Write) -> Write:
         """The write with the uuids of lists that this push created filled into its links."""
@@ -337,6 +310,11 @@ class _Push:
         lists = {str(write.request.body["list_id"]) for write in writes if write.request.body}
         items = kibana.items.find(sorted(lists))
         return {Ref("item", body["item_id"]): body for body in items}
+
+
+def _writes_of(stage: Stage) -> tuple[Write, ...]:
+    """What a stage sends; read-backs send nothing."""
+    return () if isinstance(stage, ReadItemsBack | ReadRulesBack) else stage.writes
 
 
 def _raise_all(failures: list[RuledeployError]) -> None:

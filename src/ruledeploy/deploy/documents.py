@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ruledeploy.errors import AlreadyThere, NotThere, ServerError
-from ruledeploy.kibana import Peer
+from ruledeploy.errors import AlreadyThere, AnswerLost, NotThere, ServerError
+from ruledeploy.kibana import Peer, Query
 from ruledeploy.model import JsonObject, digest
 
 
@@ -94,8 +94,9 @@ class IndexDocuments:
 
     def __init__(self, peer: Peer, project: str, env: str) -> None:
         self._peer = peer
+        self.project = project
+        self.env = env
         self._index = quote(f"ruledeploy-{project.lower()}", safe="")
-        self._env = env
         self.place = f"{peer.connection.url}/{self._index}"
 
     def get(self, id_: str) -> tuple[JsonObject, tuple[int, int]] | None:
@@ -109,22 +110,35 @@ class IndexDocuments:
     def create(self, id_: str, document: JsonObject) -> tuple[int, int]:
         """Write a document that must not exist yet."""
         self._create_index()
-        answer = self._peer.request("PUT", self._path("_create", id_), body=document)
-        return answer["_seq_no"], answer["_primary_term"]
+        return self._put("_create", id_, document)
 
     def replace(self, id_: str, document: JsonObject, version: tuple[int, int]) -> tuple[int, int]:
         """Overwrite the version read."""
-        answer = self._peer.request(
-            "PUT", self._path("_doc", id_), query=_guard(version), body=document
-        )
-        return answer["_seq_no"], answer["_primary_term"]
+        return self._put("_doc", id_, document, _guard(version))
 
     def delete(self, id_: str, version: tuple[int, int]) -> None:
         """Delete the version read."""
-        self._peer.request("DELETE", self._path("_doc", id_), query=_guard(version))
+        try:
+            self._peer.request("DELETE", self._path("_doc", id_), query=_guard(version))
+        except AnswerLost:
+            if self.get(id_) is not None:
+                raise
+
+    def _put(
+        self, api: str, id_: str, document: JsonObject, guard: Query | None = None
+    ) -> tuple[int, int]:
+        """Write; when the answer is lost, what is there decides."""
+        try:
+            answer = self._peer.request("PUT", self._path(api, id_), query=guard, body=document)
+        except AnswerLost:
+            found = self.get(id_)
+            if found is None or found[0] != document:
+                raise
+            return found[1]
+        return answer["_seq_no"], answer["_primary_term"]
 
     def _path(self, api: str, id_: str) -> str:
-        return f"/{self._index}/{api}/{quote(f'{self._env}-{id_}', safe='')}"
+        return f"/{self._index}/{api}/{quote(f'{self.env}-{id_}', safe='')}"
 
     def _create_index(self) -> None:
         """Create the index when it is not there; whoever comes second is told 400."""
@@ -139,5 +153,5 @@ class IndexDocuments:
                     raise
 
 
-def _guard(version: tuple[int, int]) -> dict[str, str | int | bool]:
+def _guard(version: tuple[int, int]) -> Query:
     return {"if_seq_no": version[0], "if_primary_term": version[1]}

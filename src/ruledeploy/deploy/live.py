@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ruledeploy.deploy.normalise import fingerprint
 from ruledeploy.deploy.objects import Ref, desired_objects
 from ruledeploy.deploy.records import Applied
 from ruledeploy.errors import NotThere
 from ruledeploy.kibana import Kibana
-from ruledeploy.model import JsonObject, Release
+from ruledeploy.model import JsonObject, Release, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,24 @@ class Live:
             for ref, body in self.objects.items()
             if ref.kind == "item" and body["list_id"] == list_id
         )
+
+    def fingerprints(self, refs: Iterable[Ref]) -> dict[str, str | None]:
+        """What identifies each object as read, by its key."""
+        return {ref.key: fingerprint(ref.kind, self.get(ref)) for ref in refs}
+
+    def surroundings(self, lists: Iterable[str]) -> dict[str, str]:
+        """What identifies all that lies in each list and every rule that links it, by list_id.
+
+        A list is deleted with whatever is in it, so a plan must know when that changes.
+        """
+        around: dict[str, list[str]] = {list_id: [] for list_id in lists}
+        for ref, body in self.objects.items():
+            if ref.kind == "item" and body["list_id"] in around:
+                around[body["list_id"]].append(f"{ref.key} {body.get('_version')}")
+            for link in body.get("exceptions_list", ()) if ref.kind == "rule" else ():
+                if link["list_id"] in around:
+                    around[link["list_id"]].append(ref.key)
+        return {list_id: digest(sorted(found)) for list_id, found in sorted(around.items())}
 
 
 def read_live(kibana: Kibana, release: Release, applied: Applied) -> Live:

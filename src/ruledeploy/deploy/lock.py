@@ -9,17 +9,27 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ruledeploy.deploy.store import Documents
-from ruledeploy.errors import AlreadyThere, RefusedError
+from ruledeploy.errors import (
+    AlreadyThere,
+    NotThere,
+    RefusedError,
+    RuledeployError,
+    ServerError,
+)
 from ruledeploy.model import JsonObject
 
 # A push that has not been heard of for this long is dead, and its lock may be taken.
 EXPIRY_SECONDS = 120.0
+# It is heard of this often while it waits (for a busy server, for a slow answer) …
 HEARTBEAT_SECONDS = 20.0
+# … and a write goes out only if the lock was surely ours so long ago.
+CHECK_SECONDS = 2.0
 _ID = "lock"
 
 
@@ -32,32 +42,52 @@ class Lock:
     version: Any
     clock: Callable[[], float]
     beaten: float
+    lost: bool = False
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> None:
-        """Return when the lock is still ours; `RefusedError` when another push took it."""
+        """Return when the lock is still ours; `RefusedError` when another push took it.
+
+        A store that fails is no reason to stop a push, until the lock could expire.
+        """
         with self._guard:
             now = self.clock()
-            if now - self.beaten < HEARTBEAT_SECONDS:
+            if not self.lost and now - self.beaten < CHECK_SECONDS:
                 return
             try:
-                document = _document(self.token, now)
-                self.version = self.documents.replace(_ID, document, self.version)
-            except AlreadyThere as error:
+                self.lost = self.lost or not self._beat(now)
+            except ServerError as error:
+                if now - self.beaten > EXPIRY_SECONDS / 2:
+                    raise RefusedError(
+                        f"the lock in {self.documents.place} cannot be renewed: {error}",
+                        hint="push again when the store answers",
+                    ) from error
+                return
+            if self.lost:
                 raise RefusedError(
                     f"another push took the lock in {self.documents.place}: this one was silent "
                     f"for more than {EXPIRY_SECONDS:g} s",
                     hint="push again when the other has finished",
-                ) from error
+                )
             self.beaten = now
 
+    def _beat(self, now: float) -> bool:
+        """Renew; False when the lock is not ours any more."""
+        document = _document(self.token, now)
+        try:
+            self.version = self.documents.replace(_ID, document, self.version)
+        except (AlreadyThere, NotThere):
+            found = self.documents.get(_ID)
+            if found is None or found[0]["token"] != self.token:
+                return False
+            # An earlier beat arrived whose answer did not.
+            self.version = self.documents.replace(_ID, document, found[1])
+        return True
+
     def release(self) -> None:
-        """Give the lock up; a lock that was taken from us is not ours to delete."""
-        with self._guard:
-            try:
-                self.documents.delete(_ID, self.version)
-            except AlreadyThere:
-                return
+        """Give the lock up; one that was taken from us, or cannot be reached, is left alone."""
+        with self._guard, suppress(ServerError):
+            self.documents.delete(_ID, self.version)
 
 
 @contextmanager
@@ -70,9 +100,14 @@ def locked(
 ) -> Iterator[Lock]:
     """Hold the lock for a block; waits up to `wait` seconds, then raises `RefusedError`."""
     lock = _acquire(documents, wait, clock, sleep)
+    over = threading.Event()
+    heart = threading.Thread(target=_keep, args=(lock, over), name="ruledeploy-lock", daemon=True)
+    heart.start()
     try:
         yield lock
     finally:
+        over.set()
+        heart.join()
         lock.release()
 
 
@@ -80,6 +115,13 @@ def read_holder(documents: Documents) -> JsonObject | None:
     """Who holds the lock: `{token, who, host, pid, heartbeat}`; None when it is free."""
     found = documents.get(_ID)
     return found[0] if found else None
+
+
+def _keep(lock: Lock, over: threading.Event) -> None:
+    """Beat while the push waits for something; what it finds out is told by the next `check`."""
+    while not over.wait(HEARTBEAT_SECONDS):
+        with suppress(RuledeployError):
+            lock.check()
 
 
 def _acquire(
@@ -117,7 +159,7 @@ def _document(token: str, now: float) -> dict[str, Any]:
     return {
         "token": token,
         "who": who(),
-        "host": platform.node(),
+        "host": _host(),
         "pid": os.getpid(),
         "heartbeat": now,
     }
@@ -125,7 +167,7 @@ def _document(token: str, now: float) -> dict[str, Any]:
 
 def _died_here(holder: JsonObject) -> bool:
     """True when the holder was a process of this machine that no longer exists."""
-    if holder["host"] != platform.node():
+    if holder["host"] != _host():
         return False
     try:
         os.kill(int(holder["pid"]), 0)
@@ -134,6 +176,18 @@ def _died_here(holder: JsonObject) -> bool:
     except PermissionError:  # somebody else's, alive
         return False
     return False
+
+
+def _host() -> str:
+    """Where a process id means the same process: this machine, and its name space of ids.
+
+    Containers of one machine may share its name, but not its processes.
+    """
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        space = ""
+    return f"{platform.node()} {space}".strip()
 
 
 def who() -> str:

@@ -18,7 +18,7 @@ from ruledeploy.errors import RefusedError
 from ruledeploy.kibana import Request
 from ruledeploy.model import JsonObject, Provenance, digest
 
-SCHEMA = 1
+SCHEMA = 2
 
 # `record`: nothing to send, but the record must learn of it (adopted, or gone by itself).
 Action = Literal["create", "update", "delete", "disable", "conflict", "record"]
@@ -146,6 +146,7 @@ class Kept:
 class Plan:
     """Everything one push would do. `fingerprints` covers all of ours, changed or not.
 
+    `surroundings` says what lies in our lists and which rules link them (see `Live`).
     `existing` counts our objects on the server per kind, for the thresholds. `notes` are
     sentences for the reader: what is left alone, and why. `resumes`: the push before did not
     finish, so a record is due even when nothing is left to send.
@@ -157,6 +158,7 @@ class Plan:
     kept: tuple[Kept, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprints: Mapping[str, str | None] = field(default_factory=dict)
+    surroundings: Mapping[str, str] = field(default_factory=dict)
     existing: Mapping[str, int] = field(default_factory=dict)
     resumes: bool = False
 
@@ -202,6 +204,7 @@ class Plan:
             "kept": [kept.to_json() for kept in self.kept],
             "notes": list(self.notes),
             "fingerprints": dict(self.fingerprints),
+            "surroundings": dict(self.surroundings),
             "existing": dict(self.existing),
             "resumes": self.resumes,
         }
@@ -221,6 +224,7 @@ class Plan:
             kept=tuple(Kept.from_json(kept) for kept in value["kept"]),
             notes=tuple(value["notes"]),
             fingerprints=value["fingerprints"],
+            surroundings=value["surroundings"],
             existing=value["existing"],
             resumes=value["resumes"],
         )

@@ -6,7 +6,6 @@ from collections import Counter
 
 from ruledeploy.deploy.decide import Decision, Situation, decide
 from ruledeploy.deploy.live import Live
-from ruledeploy.deploy.normalise import fingerprint
 from ruledeploy.deploy.objects import Ref, desired_objects
 from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.plan import Change, Plan
@@ -50,7 +49,10 @@ def make_plan(
         changes=tuple(sorted(changes, key=_order)),
         kept=tuple(kept for decision in decisions.values() for kept in decision.kept),
         notes=tuple(notes),
-        fingerprints={ref.key: fingerprint(ref.kind, live.get(ref)) for ref in sorted(ours)},
+        fingerprints=live.fingerprints(sorted(ours)),
+        surroundings=live.surroundings(
+            ref.id for ref in ours if ref.kind == "list" and live.get(ref)
+        ),
         existing=dict(Counter(ref.kind for ref in applied.objects if live.get(ref))),
         resumes=applied.state != "done",
     )

@@ -21,7 +21,14 @@ def retire(
     changes: list[Change] = []
     notes: list[str] = []
     unwanted = sorted(ref for ref in situation.applied.objects if ref not in decisions)
-    doomed, kept = _doomed_lists(unwanted, situation, decisions)
+    items = {
+        ref: _retire_item(ref, live, situation)
+        for ref in unwanted
+        if ref.kind == "item" and (live := situation.live.get(ref))
+        if situation.applied.owner.marks(ref, live)
+    }
+    going = {ref for ref, change in items.items() if change.action == "delete"}
+    doomed, kept = _doomed_lists(unwanted, going, situation, decisions)
     notes.extend(kept)
     for ref in unwanted:
         live, entry = situation.live.get(ref), situation.applied.newest(ref)
@@ -31,7 +38,7 @@ def retire(
         elif not situation.applied.owns(ref, live):
             notes.append(f"{ref} lost our mark on the server and is left alone")
         elif ref.kind == "item":
-            changes.append(_retire_item(ref, live, entry, situation))
+            changes.append(items[ref])
         elif ref.kind == "rule":
             changes.extend(_retire_rule(ref, live, entry, situation, doomed))
         elif ref in doomed:
@@ -40,9 +47,12 @@ def retire(
 
 
 def _doomed_lists(
-    unwanted: list[Ref], situation: Situation, decisions: Mapping[Ref, Decision]
+    unwanted: list[Ref], going: set[Ref], situation: Situation, decisions: Mapping[Ref, Decision]
 ) -> tuple[set[Ref], list[str]]:
-    """Unwanted lists that may be deleted, and why the others may not."""
+    """Unwanted lists that may be deleted, and why the others may not.
+
+    `going` are the items that this plan deletes.
+    """
     doomed: set[Ref] = set()
     notes: list[str] = []
     for ref in unwanted:
@@ -50,18 +60,16 @@ def _doomed_lists(
         if ref.kind != "list" or live is None:
             continue
         foreign = _foreign_links(ref.id, situation, decisions)
-        made_by_hand = [
-            item
-            for item in situation.live.items_of(ref.id)
-            if item not in situation.applied.objects
-        ]
+        staying = [item for item in situation.live.items_of(ref.id) if item not in going]
         if not situation.live.complete:
             notes.append(f"{ref} stays: this space holds more rules than Kibana shows")
         elif foreign:
             names = ", ".join(f"{rule.id}" for rule in foreign)
             notes.append(f"{ref} stays: rules that are not ours link it ({names})")
-        elif made_by_hand:
-            notes.append(f"{ref} stays: it holds {len(made_by_hand)} item(s) made in Kibana")
+        elif staying:
+            notes.append(
+                f"{ref} stays: it holds {len(staying)} item(s) that are not ours to delete"
+            )
         else:
             doomed.add(ref)
     return doomed, notes
@@ -82,9 +90,11 @@ def _foreign_links(
     return remaining
 
 
-def _retire_item(ref: Ref, live: JsonObject, entry: Entry, situation: Situation) -> Change:
+def _retire_item(ref: Ref, live: JsonObject, situation: Situation) -> Change:
     """Delete, unless an analyst changed it since: then someone must choose."""
-    base = situation.applied.base(ref, live) or entry
+    entry, base = situation.applied.newest(ref), situation.applied.base(ref, live)
+    assert entry  # noqa: S101  # a recorded item
+    assert base  # noqa: S101
     edited = [
         field
         for field in differing("item", {**live, **base.body}, live)

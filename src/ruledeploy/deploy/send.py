@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from ruledeploy.deploy.normalise import differing
 from ruledeploy.deploy.objects import ENDPOINTS
 from ruledeploy.deploy.plan import Write
-from ruledeploy.errors import AlreadyThere, AnswerLost, NotThere
+from ruledeploy.errors import AlreadyThere, AnswerLost, NotThere, ServerError
 from ruledeploy.kibana import Kibana, Request
 from ruledeploy.model import JsonObject
 
 # A server that lost its answer may still be at work; a create may show up a little later.
 READ_BACK_WAITS = (0.2, 0.5, 1.0)
+# A read may be sent again without harm.
+READS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,41 @@ class Sender:
     def send(self, write: Write) -> tuple[JsonObject | None, bool]:
         """The object afterwards (None: gone), and whether an answer was lost on the way.
 
-        Raises what the server refused with; `AnswerLost` when twice nothing was heard.
+        Raises what the server refused with: then nothing was carried out. `AnswerLost` when twice
+        nothing was heard, or the object cannot be read: then nobody knows.
         """
         try:
             return self._once(write), False
-        except AnswerLost:
-            there = self._read_back(write)
+        except ServerError as error:
+            if self._arrived(write, error):
+                return self._look(write), True
+            if not isinstance(error, AnswerLost):
+                raise
+        # The object is as it was before, so the first request did not arrive: once more,
+        # unchanged, so that `_version` still guards what was planned.
+        try:
+            return self._once(write), True
+        except ServerError as error:
+            if self._arrived(write, error):
+                return self._look(write), True
+            raise
+
+    def _arrived(self, write: Write, error: ServerError) -> bool:
+        """Whether a request was carried out though it failed; a refusal says that it was not."""
+        if not isinstance(error, AnswerLost) and (error.status or 0) < 500:  # noqa: PLR2004  # 5xx
+            return False
+        there = self._look(write)
+        for wait in READ_BACK_WAITS if isinstance(error, AnswerLost) else ():
             if _is_done(write, there):
-                return there, True
-        # The object is as it was before, so the first request did not arrive: once more.
-        return self._once(self._refreshed(write, there)), True
+                break
+            self.sleep(wait)
+            there = self._look(write)
+        if write.operation == "create" and there is not None and not _is_done(write, there):
+            raise AlreadyThere(
+                f"{write.ref} appeared while it was being created, with another content",
+                url=self.kibana.connection.url,
+            )
+        return _is_done(write, there)
 
     def _once(self, write: Write) -> JsonObject | None:
         try:
@@ -51,11 +78,24 @@ class Sender:
             raise
         except AlreadyThere:
             # Our own write, whose answer was lost and which is there by now; or another's.
-            there = self.read(write)
+            there = self._look(write)
             if not _is_done(write, there):
                 raise
             return there
         return None if write.operation == "delete" else answer
+
+    def _look(self, write: Write) -> JsonObject | None:
+        """`read`, after a write whose fate depends on it."""
+        try:
+            return self.read(write)
+        except AnswerLost:
+            raise
+        except ServerError as error:
+            raise AnswerLost(
+                f"{write.ref} cannot be read after it was written: {error.message}",
+                url=error.url,
+                status=error.status,
+            ) from error
 
     def read(self, write: Write) -> JsonObject | None:
         """The object that a write is about, as it is now."""
@@ -63,29 +103,19 @@ class Sender:
             request = Request("GET", write.request.path, write.request.query)
         else:
             request = ENDPOINTS[write.ref.kind].get(write.ref.id)
+        for _ in range(READS - 1):
+            try:
+                return self._get(request)
+            except AnswerLost:
+                self.sleep(READ_BACK_WAITS[0])
+        return self._get(request)
+
+    def _get(self, request: Request) -> JsonObject | None:
         try:
             answer: JsonObject = self.kibana.send(request)
         except NotThere:
             return None
         return answer
-
-    def _read_back(self, write: Write) -> JsonObject | None:
-        there = self.read(write)
-        for wait in READ_BACK_WAITS:
-            if _is_done(write, there):
-                break
-            self.sleep(wait)
-            there = self.read(write)
-        return there
-
-    def _refreshed(self, write: Write, there: JsonObject | None) -> Write:
-        """The write to repeat; unchanged, so that `_version` still guards what was planned."""
-        if write.operation == "create" and there is not None:
-            raise AlreadyThere(
-                f"{write.ref} appeared while it was being created, with another content",
-                url=self.kibana.connection.url,
-            )
-        return write
 
 
 def _is_done(write: Write, there: JsonObject | None) -> bool:

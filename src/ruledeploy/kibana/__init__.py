@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ruledeploy.kibana.client import Found, Kibana
 from ruledeploy.kibana.connection import Connection
-from ruledeploy.kibana.http import Peer
+from ruledeploy.kibana.http import Peer, Query
 from ruledeploy.kibana.requests import ITEMS, LISTS, RULES, VALUE_LISTS, VALUES, Endpoint, Request
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Found",
     "Kibana",
     "Peer",
+    "Query",
     "Request",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from ruledeploy.deploy.documents import FolderDocuments
-from ruledeploy.deploy.lock import EXPIRY_SECONDS, HEARTBEAT_SECONDS, locked
-from ruledeploy.errors import AlreadyThere, RefusedError
+from ruledeploy.deploy.lock import CHECK_SECONDS, EXPIRY_SECONDS, HEARTBEAT_SECONDS, _host, locked
+from ruledeploy.errors import AlreadyThere, AnswerLost, RefusedError
+from ruledeploy.model import JsonObject
 
 
 class Clock:
@@ -70,13 +70,66 @@ def test_a_process_that_died_here_leaves_no_lock(tmp_path: Path) -> None:
     documents, clock = FolderDocuments(tmp_path), Clock()
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    note = {"token": "t", "who": "w", "host": platform.node(), "heartbeat": clock.now}
+    note = {"token": "t", "who": "w", "host": _host(), "heartbeat": clock.now}
     documents.create("lock", {**note, "pid": dead.pid})
     with locked(documents, clock=clock) as lock:
         lock.check()
     documents.create("lock", {**note, "pid": os.getpid()})
     with pytest.raises(RefusedError), locked(documents, clock=clock):
         pass
+
+
+def test_a_lock_taken_from_us_is_noticed_at_the_next_write(tmp_path: Path) -> None:
+    """Not only after a heartbeat: two pushes must never both write."""
+    documents, clock = FolderDocuments(tmp_path), Clock()
+    with locked(documents, clock=clock) as lock:
+        found = documents.get("lock")
+        assert found
+        documents.replace("lock", {**found[0], "token": "another"}, found[1])
+        clock.now += CHECK_SECONDS
+        for _ in range(2):
+            with pytest.raises(RefusedError, match="another push took the lock"):
+                lock.check()
+    assert documents.get("lock")  # not ours to delete
+
+
+def test_a_container_beside_us_is_not_dead(tmp_path: Path) -> None:
+    """It may bear our name, but its processes are not ours to look up."""
+    documents, clock = FolderDocuments(tmp_path), Clock()
+    host = f"{_host()} pid:[1]"
+    note = {"token": "t", "who": "w", "host": host, "heartbeat": clock.now, "pid": 2**22 + 1}
+    documents.create("lock", note)
+    with pytest.raises(RefusedError), locked(documents, clock=clock):
+        pass
+
+
+class Flaky(FolderDocuments):
+    """Documents whose answers get lost while `down`: writes arrive all the same."""
+
+    down = False
+
+    def replace(self, id_: str, document: JsonObject, version: str) -> str:
+        """Write, and lose the answer."""
+        answer = super().replace(id_, document, version)
+        if self.down:
+            raise AnswerLost("no answer", url=self.place)
+        return answer
+
+
+def test_a_store_that_stumbles_stops_no_push_before_the_lock_could_expire(tmp_path: Path) -> None:
+    """The next beat finds its own; after half the time to expiry the push gives up."""
+    documents, clock = Flaky(tmp_path), Clock()
+    with locked(documents, clock=clock) as lock:
+        documents.down = True
+        clock.now += CHECK_SECONDS
+        lock.check()
+        documents.down = False
+        clock.now += CHECK_SECONDS
+        lock.check()
+        documents.down = True
+        clock.now += EXPIRY_SECONDS / 2 + 1
+        with pytest.raises(RefusedError, match="cannot be renewed"):
+            lock.check()
 
 
 def test_documents_in_a_folder_are_create_only_and_compared(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""What an apply is told, what it says while it runs, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruledeploy.deploy.plan import Write
+from ruledeploy.errors import PartialError, RuledeployError
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of a push, for a progress bar: `done` of `total` writes, and the latest."""
+
+    stage: str
+    done: int
+    total: int
+    write: Write | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """How to apply. `jobs` bounds the requests in flight (None: per kind, see `apply.JOBS`).
+
+    `sleep` waits between the read-backs after a lost answer.
+    """
+
+    jobs: int | None = None
+    allow_many: bool = False
+    commit: str | None = None
+    wait_for_lock: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a push did: the number of its record (0: nothing to do) and of its writes."""
+
+    record: int
+    writes: int
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form `{record, writes, notes}`."""
+        return {"record": self.record, "writes": self.writes, "notes": list(self.notes)}
+
+
+class PartlyApplied(PartialError):
+    """A push that stopped in the middle.
+
+    `done` is on the server, `left` is not; of `unknown` the answers were lost, and what is on the
+    server could not be read or did not show them.
+    """
+
+    def __init__(
+        self,
+        error: RuledeployError,
+        done: Sequence[Write],
+        unknown: Sequence[Write],
+        left: Sequence[Write],
+    ) -> None:
+        self.done, self.unknown, self.left = tuple(done), tuple(unknown), tuple(left)
+        lines = [str(error)]
+        for title, writes in (("done", done), ("unknown", unknown), ("left", left)):
+            if writes or title != "unknown":
+                lines.append(f"{title} ({len(writes)}):")
+                lines += [f"  {write.operation} {write.ref}" for write in writes]
+        super().__init__("\n".join(lines), hint="push again: it goes on from here")
