@@ -25,7 +25,7 @@ def retire(
         ref: _retire_item(ref, live, situation)
         for ref in unwanted
         if ref.kind == "item" and (live := situation.live.get(ref))
-        if situation.applied.owner.marks(ref, live)
+        if situation.applied.owns(ref, live)
     }
     going = {ref for ref, change in items.items() if change.action == "delete"}
     doomed, kept = _doomed_lists(unwanted, going, situation, decisions)
