@@ -16,7 +16,7 @@ from ruledeploy.cli.output import print_json, say
 from ruledeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruledeploy.telemetry import Emitted, Scenario
+    from ruledeploy.telemetry import Emitted, Like, Scenario
 
 app = command_app()
 ATTACK_DAY, BENIGN_DAY = "attack-day", "benign-day"
@@ -41,7 +41,12 @@ def simulate(
     list_: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     start: Annotated[str, typer.Option(help="First day (UTC); yesterday by default.")] = "",
-    noise: Annotated[int, typer.Option(help="Background events per day.")] = 2000,
+    days: Annotated[int, typer.Option(min=1, help="So many days of what is named.")] = 1,
+    noise: Annotated[int, typer.Option(min=0, help="Background events per day.")] = 2000,
+    profile: Annotated[
+        str, typer.Option(help="Of what kind: mixed, office, developer or server.")
+    ] = "mixed",
+    hosts: Annotated[int, typer.Option(min=4, help="On how many hosts.")] = 8,
     to: Annotated[Sink, typer.Option(help="Where the events go.")] = Sink.ndjson,
     env: Annotated[str, typer.Option("--env", "-e", help="Whose server, unless to ndjson.")] = "",
     output: Annotated[Path | None, typer.Option("--out", "-o", help="File; else stdout.")] = None,
@@ -50,15 +55,21 @@ def simulate(
 ) -> None:
     """Make seeded synthetic telemetry, with labels.
 
-    Consecutive days follow one another from --start.
+    Consecutive days follow one another from --start; scenarios named alone begin with the day.
     """
+    from ruledeploy.telemetry import PROFILES, Like
+
     library = _library(root)
     if list_:
         _list(library, as_json=json_)
         return
     if to is not Sink.ndjson and not env:
         raise UsageError(f"--to {to} needs --env", hint="name whose server gets the events")
-    events = _chosen(what or [ATTACK_DAY, BENIGN_DAY], library, seed, _first(start), noise)
+    if profile not in PROFILES:
+        raise UsageError(f"no noise profile {profile!r}", hint=f"known: {', '.join(PROFILES)}")
+    like = Like(noise=noise, profile=profile, hosts=hosts)
+    named = [*(what or [ATTACK_DAY, BENIGN_DAY])] * days
+    events = _chosen(named, library, seed, _first(start), like)
     if labels is not None:
         events = _labelled(events, labels)
     if to is Sink.ndjson:
@@ -89,7 +100,7 @@ def _library(root: Path) -> dict[str, Scenario]:
 
 
 def _chosen(
-    what: list[str], library: dict[str, Scenario], seed: int, first: datetime, noise: int
+    what: list[str], library: dict[str, Scenario], seed: int, first: datetime, like: Like
 ) -> Iterator[Emitted]:
     from ruledeploy.telemetry import attack_day, benign_day, scenario_events
 
@@ -97,13 +108,13 @@ def _chosen(
     for name in what:
         match name:
             case "attack-day":
-                yield from attack_day(seed, day, noise=noise)
+                yield from attack_day(seed, day, **like)
                 day += timedelta(days=1)
             case "benign-day":
-                yield from benign_day(seed, day, noise=noise)
+                yield from benign_day(seed, day, **like)
                 day += timedelta(days=1)
             case _:
-                yield from scenario_events(name, seed, first, library=library)
+                yield from scenario_events(name, seed, day, library=library)
 
 
 def _labelled(events: Iterable[Emitted], path: Path) -> Iterator[Emitted]:

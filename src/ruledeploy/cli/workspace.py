@@ -42,7 +42,8 @@ def scenarios(project: Project) -> dict[str, Scenario]:
     """The bundled scenarios and the project's own, which win."""
     from ruledeploy.telemetry import load_scenarios, parse_scenarios
 
-    return {**load_scenarios(), **parse_scenarios(project.scenario_files)}
+    bundled = load_scenarios()
+    return {**bundled, **parse_scenarios(project.scenario_files, bundled)}
 
 
 @contextmanager

@@ -10,9 +10,11 @@ from ruledeploy.telemetry.emitted import (
     to_ndjson,
 )
 from ruledeploy.telemetry.index_templates import index_templates
+from ruledeploy.telemetry.noise import PROFILES
 from ruledeploy.telemetry.parsing import SCENARIO_SCHEMA, load_scenarios, parse_scenarios
 from ruledeploy.telemetry.scenario import Scenario, Step
 from ruledeploy.telemetry.simulate import (
+    Like,
     Simulation,
     attack_day,
     benign_day,
@@ -21,8 +23,10 @@ from ruledeploy.telemetry.simulate import (
 )
 
 __all__ = [
+    "PROFILES",
     "SCENARIO_SCHEMA",
     "Emitted",
+    "Like",
     "Scenario",
     "Simulation",
     "Step",

@@ -7,9 +7,10 @@ rights. An alert on noise is therefore a gap in an allowlist that trusts the usu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ruledeploy.errors import ScenarioError
 from ruledeploy.model import Label
 from ruledeploy.telemetry.emitted import Emitted
 from ruledeploy.telemetry.fleet import Host
@@ -75,12 +76,32 @@ _BACKGROUND: tuple[tuple[int, str, dict[str, Any]], ...] = (
 )
 _VARIANTS = 4
 
+MIXED = "mixed"
+# How much more, or less, each profile has of events by some programs; what is not named stays.
+_PROFILES: Mapping[str, Mapping[str, int]] = {
+    MIXED: {},
+    "office": {_WORD: 4, _EDGE: 2, _DOTNET: 0},
+    "developer": {_DOTNET: 8, _CHROME: 2, _WORD: 0},
+    "server": {_CHROME: 0, _EDGE: 0, _WORD: 0, f"{_SYSTEM32}svchost.exe": 6},
+}
+PROFILES = tuple(_PROFILES)
 
-def deck(seed: int, hosts: tuple[Host, ...], shipper: Shipper) -> list[Prototype]:
-    """Every background event of every host, as often as its share says."""
+
+def deck(
+    seed: int, hosts: tuple[Host, ...], shipper: Shipper, profile: str = MIXED
+) -> list[Prototype]:
+    """Every background event of every host, as often as its share says in the profile.
+
+    Raises `ScenarioError` for a profile we do not have.
+    """
+    if profile not in _PROFILES:
+        hint = f"known: {', '.join(PROFILES)}"
+        raise ScenarioError(f"there is no noise profile {profile!r}", hint=hint)
+    weights = {path.lower(): weight for path, weight in _PROFILES[profile].items()}
     cards: list[Prototype] = []
     for host in hosts:
-        for number, (share, template, fields) in enumerate(_BACKGROUND):
+        for number, (usual, template, fields) in enumerate(_BACKGROUND):
+            share = usual * weights.get(str(fields[_EXE]).lower(), 1)
             rng = random_for("noise", seed, host.name, number)
             scene = Scene(host, f"{seed}/noise", rng, shipper)
             made = [build(template, fields, scene) for _ in range(min(_VARIANTS, share))]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.resources import files as resources
 from typing import Any
 
 from ruledeploy.errors import Collector, ScenarioError
 from ruledeploy.fields import load_table
 from ruledeploy.telemetry.fleet import HOST_KINDS
-from ruledeploy.telemetry.scenario import Scenario, Step
+from ruledeploy.telemetry.scenario import Part, Scenario, Step
 from ruledeploy.telemetry.shapes import TEMPLATES
 from ruledeploy.telemetry.validate import field_problem
 from ruledeploy.yamldoc import YamlDoc, load_all
@@ -52,6 +53,15 @@ _STEP: dict[str, Any] = {
     "required": ["at", "event"],
     "additionalProperties": False,
 }
+_PART: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "at": {"type": "string", "pattern": _DURATION_TEXT},
+        "scenario": {"type": "string", "pattern": _ID},
+    },
+    "required": ["at", "scenario"],
+    "additionalProperties": False,
+}
 SCENARIO_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "ruledeploy telemetry scenario",
@@ -69,8 +79,10 @@ SCENARIO_SCHEMA: dict[str, Any] = {
             "items": {"enum": list(HOST_KINDS)},
         },
         "steps": {"type": "array", "minItems": 1, "items": _STEP},
+        "parts": {"type": "array", "minItems": 1, "items": _PART},
     },
-    "required": ["id", "title", "label", "steps"],
+    "required": ["id", "title", "label"],
+    "anyOf": [{"required": ["steps"]}, {"required": ["parts"]}],
     "additionalProperties": False,
     "if": {"properties": {"label": {"const": "attack"}}},
     "then": {"required": ["technique"]},
@@ -86,10 +98,13 @@ def load_scenarios() -> dict[str, Scenario]:
     )
 
 
-def parse_scenarios(files: Mapping[str, bytes]) -> dict[str, Scenario]:
+def parse_scenarios(
+    files: Mapping[str, bytes], library: Mapping[str, Scenario] | None = None
+) -> dict[str, Scenario]:
     """Scenarios by id, sorted, from files of one or more YAML documents each.
 
-    Raises `ScenarioError` or `YamlError` with file and line; `Problems` when there are several.
+    A scenario may have others as parts: those of the same files, or of `library`. Raises
+    `ScenarioError` or `YamlError` with file and line; `Problems` when there are several.
     """
     collector = Collector()
     found: dict[str, Scenario] = {}
@@ -100,8 +115,36 @@ def parse_scenarios(files: Mapping[str, bytes]) -> dict[str, Scenario]:
                     scenario = _scenario(doc)
                     _refuse_second(scenario, found)
                     found[scenario.id] = scenario
+    whole: dict[str, Scenario] = {}
+    for scenario in found.values():
+        with collector.collect():
+            whole[scenario.id] = _composed(scenario, {**(library or {}), **found})
     collector.raise_if_any()
-    return dict(sorted(found.items()))
+    return dict(sorted(whole.items()))
+
+
+def _composed(scenario: Scenario, known: Mapping[str, Scenario]) -> Scenario:
+    """The scenario with the steps of its parts among its own, in order of time."""
+    collector = Collector()
+    steps = list(scenario.steps)
+    for part in scenario.parts:
+        with collector.collect():
+            steps += _taken_over(part, known)
+    collector.raise_if_any()
+    return replace(scenario, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _taken_over(part: Part, known: Mapping[str, Scenario]) -> Iterable[Step]:
+    other = known.get(part.scenario)
+    if other is None:
+        hint = _nearest(part.scenario, known)
+        message = f"there is no scenario {part.scenario!r}"
+        raise ScenarioError(message, location=part.location, hint=hint)
+    if other.parts:
+        message = f"{part.scenario!r} is made of parts itself"
+        hint = "name its parts here; composition goes one level deep"
+        raise ScenarioError(message, location=part.location, hint=hint)
+    return [replace(step, at=part.at + step.at, technique=other.technique) for step in other.steps]
 
 
 def _refuse_second(scenario: Scenario, found: Mapping[str, Scenario]) -> None:
@@ -126,10 +169,14 @@ def _scenario(doc: YamlDoc) -> Scenario:
     if not collector.errors and not value["id"].startswith(f"{value['label']}/"):
         message = f"the id of this scenario must begin with {value['label']}/"
         collector.add(ScenarioError(message, location=doc.at("id")))
+    if "steps" not in value and "parts" not in value:
+        collector.add(ScenarioError("'steps' is missing", location=doc.at()))
     steps: tuple[Step, ...] = ()
+    parts: tuple[Part, ...] = ()
     with collector.collect():
-        raw = value.get("steps")
-        steps = tuple(_steps(doc, raw if isinstance(raw, list) else []))
+        steps = tuple(_steps(doc, _list(value, "steps")))
+    with collector.collect():
+        parts = tuple(_parts(doc, _list(value, "parts")))
     collector.raise_if_any()
     return Scenario(
         id=value["id"],
@@ -137,6 +184,7 @@ def _scenario(doc: YamlDoc) -> Scenario:
         label=value["label"],
         hosts=tuple(value.get("hosts", HOST_KINDS)),
         steps=steps,
+        parts=parts,
         location=doc.at("id"),
         technique=value.get("technique"),
         description=value.get("description", ""),
@@ -207,6 +255,26 @@ def _steps(doc: YamlDoc, raw: list[Any]) -> Iterable[Step]:
                 every=_millis(value.get("every", "1s")),
                 late=_millis(value["late"]) if "late" in value else None,
             )
+    collector.raise_if_any()
+
+
+def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+    found = value.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _parts(doc: YamlDoc, raw: list[Any]) -> Iterable[Part]:
+    collector = Collector()
+    for number, value in enumerate(raw):
+        at = ("parts", number)
+        if not isinstance(value, dict):
+            collector.add(ScenarioError("a part is a mapping", location=doc.at(*at)))
+            continue
+        errors = [*_object_errors(doc, value, _PART, at)]
+        for error in errors:
+            collector.add(error)
+        if not errors:
+            yield Part(_millis(value["at"]), value["scenario"], doc.at(*at, "scenario"))
     collector.raise_if_any()
 
 

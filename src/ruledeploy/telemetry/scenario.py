@@ -16,7 +16,8 @@ class Step:
 
     Times are milliseconds: `at` from the scenario's start, `every` between repetitions, `late`
     between an event and its arrival (None: as usual). A field value may be `{each: [...]}`: the
-    n-th repetition takes the n-th value, again from the first after the last.
+    n-th repetition takes the n-th value, again from the first after the last. `technique` is that
+    of the scenario a step was taken over from; None is the scenario's own.
     """
 
     at: int
@@ -25,12 +26,22 @@ class Step:
     repeat: int = 1
     every: int = 1000
     late: int | None = None
+    technique: str | None = None
 
     def fields_of(self, repetition: int, host: Host) -> dict[str, Any]:
         """The fields of one repetition, with `{user}` and `{host}` filled in."""
         return {
             name: _filled(_chosen(value, repetition), host) for name, value in self.fields.items()
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Another scenario as a part of one: its steps, `at` milliseconds later, on the same host."""
+
+    at: int
+    scenario: str
+    location: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,7 @@ class Scenario:
     location: Location
     technique: str | None = None
     description: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
     def size(self) -> int:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
+from typing import TypedDict, Unpack
 
 from ruledeploy.errors import ScenarioError
 from ruledeploy.model import Label
 from ruledeploy.telemetry.emitted import Emitted
 from ruledeploy.telemetry.fleet import Host, fleet
-from ruledeploy.telemetry.noise import background, deck, delay
+from ruledeploy.telemetry.noise import MIXED, background, deck, delay
 from ruledeploy.telemetry.parsing import load_scenarios
 from ruledeploy.telemetry.scenario import Scenario
 from ruledeploy.telemetry.scene import Scene, Shipper
@@ -40,7 +41,8 @@ class Simulation:
     """What happens when: `scenarios` maps an id to the times, from `start`, at which it runs.
 
     `noise` is the number of background events in `duration`. `library` holds the scenarios that
-    ids may name; the bundled ones unless given. `shipper` brings in Sysmon's events.
+    ids may name; the bundled ones unless given. `shipper` brings in Sysmon's events. `profile` is
+    what the background is like, one of `PROFILES`.
     """
 
     seed: int
@@ -51,6 +53,7 @@ class Simulation:
     noise: int = 2000
     shipper: Shipper = "integration"
     library: Mapping[str, Scenario] = field(default_factory=_bundled)
+    profile: str = MIXED
 
 
 def generate(sim: Simulation) -> Iterator[Emitted]:
@@ -68,29 +71,34 @@ def generate(sim: Simulation) -> Iterator[Emitted]:
         for run in _runs(sim, _scenario(sim.library, scenario_id), start, hosts)
     ]
     runs.sort(key=lambda run: (run[0], run[1].label.event_id))
-    cards = deck(sim.seed, hosts, sim.shipper) if sim.noise else []
+    cards = deck(sim.seed, hosts, sim.shipper, sim.profile) if sim.noise else []
     duration = sim.duration // timedelta(milliseconds=1)
     return _merged(runs, background(cards, sim.seed, start, duration, sim.noise))
 
 
-def attack_day(
-    seed: int, start: datetime, *, noise: int = 2000, shipper: Shipper = "integration"
-) -> Iterator[Emitted]:
+class Like(TypedDict, total=False):
+    """What a day is like: so many background events of a profile, on so many hosts."""
+
+    noise: int
+    hosts: int
+    profile: str
+    shipper: Shipper
+
+
+def attack_day(seed: int, start: datetime, **like: Unpack[Like]) -> Iterator[Emitted]:
     """A day on which every bundled scenario happens once, attacks and benign ones, amid noise."""
     times = {one: (_hour(seed, one, 0),) for one in _bundled()}
-    return generate(Simulation(seed, start, scenarios=times, noise=noise, shipper=shipper))
+    return generate(Simulation(seed, start, scenarios=times, **like))
 
 
-def benign_day(
-    seed: int, start: datetime, *, noise: int = 2000, shipper: Shipper = "integration"
-) -> Iterator[Emitted]:
+def benign_day(seed: int, start: datetime, **like: Unpack[Like]) -> Iterator[Emitted]:
     """A day on which nothing bad happens: every benign scenario three times, amid noise."""
     times = {
         one: tuple(_hour(seed, one, n) for n in range(3))
         for one, scenario in _bundled().items()
         if scenario.label == "benign"
     }
-    return generate(Simulation(seed, start, scenarios=times, noise=noise, shipper=shipper))
+    return generate(Simulation(seed, start, scenarios=times, **like))
 
 
 def scenario_events(
@@ -152,7 +160,9 @@ def _events(scenario: Scenario, scene: Scene, start: int) -> Iterator[tuple[int,
             ingested = at + (usual if step.late is None else step.late)
             event_id = f"{prefix}{number:08d}"
             event = stamped(prototype, event_id, at, ingested, sequence + number)
-            label = Label(event_id, scenario.id, scenario.label, scenario.technique)
+            label = Label(
+                event_id, scenario.id, scenario.label, step.technique or scenario.technique
+            )
             yield at, Emitted(prototype.index, event, label, prototype)
             number += 1
 

@@ -25,7 +25,12 @@ def test_every_template_is_explained() -> None:
     assert [name for name in TEMPLATES if f"`{name}`" not in TEXT] == []
 
 
-def test_the_example_is_a_scenario() -> None:
+def test_the_examples_are_scenarios() -> None:
     """The YAML that the page shows parses."""
-    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
-    assert parse_scenarios({"example.yml": example.encode()})["attack/example"].size == 3
+    texts = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    files = {f"{number}.yml": text.encode() for number, text in enumerate(texts)}
+    found = parse_scenarios(files, load_scenarios())
+    assert {one: found[one].size for one in found} == {
+        "attack/example": 3,
+        "attack/intrusion": 9,
+    }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.resources import files
 
 import jsonschema
 import pytest
 
 from ruledeploy.errors import Problems, RuledeployError, ScenarioError
-from ruledeploy.telemetry import SCENARIO_SCHEMA, load_scenarios, parse_scenarios
+from ruledeploy.telemetry import SCENARIO_SCHEMA, load_scenarios, parse_scenarios, scenario_events
 from ruledeploy.yamldoc import load_all
 
 BUNDLED = load_scenarios()
@@ -131,3 +132,57 @@ def test_an_alias_of_a_table_is_refused() -> None:
     text = text.replace("process.Ext.api.parameters.size: {each: [1, 2]}", "dll.path: x")
     (error,) = errors_of(text)
     assert error.message == "dll.path is an alias: write file.path"
+
+
+COMPOSED = """\
+id: attack/composed
+title: Two after one another
+label: attack
+technique: T1003.001
+steps:
+  - at: 1m
+    event: defend/process
+    fields: {process.executable: 'C:\\a.exe'}
+parts:
+  - {at: 2m, scenario: attack/example}
+  - {at: 10s, scenario: attack/example}
+"""
+
+
+def test_parts_bring_their_steps_and_their_technique() -> None:
+    """In order of time, each step under the technique of the scenario it comes from."""
+    found = parse_scenarios({"a.yml": GOOD.encode(), "b.yml": COMPOSED.encode()})
+    steps = found["attack/composed"].steps
+    assert [(step.at, step.technique) for step in steps] == [
+        (12_000, "T1055"),
+        (60_000, None),
+        (122_000, "T1055"),
+    ]
+    assert found["attack/composed"].size == 7
+    labels = {
+        one.label.technique
+        for one in scenario_events(
+            "attack/composed", 1, datetime(2026, 1, 5, tzinfo=UTC), library=found
+        )
+    }
+    assert labels == {"T1055", "T1003.001"}
+
+
+def test_a_part_must_be_a_scenario_of_steps() -> None:
+    """An unknown one gets the nearest name; one made of parts is refused, so no circle is drawn."""
+    own = COMPOSED.replace("scenario: attack/example}\n  -", "scenario: attack/composed}\n  -")
+    with pytest.raises((ScenarioError, Problems)) as caught:
+        parse_scenarios({"b.yml": own.encode()}, {"attack/examples": BUNDLED["attack/apc"]})
+    assert isinstance(caught.value, Problems)
+    assert [(str(e.location), e.message, e.hint) for e in caught.value.errors] == [
+        (
+            "b.yml:10:14",
+            "'attack/composed' is made of parts itself",
+            "name its parts here; composition goes one level deep",
+        ),
+        (
+            "b.yml:11:15",
+            "there is no scenario 'attack/example'",
+            "did you mean 'attack/examples'?",
+        ),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -104,3 +105,30 @@ def test_what_makes_no_sense_is_refused(sim: Simulation, said: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         generate(sim)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("profile", "more", "less"),
+    [
+        ("office", "winword.exe", "dotnet.exe"),
+        ("developer", "dotnet.exe", "winword.exe"),
+        ("server", "svchost.exe", "chrome.exe"),
+    ],
+)
+def test_a_profile_shifts_the_background(profile: str, more: str, less: str) -> None:
+    """More of what such hosts run than in the mixed one, and nothing of what they do not."""
+
+    def count(kind: str, program: str) -> int:
+        sim = Simulation(3, START, noise=2000, profile=kind)
+        texts = [json.dumps(one.event["process"]["executable"]) for one in generate(sim)]
+        return sum(program in text.lower() for text in texts)
+
+    assert count(profile, more) > count("mixed", more)
+    assert count(profile, less) == 0 < count("mixed", less)
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    """With the ones there are."""
+    with pytest.raises(ScenarioError) as caught:
+        list(generate(Simulation(3, START, profile="offices")))
+    assert caught.value.hint == "known: mixed, office, developer, server"
