@@ -125,13 +125,15 @@ class FieldTable:
     """The mappings of one telemetry family.
 
     A field that is not in the table is not searchable (the packages map with `dynamic: false`),
-    except below a `dynamic_keyword` prefix such as `winlog.event_data.*`.
+    except below a `dynamic_keyword` prefix such as `winlog.event_data.*`. An `open` table stands
+    for indices that nobody has described: they may have any field beside those it lists.
     """
 
     family: str
     index: str
     fields: Mapping[str, FieldType]
     dynamic_keyword: tuple[str, ...] = ()
+    open: bool = False
 
     def get(self, name: str) -> FieldType | None:
         """The type of a field or multi-field, aliases followed; None when it is not mapped."""
@@ -144,6 +146,25 @@ class FieldTable:
         if found is not None and found.path is not None:
             return self.fields.get(found.path)
         return found
+
+    def lacks(self, name: str) -> bool:
+        """Whether no event can have a value in the field: a query sees it missing, always.
+
+        True of what the table does not list, unless the table is open and the name could be a
+        field: `user_agent` could not, being an object, nor `message.text`, below a value. What
+        lies in a nested object is out of reach for a query of the whole event.
+        """
+        if self.nested_path(name) is not None:
+            return True
+        if self.get(name) is not None:
+            return False
+        parts = name.split(".")
+        above = [self.fields.get(".".join(parts[:length])) for length in range(1, len(parts))]
+        if any(each is not None and each.type == "flattened" for each in above):
+            return False
+        is_object = any(field.startswith(f"{name}.") for field in self.fields)
+        below_value = any(each is not None and each.type != "object" for each in above)
+        return not self.open or is_object or below_value
 
     def resolve(self, name: str) -> str:
         """The name itself, or the target of an alias."""
@@ -204,13 +225,14 @@ def _object_at(root: dict[str, Any], parts: list[str]) -> dict[str, Any]:
 def _place(root: dict[str, Any], parts: list[str], type_: FieldType) -> None:
     entry = _object_at(root, parts)
     if type_.type == "object":
-        entry.update({} if type_.enabled else {"type": "object", "enabled": False})
+        # Elasticsearch asks for the type of an object that has no properties.
+        entry.update({"type": "object"} if type_.enabled else type_.to_mapping())
     else:
         entry.update(type_.to_mapping())
 
 
 def parse_table(raw: Mapping[str, Any]) -> FieldTable:
-    """Read `{family, index, fields{name: mapping entry}, dynamic_keyword[]}`."""
+    """Read `{family, index, fields{name: mapping entry}, dynamic_keyword[], open}`."""
     return FieldTable(
         family=raw["family"],
         index=raw["index"],
@@ -218,6 +240,7 @@ def parse_table(raw: Mapping[str, Any]) -> FieldTable:
             {name: FieldType.from_mapping(entry) for name, entry in raw["fields"].items()}
         ),
         dynamic_keyword=tuple(raw.get("dynamic_keyword", ())),
+        open=bool(raw.get("open", False)),
     )
 
 

@@ -11,6 +11,7 @@ from ruledeploy.allowlist.compile import NAMESPACE
 from ruledeploy.errors import QueryError, RuleError, UnsupportedQuery
 from ruledeploy.fields import family_of, load_table
 from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
+from ruledeploy.query.limits import LimitExceeded, check_limits
 from ruledeploy.query.parse import parse_query
 from ruledeploy.sigma import RuleHead, RuleSource, Target, convert, severity, threat
 from ruledeploy.sigma.elastic import Variant
@@ -118,13 +119,16 @@ class RuleCompiler:
             findings += converted.findings
             query, place = converted.query, source.doc.at("detection")
         try:
-            parse_query(target.language, query)
+            check_limits(target.language, parse_query(target.language, query).node)
         except UnsupportedQuery as error:
             if source.elastic.query is None:
                 raise RuleError(error.message, location=place, hint=error.hint) from error
             # Whoever wrote it by hand may ask for more than we can try on events.
             message = f"the query is deployed untried: {error.message}"
             findings.append(Finding("info", "not-evaluated", message, place, error.hint))
+        except LimitExceeded as error:
+            message = f"Elasticsearch would refuse the query: {error.message}"
+            raise RuleError(message, location=place, hint=error.hint) from error
         except QueryError as error:
             message = f"the {target.language} query does not parse: {error.message}"
             near = query[max(error.position - 20, 0) : error.position + 20]

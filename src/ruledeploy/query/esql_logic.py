@@ -32,6 +32,9 @@ from ruledeploy.query.ir import (
 )
 from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
 
+# Steps that make null of a value they cannot convert.
+FALLIBLE = frozenset({"ip"})
+
 
 @dataclass(frozen=True, slots=True)
 class Tri:
@@ -71,7 +74,9 @@ Operand: TypeAlias = Field | Literal
 
 def single(field: Field, matcher: Matcher) -> Tri:
     """A comparison: on one value true or false, on none or several null."""
-    guard = Leaf(field.name, Column(OneValue()))
+    guard: Node = Leaf(field.name, Column(OneValue()))
+    if FALLIBLE & set(field.steps):
+        guard = all_of(guard, Leaf(field.name, Column(Exists(), field.steps)))
     asked = Leaf(field.name, Column(matcher, field.steps))
     return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
 

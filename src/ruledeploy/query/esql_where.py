@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.esql_logic import (
+    FALLIBLE,
     Field,
     Literal,
     Operand,
@@ -25,6 +26,7 @@ from ruledeploy.query.ir import (
     MAX_DEPTH,
     NEVER,
     AnyOf,
+    Column,
     Exists,
     Glob,
     Leaf,
@@ -50,6 +52,7 @@ _STEPS = {
     "ltrim": "ltrim",
     "rtrim": "rtrim",
     "length": "length",
+    "to_ip": "ip",
 }
 # Conversions that a literal needs and the column's type then decides.
 _CASTS = frozenset(
@@ -206,7 +209,10 @@ class _Parser:
 
     def null_check(self, left: Operand, *, absent: bool) -> Tri:
         """`is null` is never null itself."""
-        tri = plain(Leaf(self.column(left), Exists()))
+        field = self.field(left)
+        if field.steps and not FALLIBLE & set(field.steps):
+            raise UnsupportedQuery("a bare column is expected", position=self.token.at)
+        tri = plain(Leaf(field.name, Column(Exists(), field.steps) if field.steps else Exists()))
         return tri.negated() if absent else tri
 
     def binary(self, left: Operand, operator: str) -> Tri:
@@ -289,9 +295,10 @@ class _Parser:
         inner = self.operand()
         self.expect_op(")")
         if name in _CASTS:
-            if isinstance(inner, Field):
+            if not isinstance(inner, Field):
+                return inner
+            if name not in _STEPS:
                 raise UnsupportedQuery(f"{name} of a column at {token.at}", position=token.at)
-            return inner
         return apply(inner, _STEPS[name])
 
     def value(self) -> Scalar:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.fields import FieldType
@@ -130,22 +132,29 @@ def _column(inner: Matcher, steps: tuple[str, ...], type_: FieldType, now: datet
     functions = [STEPS[step] for step in steps]
     asked = _meaning(inner, result_type(steps, plain), now)
 
-    def changed(term: IndexTerm) -> IndexTerm:
+    def changed(term: IndexTerm) -> IndexTerm | None:
+        found: IndexTerm | None = term
         for function in functions:
-            term = function(term, plain)
-        return term
+            found = None if found is None else function(found, plain)
+        return found
+
+    def passes(test: Callable[[Any], bool], term: IndexTerm) -> bool:
+        found = changed(term)
+        return found is not None and test(found)
 
     match asked:
+        case _ if asked is PRESENT:
+            return Each(lambda term: changed(term) is not None)
         case Equal(wanted):
             whole = _one_text(wanted) if steps == ("lower",) else None
             needle = whole.text if whole else ""
             return Each(lambda term: changed(term) in wanted, needle, whole)
         case Each(test, needle, anchored):
             if not _KEEP_TEXTS.issuperset(steps) or not needle.isascii():
-                return Each(lambda term: test(changed(term)))
+                return Each(lambda term: passes(test, term))
             sure = anchored is not None and steps == ("lower",)
             return Each(
-                lambda term: test(changed(term)),
+                lambda term: passes(test, term),
                 needle,
                 replace(anchored, fold=True) if sure and anchored else None,
             )

@@ -7,7 +7,7 @@ which Lucene has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 LAST_CODE = 0x10FFFF
@@ -31,10 +31,23 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class Seq:
-    """One after the other."""
+    """One after the other.
+
+    The hash is taken once: sequences are hashed with each step of an automaton, and one of a
+    thousand characters is nested as deep.
+    """
 
     first: Expr
     rest: Expr
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take the hash, of which that of the rest is known."""
+        object.__setattr__(self, "_hash", hash((Seq, self.first, self.rest)))
+
+    def __hash__(self) -> int:
+        """The hash taken when it was made."""
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

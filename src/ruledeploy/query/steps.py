@@ -9,13 +9,15 @@ from typing import TypeAlias
 
 from ruledeploy.fields import FieldType
 from ruledeploy.query.dates import from_ms
-from ruledeploy.query.terms import DATES, IndexTerm
+from ruledeploy.query.terms import DATES, IndexTerm, parse_ip
 from ruledeploy.query.text import utf16_length
 
-Step: TypeAlias = Callable[[IndexTerm, FieldType], IndexTerm]
+# None: the value cannot be converted, and ES|QL makes it null.
+Step: TypeAlias = Callable[[IndexTerm, FieldType], IndexTerm | None]
 
 _KEYWORD = FieldType("keyword")
 _INTEGER = FieldType("long")
+_ADDRESS = FieldType("ip")
 
 
 def to_string(term: IndexTerm, type_: FieldType) -> str:
@@ -43,12 +45,15 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "length": lambda term, _: len(str(term)),
         "utf16_length": lambda term, _: utf16_length(str(term)),
         "string": to_string,
+        "ip": lambda term, _: term if isinstance(term, int) else parse_ip(term),
     }
 )
+
+_RESULTS = {"length": _INTEGER, "utf16_length": _INTEGER, "ip": _ADDRESS}
 
 
 def result_type(steps: tuple[str, ...], type_: FieldType) -> FieldType:
     """The type of a column after the steps."""
     if not steps:
         return type_
-    return _INTEGER if steps[-1] in ("length", "utf16_length") else _KEYWORD
+    return _RESULTS.get(steps[-1], _KEYWORD)

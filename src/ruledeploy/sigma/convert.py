@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sigma.conditions import ConditionAND
 from sigma.conversion.state import ConversionState
 from sigma.exceptions import SigmaError
 
-from ruledeploy.errors import RuleError
+from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import Finding
+from ruledeploy.sigma.absent import Comparison, without_absent
 from ruledeploy.sigma.detection import build
 from ruledeploy.sigma.eql import EqlText
 from ruledeploy.sigma.esql import EsqlText
-from ruledeploy.sigma.leaf import LeafReader
+from ruledeploy.sigma.leaf import KEYWORDS, LeafReader
 from ruledeploy.sigma.lucene import LuceneText
 from ruledeploy.sigma.placeholders import Placeholders
+from ruledeploy.sigma.rendering import Rendering
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import taxonomy_for
 
@@ -66,6 +69,8 @@ def convert(source: RuleSource, target: Target, filters: Sequence[RuleSource] = 
     try:
         trees = [part.parsed_condition[0].parsed for part in parts]
         tree = trees[0] if len(trees) == 1 else ConditionAND(trees)
+        if target.language == "esql":
+            tree = _with_columns_there_are(tree, backend, condition)
         text = backend.convert_condition(tree, ConversionState())
     except SigmaError as error:
         raise RuleError(f"condition: {error}", location=condition) from error
@@ -88,6 +93,29 @@ def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText | EqlTe
                 location=source.doc.at("elastic", "language"),
                 hint=f"one of {', '.join(LANGUAGES)}; or write `elastic.query`",
             )
+
+
+def _with_columns_there_are(tree: Any, backend: Rendering, place: Location) -> Any:
+    """The condition without what is decided by fields that no event has; see `absent`."""
+    gone: dict[str, None] = {}
+
+    def absent(comparison: Comparison) -> bool:
+        field = getattr(comparison, "field", KEYWORDS)
+        name = backend.leaves.absent(field, backend.place(comparison))
+        if name is not None:
+            gone[name] = None
+        return name is not None
+
+    left = without_absent(tree, absent)
+    if not isinstance(left, bool):
+        return left
+    always = "match every event" if left else "never match"
+    names = ", ".join(gone)
+    raise RuleError(
+        f"the rule would {always}: {backend.leaves.table.index} has no {names}",
+        location=place,
+        hint="search an index that has the field (`elastic.index`), or use language: lucene",
+    )
 
 
 def _whole(text: str, target: Target) -> str:

@@ -59,8 +59,10 @@ class EsqlText(Rendering, ESQLBackend):
                 return self._joined(form, place)
             case Value(pattern=Pattern(plain=str(plain))) if _is_term(form):
                 return f"{field_name(form.field)} : {string(plain)}"
+            case Network():
+                return self._guarded(_address(form), self._comparison(form, place))
             case _:
-                return self._guarded(form.field, self._comparison(form, place))
+                return self._guarded(field_name(form.field), self._comparison(form, place))
 
     def _negation(self, form: Not, place: Location) -> str:
         before, self.negated = self.negated, True
@@ -69,8 +71,8 @@ class EsqlText(Rendering, ESQLBackend):
         finally:
             self.negated = before
 
-    def _guarded(self, field: str, clause: str) -> str:
-        return f"({field_name(field)} is not null and {clause})" if self.negated else clause
+    def _guarded(self, column: str, clause: str) -> str:
+        return f"({column} is not null and {clause})" if self.negated else clause
 
     def _joined(self, form: AnyOf | AllOf, place: Location) -> str:
         word = " or " if isinstance(form, AnyOf) else " and "
@@ -89,7 +91,7 @@ class EsqlText(Rendering, ESQLBackend):
                 literal = string(form.literal) if form.quoted else form.literal
                 return f"{field_name(form.field)} == {literal}"
             case Network():
-                return f"cidr_match({field_name(form.field)}, {string(form.network)})"
+                return f"cidr_match({_address(form)}, {string(form.network)})"
             case Compare():
                 return f"{field_name(form.field)} {form.operator} {form.number}"
         raise AssertionError(form)  # the other forms are not comparisons
@@ -125,7 +127,7 @@ class EsqlText(Rendering, ESQLBackend):
         forms = list(self._forms_below(cond))
         if all(isinstance(form, Value) and _is_term(form) for form in forms):
             return None  # these are never null
-        fields = {form.field if isinstance(form, _COMPARED) else None for form in forms}
+        fields = {_guarded_by(form) for form in forms}
         return fields.pop() if len(fields) == 1 else None
 
     def _forms_below(self, cond: Any) -> Iterator[Form | None]:
@@ -150,7 +152,7 @@ class EsqlText(Rendering, ESQLBackend):
             case Exact(quoted=False):
                 return f"#{form.field}"
             case Network():
-                return f"/{form.field}"
+                return f"/{_address(form)}"
             case _:
                 return None
 
@@ -166,14 +168,22 @@ class EsqlText(Rendering, ESQLBackend):
                     field, name = form.field, field_name(form.field)
                     literals[form.literal] = None
                 case Network():
-                    field, name = form.field, field_name(form.field)
+                    name = _address(form)
                     literals[string(form.network)] = None
         listed = ", ".join(literals)
         if isinstance(forms[0], Value) and len(literals) == 1:
-            return self._guarded(field, _compare_text(field, forms[0].pattern, fold=True))
+            clause = _compare_text(field, forms[0].pattern, fold=True)
+            return self._guarded(field_name(field), clause)
         if isinstance(forms[0], Network):
-            return self._guarded(field, f"cidr_match({name}, {listed})")
-        return self._guarded(field, f"{name} in ({listed})")
+            return self._guarded(name, f"cidr_match({name}, {listed})")
+        return self._guarded(field_name(field), f"{name} in ({listed})")
+
+
+def _guarded_by(form: Form | None) -> str | None:
+    """The field whose presence makes the comparison true or false, never null."""
+    if isinstance(form, Network) and form.converted:
+        return None
+    return form.field if isinstance(form, _COMPARED) else None
 
 
 def _folds(form: Value) -> bool:
@@ -202,6 +212,12 @@ def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:
 
 def _column(field: str, *, fold: bool) -> str:
     return f"to_lower({field_name(field)})" if fold else field_name(field)
+
+
+def _address(form: Network) -> str:
+    """The column as an address."""
+    name = field_name(form.field)
+    return f"to_ip({name})" if form.converted else name
 
 
 def field_name(name: str) -> str:

@@ -52,10 +52,11 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An address lies in a network (`10.0.0.0/8`)."""
+    """An address lies in a network (`10.0.0.0/8`); `converted`: it may be kept as text."""
 
     field: str
     network: str
+    converted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ _ARRAYS = frozenset(
         "winlog.keywords",
     }
 )
+# Where keywords without a field are searched.
+KEYWORDS = "message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class LeafReader:
             case SigmaTimestampPart():
                 raise RuleError("parts of a time cannot be asked for", location=place)
             case SigmaCIDRExpression():
-                return self._network(name, type_, value.cidr, place)
+                return self._network(name, type_, value, place)
             case SigmaCompareExpression():
                 return self._compare(name, type_, value, place)
             case SigmaRegularExpression():
@@ -124,13 +126,21 @@ class LeafReader:
         if isinstance(value, SigmaString):
             pattern = to_pattern(value)
             wrapped = Pattern(_merge((Wildcard.ANY, *pattern.parts, Wildcard.ANY)))
-            return self._value("message", self._type("message", place), wrapped, place)
+            return self._value(KEYWORDS, self._type(KEYWORDS, place), wrapped, place)
         if isinstance(value, SigmaNumber):
             wrapped = Pattern((Wildcard.ANY, str(value.number), Wildcard.ANY))
-            return self._value("message", self._type("message", place), wrapped, place)
-        return self.read("message", value, place)
+            return self._value(KEYWORDS, self._type(KEYWORDS, place), wrapped, place)
+        return self.read(KEYWORDS, value, place)
 
     # ------------------------------------------------------------------------------ fields
+
+    def absent(self, field: str, place: Location) -> str | None:
+        """The field's name in the family if no event can have a value in it; else None."""
+        name = self.table.resolve(field)
+        if not self.table.lacks(name):
+            return None
+        self._type(name, place)
+        return name
 
     def _type(self, name: str, place: Location) -> FieldType:
         found = self.table.get(name)
@@ -141,13 +151,18 @@ class LeafReader:
         elif found is None:
             found = self._flattened(name)
             if found is None:
-                family = self.table.family
-                message = f"{name} is not a field of {family}: it never matches, its NOT always"
-                self._warn("unmapped-field", message, place, "check the spelling")
+                self._unmapped(name, place)
         elif not found.searchable:
             message = f"{name} is stored but not indexed: it never matches, its NOT always"
             self._warn("not-searchable", message, place, "use another field")
         return found or FieldType("keyword")
+
+    def _unmapped(self, name: str, place: Location) -> None:
+        family = self.table.family
+        message = f"{name} is not a field of {family}: it never matches, its NOT always"
+        if not self.table.lacks(name):
+            message = f"{name} is no field of {family}; it is taken as a keyword of your indices"
+        self._warn("unmapped-field", message, place, "check the spelling")
 
     def _flattened(self, name: str) -> FieldType | None:
         parts = name.split(".")
@@ -222,11 +237,20 @@ class LeafReader:
         self._warn("type-mismatch", f"{name} is an IP address: it never holds {text!r}", place)
         return Never()
 
-    def _network(self, name: str, type_: FieldType, cidr: str, place: Location) -> Form:
-        if type_.type != "ip" and self.table.get(name) is not None:
+    def _network(
+        self, name: str, type_: FieldType, value: SigmaCIDRExpression, place: Location
+    ) -> Form:
+        known = self.table.get(name) is not None
+        if type_.type == "ip" or not known:
+            return Network(name, value.cidr, converted=not known)
+        if type_.type not in _KEYWORDS:
             message = f"{name} is {_article(type_.type)}, not an IP address"
             raise RuleError(message, location=place, hint="`cidr` needs an address field")
-        return Network(name, cidr)
+        if ":" in value.cidr:
+            message = f"{name} is a keyword: of {value.cidr} only the usual spellings are found"
+            self._warn("address-as-text", message, place)
+        texts = (Pattern(_parts(text)) for text in value.expand(wildcard="*"))
+        return AnyOf(tuple(Value(name, pattern) for pattern in texts))
 
     def _compare(
         self, name: str, type_: FieldType, value: SigmaCompareExpression, place: Location
@@ -280,6 +304,12 @@ def _merge(parts: tuple[str | Wildcard, ...]) -> tuple[str | Wildcard, ...]:
         if not (part is Wildcard.ANY and out and out[-1] is Wildcard.ANY):
             out.append(part)
     return tuple(out)
+
+
+def _parts(text: str) -> tuple[str | Wildcard, ...]:
+    """A text that may end in a star."""
+    plain = text.removesuffix("*")
+    return (plain, Wildcard.ANY) if plain != text else (text,)
 
 
 def _is_number(text: str, *, whole: bool) -> bool:

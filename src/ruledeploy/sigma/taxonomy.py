@@ -65,16 +65,19 @@ def taxonomy_for(
     if family.startswith("endpoint-"):
         return _defend(family, category)
     if product in {"windows", None} or family in {"sysmon-integration", "winlogbeat"}:
-        return _windows(family, category, service)
+        return _windows(family, product, category, service)
     return Taxonomy(family, _freeze(SYSMON_FIELDS))
 
 
-def _windows(family: str, category: str | None, service: str | None) -> Taxonomy:
+def _windows(
+    family: str, product: str | None, category: str | None, service: str | None
+) -> Taxonomy:
     names = SYSMON_FIELDS | SYSMON_CATEGORY_FIELDS.get(category or "", {})
-    event_data = family in {"sysmon-integration", "winlogbeat"}
+    sysmon = family in {"sysmon-integration", "winlogbeat"}
+    event_data = sysmon or (family == "ecs" and product == "windows")
     condition: dict[str, str | list[str]] = {}
     refusal = None
-    if event_data and category in SYSMON_CATEGORIES:
+    if sysmon and category in SYSMON_CATEGORIES:
         codes = SYSMON_CATEGORIES[category]
         condition = {"event.provider": SYSMON_PROVIDER, "event.code": _one_or_many(codes)}
     elif event_data and service in WINDOWS_SERVICES:

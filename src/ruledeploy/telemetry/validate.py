@@ -24,7 +24,6 @@ UNMAPPED: Mapping[str, frozenset[str]] = MappingProxyType(
         "endpoint-process": frozenset({"elastic.agent.id"}),
         "endpoint-library": frozenset({"elastic.agent.id"}),
         "sysmon-integration": frozenset({*_AGENT, "ecs.version", "event.id"}),
-        "winlogbeat": frozenset({*_AGENT, "ecs.version", "event.id"}),
     }
 )
 

@@ -1,0 +1,157 @@
+"""What Elasticsearch parses and still refuses to run, told before it is deployed.
+
+The figures were found on an Elasticsearch 8.19 node and are kept by a test against it:
+
+* ES|QL makes the automaton of each LIKE and RLIKE deterministic while it parses (`regexp_cost`);
+* an ES|QL pattern, affix or folded text of more than 1,000 bytes, wildcards included, is "too
+  large";
+* a Lucene query has at most `max_clause_count` clauses, which Elasticsearch derives from its heap
+  and search threads: 16,384 for a node of one gigabyte and four of them;
+* a regular expression of Lucene's has at most `index.max_regex_length` characters.
+
+Not checked, because Elasticsearch does not refuse it: a Lucene term of more than 32,766 bytes,
+which no index can hold, finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ruledeploy.errors import QueryError
+from ruledeploy.query import glob
+from ruledeploy.query.ir import (
+    And,
+    Column,
+    Glob,
+    Leaf,
+    Matcher,
+    Node,
+    Not,
+    Or,
+    Prefix,
+    Regexp,
+    Term,
+    Within,
+    leaves,
+)
+from ruledeploy.query.regexp import parse_regexp
+from ruledeploy.query.regexp_cost import MAX_EFFORT, is_too_complex
+from ruledeploy.query.regexp_expr import ANY_CHAR, ANYTHING, EMPTY, Chars, Expr, seq
+
+MAX_CLAUSES = 16_384
+MAX_LITERAL_BYTES = 1_000
+MAX_REGEX_LENGTH = 1_000
+
+__all__ = [
+    "MAX_CLAUSES",
+    "MAX_EFFORT",
+    "MAX_LITERAL_BYTES",
+    "MAX_REGEX_LENGTH",
+    "LimitExceeded",
+    "check_limits",
+]
+
+
+class LimitExceeded(QueryError):
+    """The query is well formed, and more than Elasticsearch runs."""
+
+
+def check_limits(language: str, node: Node) -> None:
+    """Raise LimitExceeded for what a cluster would refuse; see the module for what that is."""
+    check: Callable[[Leaf], None]
+    match language:
+        case "esql":
+            check = _esql
+        case _:
+            check = _lucene
+            count = sum(1 for _ in _clauses(node))
+            if count > MAX_CLAUSES:
+                raise LimitExceeded(
+                    f"the query has {count} clauses, Elasticsearch allows {MAX_CLAUSES}",
+                    hint="split the rule; indices.query.bool.max_clause_count",
+                )
+    for leaf in leaves(node):
+        check(leaf)
+
+
+def _clauses(node: Node) -> Iterator[Leaf]:
+    match node:
+        case And(children) | Or(children):
+            for child in children:
+                yield from _clauses(child)
+        case Not(child) | Leaf(_, Within(child)):
+            yield from _clauses(child)
+        case Leaf():
+            yield node
+
+
+def _lucene(leaf: Leaf) -> None:
+    match leaf.matcher:
+        case Regexp(pattern) if len(pattern) > MAX_REGEX_LENGTH:
+            raise LimitExceeded(
+                f"the regular expression on {leaf.field} has {len(pattern)} characters, "
+                f"Elasticsearch allows {MAX_REGEX_LENGTH}",
+                hint="split it; index.max_regex_length",
+            )
+        case _:
+            pass
+
+
+def _esql(leaf: Leaf) -> None:
+    matcher: Matcher = leaf.matcher.inner if isinstance(leaf.matcher, Column) else leaf.matcher
+    match matcher:
+        case Glob(pattern):
+            pieces = glob.parts(pattern)
+            _short(leaf.field, "".join(text for text, _ in pieces))
+            if _may_be_dear(pieces) and is_too_complex(_expression(pieces)):
+                raise _too_complex(leaf.field, pattern)
+        case Regexp(pattern):
+            if is_too_complex(parse_regexp(pattern)):
+                raise _too_complex(leaf.field, pattern)
+        case Prefix(text):
+            _short(leaf.field, f"{text}*")
+        case Term(str(text), fold=True):
+            _short(leaf.field, text)
+        case _:
+            pass
+
+
+def _short(field: str, text: str) -> None:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_LITERAL_BYTES:
+        raise LimitExceeded(
+            f"{field} is compared with {size} bytes of text, ES|QL allows {MAX_LITERAL_BYTES}",
+            hint="match a shorter part of it",
+        )
+
+
+def _too_complex(field: str, pattern: str) -> LimitExceeded:
+    return LimitExceeded(
+        f"the pattern on {field} is too complex for ES|QL to make it deterministic: {pattern}",
+        hint="shorten a counted repeat such as {2,128}, or a run of `?`; or use language: lucene",
+    )
+
+
+def _may_be_dear(pieces: Sequence[tuple[str, bool]]) -> bool:
+    """Whether the sum could reach the limit at all, from what bounds it.
+
+    Without `?` the sets are those of a search for several words: of all prefixes of the stars'
+    texts, with as many positions at once as there are stars and equal characters.
+    """
+    text = "".join(text for text, wild in pieces if not wild)
+    stars = sum(1 for mark, wild in pieces if wild and mark == "*")
+    if any(wild and mark != "*" for mark, wild in pieces):
+        return stars > 0
+    most = max(map(text.count, set(text)), default=0)
+    return (stars + 1) * (len(text) + 1) * (stars + most) >= MAX_EFFORT
+
+
+def _expression(pieces: Sequence[tuple[str, bool]]) -> Expr:
+    out: Expr = EMPTY
+    for text, wild in reversed(pieces):
+        if wild:
+            out = seq(ANYTHING if text == "*" else ANY_CHAR, out)
+            continue
+        for char in reversed(text):
+            out = seq(Chars(((ord(char), ord(char)),)), out)
+    return out

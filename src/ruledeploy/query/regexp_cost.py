@@ -1,0 +1,183 @@
+"""What it costs Elasticsearch to make a pattern's automaton deterministic.
+
+ES|QL does it while it parses and refuses what takes too long ("too complex to determinize").
+Lucene's measure is the sizes, summed, of the sets of states that the subset construction visits.
+The automaton here has one state per character class of the expression, counted repeats written
+out, which is what Lucene's comes to but for some minimization on its way: the sum is the same or
+a little higher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ruledeploy.query.regexp_expr import (
+    Both,
+    Chars,
+    Either,
+    Empty,
+    Expr,
+    Other,
+    Repeat,
+    Seq,
+)
+
+# Ten times the work limit of 10,000 that Elasticsearch gives Lucene.
+MAX_EFFORT = 100_000
+
+
+def is_too_complex(expr: Expr) -> bool:
+    """Whether ES|QL refuses the expression; those with `&` or `~` are not judged."""
+    positions = _Positions()
+    if not positions.fits(expr):
+        return True
+    try:
+        part = positions.part(expr)
+    except _NotJudgedError:
+        return False
+    return _effort(part, positions) >= MAX_EFFORT
+
+
+class _NotJudgedError(Exception):
+    """The expression has an operator that is no automaton of positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Positions as bits: those that can come first and last, and whether none need to."""
+
+    first: int
+    last: int
+    optional: bool
+
+
+@dataclass(slots=True)
+class _Positions:
+    """Every occurrence of a class, and the positions that may follow each."""
+
+    classes: list[Chars] = field(default_factory=list)
+    follow: list[int] = field(default_factory=list)
+
+    def fits(self, expr: Expr) -> bool:
+        """Whether the repeats, written out, leave anything to count."""
+        return _size(expr) < MAX_EFFORT
+
+    def part(self, expr: Expr) -> _Part:
+        """Adds the positions of an expression."""
+        match expr:
+            case Empty():
+                return _Part(0, 0, optional=True)
+            case Chars():
+                self.classes.append(expr)
+                self.follow.append(0)
+                bit = 1 << (len(self.classes) - 1)
+                return _Part(bit, bit, optional=False)
+            case Seq():
+                return self._chain(map(self.part, _steps(expr)))
+            case Either(options):
+                parts = [self.part(option) for option in sorted(options, key=repr)]
+                return _Part(
+                    _all_bits(part.first for part in parts),
+                    _all_bits(part.last for part in parts),
+                    any(part.optional for part in parts),
+                )
+            case Repeat():
+                return self._repeat(expr)
+            case Both() | Other():
+                raise _NotJudgedError
+
+    def _repeat(self, expr: Repeat) -> _Part:
+        """The repeats that must be, then those that may, or one that comes again and again.
+
+        Each optional one follows the one before, so that a position tells how many there were:
+        this is how Lucene writes them out, and what makes them dear.
+        """
+        whole = self._chain(self.part(expr.inner) for _ in range(expr.least))
+        if expr.most is None:
+            part = self.part(expr.inner)
+            self._link(part.last, part.first)
+            return self._chain(iter((whole, _Part(part.first, part.last, optional=True))))
+        newest, last = whole.last, whole.last
+        for _ in range(expr.most - expr.least):
+            part = self.part(expr.inner)
+            self._link(newest, part.first)
+            whole = _Part(whole.first or part.first, last, whole.optional)
+            newest = part.last
+            last |= newest
+        return _Part(whole.first, last, whole.optional)
+
+    def _chain(self, parts: Iterator[_Part]) -> _Part:
+        whole = _Part(0, 0, optional=True)
+        for part in parts:
+            self._link(whole.last, part.first)
+            first = whole.first | part.first if whole.optional else whole.first
+            last = whole.last | part.last if part.optional else part.last
+            whole = _Part(first, last, whole.optional and part.optional)
+        return whole
+
+    def _link(self, before: int, after: int) -> None:
+        for position in _bits(before):
+            self.follow[position] |= after
+
+
+def _effort(part: _Part, positions: _Positions) -> int:
+    """The sum of the sizes of all sets of positions that some text leads to, up to the limit."""
+    letters = _letters(positions.classes)
+    seen = {part.first & letter for letter in letters} - {0}
+    todo, effort = list(seen), 1
+    while todo and effort < MAX_EFFORT:
+        state = todo.pop()
+        effort += state.bit_count()
+        after = _all_bits(positions.follow[position] for position in _bits(state))
+        new = {after & letter for letter in letters} - seen - {0}
+        seen |= new
+        todo.extend(new)
+    return effort
+
+
+def _letters(classes: list[Chars]) -> list[int]:
+    """For each kind of character that some class tells from others: the positions it fits."""
+    bounds = {0}
+    for one in set(classes):
+        bounds.update(low for low, _ in one.ranges)
+        bounds.update(high + 1 for _, high in one.ranges)
+    fits: dict[Chars, int] = {}
+    for position, one in enumerate(classes):
+        fits[one] = fits.get(one, 0) | 1 << position
+    return list(
+        {_all_bits(bits for one, bits in fits.items() if one.has(code)) for code in bounds} - {0}
+    )
+
+
+def _steps(expr: Expr) -> Iterator[Expr]:
+    while isinstance(expr, Seq):
+        yield expr.first
+        expr = expr.rest
+    yield expr
+
+
+def _size(expr: Expr) -> int:
+    match expr:
+        case Seq():
+            return sum(map(_size, _steps(expr)))
+        case Either(options):
+            return sum(map(_size, options))
+        case Repeat(inner, least, most):
+            return _size(inner) * max(least + (most is None), most or 0)
+        case _:
+            return 1
+
+
+def _all_bits(some: Iterator[int] | list[int]) -> int:
+    out = 0
+    for bits in some:
+        out |= bits
+    return out
+
+
+def _bits(bits: int) -> Iterator[int]:
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low

@@ -1,0 +1,78 @@
+"""The limits that `query.limits` knows are those of a real Elasticsearch."""
+
+from __future__ import annotations
+
+import pytest
+from elasticsearch import BadRequestError
+
+from ruledeploy.errors import QueryError
+from ruledeploy.query.limits import check_limits
+from ruledeploy.query.parse import parse_query
+from support.elasticsearch_node import FreshIndex, Node
+
+# Pairs that lie next to each other: the first runs, the second is refused.
+ESQL = {
+    "a counted repeat": ('f rlike ".*a.{12}"', 'f rlike ".*a.{13}"'),
+    "an optional repeat": ('f rlike ".*ab.{0,15}c.*"', 'f rlike ".*ab.{0,16}c.*"'),
+    "a class before it": (
+        'f rlike ".*[ab]+[^x]{0,10}ab.*"',
+        'f rlike ".*[ab]+[^x]{0,11}ab.*"',
+    ),
+    "a long text": (f'f like "*{"a" * 314}*"', f'f like "*{"a" * 315}*"'),
+    "single wildcards": (f'f like "*a{"?" * 11}*"', f'f like "*a{"?" * 13}*"'),
+    "a folded text": (
+        f'to_lower(f) == "{"a" * 1000}"',
+        f'to_lower(f) == "{"a" * 1001}"',
+    ),
+    "a prefix": (f'starts_with(f, "{"a" * 999}")', f'starts_with(f, "{"a" * 1000}")'),
+}
+LUCENE = {
+    "a regular expression": (f"f:/{'a' * 1000}/", f"f:/{'a' * 1001}/"),
+}
+
+
+def runs(node: Node, language: str, query: str, index: str) -> bool:
+    """Whether the node takes the query."""
+    try:
+        if language == "esql":
+            node.client.esql.query(query=f"{query} | limit 1")
+        else:
+            node.client.search(index=index, query={"query_string": {"query": query}})
+    except BadRequestError:
+        return False
+    return True
+
+
+def allowed(language: str, query: str) -> bool:
+    """Whether we would let it through."""
+    try:
+        check_limits(language, parse_query(language, query).node)
+    except QueryError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("language", "pair"),
+    [("esql", pair) for pair in ESQL.values()] + [("lucene", pair) for pair in LUCENE.values()],
+    ids=[*ESQL, *LUCENE],
+)
+def test_the_node_stops_where_we_do(
+    node: Node, fresh_index: FreshIndex, language: str, pair: tuple[str, str]
+) -> None:
+    """The last that runs and the first that does not, on an index with a value in the field."""
+    index = fresh_index("limits")
+    node.client.indices.create(index=index, mappings={"properties": {"f": {"type": "keyword"}}})
+    node.client.index(index=index, document={"f": "C:\\Windows\\a.exe"}, refresh=True)
+    for query, wanted in zip(pair, (True, False), strict=True):
+        text = f"from {index} | where {query}" if language == "esql" else query
+        assert runs(node, language, text, index) is wanted, query
+        assert allowed(language, text) is wanted, query
+
+
+def test_a_long_term_is_no_error_in_lucene(node: Node, fresh_index: FreshIndex) -> None:
+    """No index can hold a term of more than 32,766 bytes: it is searched for and not found."""
+    index = fresh_index("terms")
+    node.client.indices.create(index=index, mappings={"properties": {"f": {"type": "keyword"}}})
+    assert runs(node, "lucene", f"f:{'a' * 40_000}", index)
+    assert allowed("lucene", f"f:{'a' * 40_000}")
