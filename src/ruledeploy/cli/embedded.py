@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 from ruledeploy.errors import NotThere
 from ruledeploy.kibana import Connection, Peer
 from ruledeploy.stack import Running, running_stack
+from ruledeploy.stack.lock import holder
 from ruledeploy.stack.server import STATE_FILE
 
 _INTERNAL = {"x-elastic-internal-origin": "ruledeploy", "elastic-api-version": "1"}
@@ -48,13 +48,15 @@ def serving_pid(data: Path) -> int | None:
 
 
 def _note(data: Path) -> dict[str, Any] | None:
-    """What the serving process wrote down when it was ready, if that process is alive."""
+    """What the process that holds the folder wrote down when it was ready.
+
+    A note of a dead process is never believed: another program may have its id by now.
+    """
     try:
         note = json.loads((data / STATE_FILE).read_text("utf-8"))
-        os.kill(int(note["pid"]), 0)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError):
         return None
-    return dict(note)
+    return dict(note) if note.get("pid") == holder(data) else None
 
 
 def _make_spaces(running: Running, spaces: Sequence[str]) -> None:

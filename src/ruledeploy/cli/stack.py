@@ -164,8 +164,13 @@ def _start(folder: Path, options: list[str], elasticsearch: str) -> Running:
     from ruledeploy.cli.embedded import serving
 
     if (found := serving(folder)) is not None:
+        say(f"a stack serves {folder} already, with the options it was started with")
         return found
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the data folder {folder} cannot be used: {error.strerror}"
+        raise RuledeployError(message, hint="name another") from error
     code = "from ruledeploy.cli import main; main()"
     command = [sys.executable, "-c", code, "stack", "up", "--data", str(folder), *options]
     with (folder / "stack.log").open("ab") as log:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import urllib3
 
-from ruledeploy.errors import ServerError, Unreachable
+from ruledeploy.errors import RuledeployError, ServerError, Unreachable
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.http import Answer, Call
 
@@ -24,14 +24,20 @@ _ANSWER_HEADERS = ("x-elastic-product", "warning")
 
 
 class Node:
-    """The node at a URL, which may hold a user and password."""
+    """The node at a URL, which may hold a user and password; RuledeployError when it is no URL."""
 
     def __init__(self, url: str) -> None:
         from elasticsearch import Elasticsearch  # noqa: PLC0415 - loads slowly
 
         parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise RuledeployError(
+                "the URL of the Elasticsearch node is none", hint="such as http://127.0.0.1:9200"
+            )
+        default = "" if parts.port else f":{443 if parts.scheme == 'https' else 80}"
         # For people: a password is never printed.
-        self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+        netloc = parts.netloc.rpartition("@")[2] + default
+        self.url = urlunsplit(parts._replace(netloc=netloc)).rstrip("/")
         self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT_S, maxsize=8)
         login = f"{parts.username}:{parts.password}" if parts.username else None
         self._auth = urllib3.make_headers(basic_auth=login)

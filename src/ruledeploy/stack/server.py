@@ -33,6 +33,7 @@ _START_SECONDS = 10.0
 _TICK_SECONDS = 1.0
 # Rules enabled meanwhile run at once; the scheduler learns of their next run by then.
 _LONGEST_WAIT = 15.0
+_LAST_PORT = 65_535
 _LOG = logging.getLogger(__name__)
 
 
@@ -246,6 +247,8 @@ def _sockets(config: StackConfig) -> Iterator[tuple[socket.socket, socket.socket
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= _LAST_PORT:
+        raise RuledeployError(f"{port} is no port", hint=f"0 to {_LAST_PORT}; 0 picks one")
     # asyncio turns Nagle's algorithm off only for sockets that say they are TCP; with it on,
     # each answer would wait 40 ms for the client's acknowledgement.
     bound = socket.socket(proto=socket.IPPROTO_TCP)
