@@ -9,16 +9,18 @@ documents, which are put to every rule.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ruledeploy.engine.binding import AllOf, AnyPart, Bound, Except, Objects, Test
 from ruledeploy.engine.program import Numbers, Program, Query, numbers_of
-from ruledeploy.engine.slots import Answer
+from ruledeploy.engine.slots import Answer, Calls
 
 Rule = TypeVar("Rule")
 _SAMPLE = 200
+# A rule that is filed under so frequent tests is barred by tests that it excludes.
+_OFTEN = _SAMPLE // 4
 _NONE: Numbers = frozenset()
 
 
@@ -50,7 +52,10 @@ class Filing(Generic[Rule]):
         if self._left > 0:
             numbers = self._learn(answers)
             return numbers, [entry.rule for entry in entries if entry.query(numbers)]
-        places = self._always.union(*[answer.places for answer in answers])
+        called = [answer.called for answer in answers if answer.called]
+        places = self._always.union(*called) if called else self._always
+        if places:
+            places = places.difference(*[answer.barred for answer in answers if answer.barred])
         if not places:
             return _NONE, []
         numbers = numbers_of(answers)
@@ -65,17 +70,36 @@ class Filing(Generic[Rule]):
         return numbers
 
     def _file(self) -> None:
-        filed: dict[int, list[int]] = {}
+        called: dict[int, list[int]] = {}
+        barred: dict[int, list[int]] = {}
         always = []
         for place, entry in enumerate(self._entries):
             access = self._access(entry.bound)
             if access is None:
                 always.append(place)
-                continue
-            for number in access:
-                filed.setdefault(number, []).append(place)
+            for number in access or ():
+                called.setdefault(number, []).append(place)
+            if access is None or self._cost(access)[0] > _OFTEN:
+                for number in self._bars(entry.bound):
+                    barred.setdefault(number, []).append(place)
         self._always = frozenset(always)
-        self._program.file({number: frozenset(places) for number, places in filed.items()})
+        self._program.file(Calls(_frozen(called), _frozen(barred)))
+
+    def _bars(self, bound: Bound) -> Iterator[int]:
+        """Frequent tests that must not hold where the query does."""
+        match bound:
+            case AllOf(parts):
+                for part in parts:
+                    yield from self._bars(part)
+            case Except(Test() | Objects() as test):
+                number = self._program.number(test)
+                if self._held[number] > _OFTEN:
+                    yield number
+            case Except(AnyPart(parts)):
+                for part in parts:
+                    yield from self._bars(Except(part))
+            case _:
+                return
 
     def _access(self, bound: Bound) -> frozenset[int] | None:
         """Tests of which at least one holds where the query does; None if there need be none."""
@@ -95,3 +119,7 @@ class Filing(Generic[Rule]):
     def _cost(self, access: frozenset[int]) -> tuple[int, int]:
         """How often the tests held in the sample, then how many they are."""
         return sum(self._held[number] for number in access), len(access)
+
+
+def _frozen(lists: Mapping[int, list[int]]) -> dict[int, frozenset[int]]:
+    return {number: frozenset(places) for number, places in lists.items()}

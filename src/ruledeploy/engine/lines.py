@@ -8,9 +8,8 @@ null where an object should be) is left to whoever asked, to decode in full: cor
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -18,16 +17,9 @@ _STREAM = "data_stream"
 _PARTS = tuple(f"{_STREAM}.{part}" for part in ("type", "dataset", "namespace"))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One event: its index ("" if it names none), whether it has `data_stream`, and its cells.
-
-    A cell is what the JSON has at one of the reader's roots: None where there is nothing.
-    """
-
-    index: str
-    has_stream: bool
-    cells: Sequence[Any]
+# One event: its index ("" if it names none), whether it has `data_stream`, and its cells: what the
+# JSON has at each of the reader's roots, None where there is nothing.
+Line: TypeAlias = tuple[str, bool, Sequence[Any]]
 
 
 class LineReader:
@@ -52,8 +44,11 @@ class LineReader:
         self._is_wrapped = False
 
     def read(self, line: bytes) -> Line | None:
-        """The line's fields; None if it must be decoded in full, or is no JSON at all."""
-        if not self._fits or not (line.isascii() or _is_utf8(line)):
+        """The line's fields; None if it must be decoded in full, or is no JSON at all.
+
+        Bytes that are not UTF-8 are noticed in the fields that are decoded.
+        """
+        if not self._fits:
             return None
         # Lines of one file are mostly of one kind: that of the line before is tried first.
         for is_wrapped in (self._is_wrapped, not self._is_wrapped):
@@ -73,15 +68,7 @@ class LineReader:
         if not index:
             named = kind.__class__ is dataset.__class__ is namespace.__class__ is str
             index = f"{kind}-{dataset}-{namespace}" if named else ""
-        return Line(index, stream is not self._none, cells)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        return index, stream is not self._none, cells
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:

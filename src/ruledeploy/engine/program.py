@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ruledeploy.engine.binding import AllOf, AnyPart, Bound, Except, Objects, Test
 from ruledeploy.engine.document import FieldReader
 from ruledeploy.engine.protocol import Document
-from ruledeploy.engine.slots import Answer, PathTests
+from ruledeploy.engine.slots import Answer, Calls, PathTests
 from ruledeploy.query.meaning import Meaning
 
 Numbers: TypeAlias = frozenset[int]
@@ -31,7 +31,7 @@ class Program:
         self._numbers: dict[tuple[str, bool, Meaning], int] = {}
         self._nested: dict[str, list[tuple[Program, Query, int]]] = {}
         self._objects: list[tuple[Objects, int]] = []
-        self._filed: Mapping[int, frozenset[int]] = {}
+        self._calls = Calls()
         self._count = 0
         self._reader: FieldReader | None = None
 
@@ -70,7 +70,7 @@ class Program:
             tests = self._paths.get(slot.path)
             if tests is None:
                 tests = self._paths[slot.path] = PathTests(slot.path)
-                tests.filed = self._filed
+                tests.calls = self._calls
                 self._roots[slot.path] = slot.root
             tests.slot_of(slot).add(test.meaning, found)
         return found
@@ -90,11 +90,11 @@ class Program:
         self._count += 1
         return self._count
 
-    def file(self, filed: Mapping[int, frozenset[int]]) -> None:
-        """From now on answers name the rules that `filed` has under their numbers."""
-        self._filed = filed
+    def file(self, calls: Calls) -> None:
+        """From now on answers name the rules that their numbers call for."""
+        self._calls = calls
         for tests in self._paths.values():
-            tests.filed = filed
+            tests.calls = calls
             tests.forget()
 
     # ---------------------------------------------------------------------------- documents
@@ -141,8 +141,7 @@ class Program:
                 if any(query(program.within(inner, path)) for inner in objects)
             ]
             if held:
-                places = [self._filed[number] for number in held if number in self._filed]
-                out.append(Answer(frozenset(held), frozenset[int]().union(*places)))
+                out.append(self._calls.answer(frozenset(held)))
         return out
 
     def within(self, source: Any, path: str) -> Numbers:
@@ -152,7 +151,7 @@ class Program:
 
 def numbers_of(answers: Iterable[Answer]) -> Numbers:
     """All numbers of some answers."""
-    return frozenset[int]().union(*(answer.numbers for answer in answers))
+    return frozenset[int]().union(*[answer.numbers for answer in answers])
 
 
 def _all(plain: frozenset[int], queries: list[Query]) -> Query:

@@ -93,8 +93,12 @@ class _View:
             cell = cells[at]
             if cell is None:
                 continue
+            if cell.__class__ is list and len(cell) == 1:
+                cell = cell[0]
             if cell.__class__ is str:
-                out.append(known(cell) or tests.answer(cell))
+                answer = known(cell) or tests.answer(cell)
+                if answer.numbers:
+                    out.append(answer)
             else:
                 self._deeper(root, cell, out)
         for at, root in self._deep:
@@ -213,7 +217,8 @@ class Run:
         if read is None:
             self.put(read_document(line, location, index))
             return
-        name = read.index or index
+        named, has_stream, cells = read
+        name = named or index
         if name not in self._plans:
             self._plans_of(name)
             self._put_line(line, location, index)  # perhaps with more fields
@@ -222,8 +227,8 @@ class Run:
             if plan.program.asks_meta:
                 self.put(read_document(line, location, index))
                 return
-            answers = self._views[id(plan.program)].answers(read.cells)
-            if not read.has_stream:
+            answers = self._views[id(plan.program)].answers(cells)
+            if not has_stream:
                 answers += _constant_answers(plan)
             self._ask(plan, answers, lambda: read_document(line, location, index))
 

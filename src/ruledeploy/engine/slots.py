@@ -8,7 +8,7 @@ gives is remembered, for values repeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,10 +26,29 @@ _START, _END = "\x00", "\x01"
 
 
 class Answer(NamedTuple):
-    """What one field of a document gives: the tests that hold, the rules that they call for."""
+    """What one field of a document gives: the tests that hold, the rules they call for or bar."""
 
     numbers: frozenset[int]
-    places: frozenset[int]
+    called: frozenset[int]
+    barred: frozenset[int]
+
+
+NO_ANSWER = Answer(frozenset(), frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The rules to ask when a number holds, and those that cannot hold then."""
+
+    called: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    barred: Mapping[int, frozenset[int]] = field(default_factory=dict)
+
+    def answer(self, numbers: frozenset[int]) -> Answer:
+        """The numbers with what they call for and bar."""
+        called = [self.called[number] for number in numbers if number in self.called]
+        barred = [self.barred[number] for number in numbers if number in self.barred]
+        none: frozenset[int] = frozenset()
+        return Answer(numbers, none.union(*called), none.union(*barred))
 
 
 @dataclass(slots=True)
@@ -86,20 +105,61 @@ class _Found:
     every: list[_Hit] = field(default_factory=list)
 
 
+class _Texts:
+    """The texts of all tests on a path: what a value has of them."""
+
+    def __init__(self, slots: Sequence[SlotTests]) -> None:
+        inside: dict[str, _Found] = {}
+        self.whole: dict[str, _Found] = {}
+        for place, tests in enumerate(slots):
+            lowered = tests.slot.type.normalizer == "lowercase"
+            for each, number in tests.each:
+                if each.needle:
+                    hit = _Hit(place, each.test, number)
+                    self._file(inside, each, hit, lowered=lowered)
+        self._inside = list(inside.values())
+        self._automaton = AhoCorasick(list(inside), store_patterns=False) if inside else None
+        self.is_whole = not inside
+
+    def _file(self, inside: dict[str, _Found], each: Each, hit: _Hit, *, lowered: bool) -> None:
+        anchored = each.anchored
+        if anchored is None or _START in each.needle or _END in each.needle:
+            found = inside.setdefault(each.needle, _Found())
+            found.check.append(hit)
+        else:
+            if anchored.starts and anchored.ends:
+                found = self.whole.setdefault(anchored.text, _Found())
+            else:
+                start, end = _START * anchored.starts, _END * anchored.ends
+                found = inside.setdefault(f"{start}{anchored.text}{end}", _Found())
+            if anchored.fold or lowered:
+                found.sure.append(hit.number)
+            else:
+                found.lower.append(hit)
+        found.every.append(hit)
+
+    def found(self, low: str) -> list[_Found]:
+        """What the lower case of a value has."""
+        out = []
+        if self._automaton is not None:
+            find = self._automaton.find_matches_as_indexes
+            hits = find(f"{_START}{low}{_END}", overlapping=True)
+            inside = self._inside
+            out = [inside[place] for place in {hit[0] for hit in hits}]
+        whole = self.whole.get(low)
+        return out if whole is None else [*out, whole]
+
+
 class PathTests:
-    """All slots on one path. `filed` gives the rules to ask when a number holds."""
+    """All slots on one path. `calls` tells which rules a number calls for."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.slots: list[SlotTests] = []
-        self.filed: Mapping[int, frozenset[int]] = {}
+        self.calls = Calls()
         self._memo: dict[str | tuple[str, ...], Answer] = {}
         # Many values give the same answer; they share it.
         self._answers: dict[frozenset[int], Answer] = {}
-        self._texts: list[_Found] = []
-        self._automaton: AhoCorasick | None = None
-        self._untexted: list[tuple[int, list[tuple[Callable[[Any], bool], int]]]] = []
-        self._shortest: float = 0
         self._ready = False
 
     def slot_of(self, slot: Slot) -> SlotTests:
@@ -112,7 +172,7 @@ class PathTests:
         return self.slots[-1]
 
     def forget(self) -> None:
-        """Forget what values gave: tests or `filed` have changed."""
+        """Forget what values gave: tests or `calls` have changed."""
         self._memo.clear()
         self._answers.clear()
         self._ready = False
@@ -124,19 +184,21 @@ class PathTests:
 
     def answer(self, value: Any) -> Answer:
         """What a field's value gives: a string, or the list of its values."""
-        known = self._memo.get(value) if value.__class__ is str else None
+        if not self._ready:
+            self._prepare()
+        if isinstance(value, list):
+            if len(value) == 1:
+                return self.answer(value[0])
+            if any(element.__class__ is not str for element in value):
+                return self._answer(self._of_many(value))
+            key = tuple(value)
+            return self._memo.get(key) or self._remember(key, self._of_many(value))
+        if value.__class__ is not str:
+            return self._answer(self._of_many([value]))
+        known = self._memo.get(value)
         if known is not None:
             return known
-        if value.__class__ is str:
-            return self._remember(value, self._of_one(value))
-        if not isinstance(value, list):
-            return self._answer(self._of_many([value]))
-        if len(value) == 1 and value[0].__class__ is str:
-            return self.answer(value[0])
-        if any(element.__class__ is not str for element in value):
-            return self._answer(self._of_many(value))
-        key = tuple(value)
-        return self._memo.get(key) or self._remember(key, self._of_many(value))
+        return self._unlikely(value) or self._remember(value, self._of_one(value))
 
     def _remember(self, key: str | tuple[str, ...], numbers: Iterable[int]) -> Answer:
         if len(self._memo) >= _MEMO:
@@ -149,144 +211,97 @@ class PathTests:
         found = frozenset(numbers)
         known = self._answers.get(found)
         if known is None:
-            filed = self.filed
-            places = [filed[number] for number in found if number in filed]
-            known = self._answers[found] = Answer(found, frozenset[int]().union(*places))
+            known = self._answers[found] = self.calls.answer(found)
         return known
+
+    def _prepare(self) -> None:
+        self._texts = _Texts(self.slots)
+        self._strings = [
+            (place, tests, tests.slot.type.normalizer == "lowercase")
+            for place, tests in enumerate(self.slots)
+            if tests.is_string
+        ]
+        self._untexted = [
+            (place, each.test, number)
+            for place, tests, _ in self._strings
+            for each, number in tests.each
+            if not each.needle
+        ]
+        limits = [tests.slot.type.ignore_above for _, tests, _ in self._strings]
+        self._shortest = min((limit for limit in limits if limit is not None), default=1 << 62)
+        self._is_simple = len(self._strings) == len(self.slots)
+        whole = any(tests.whole for tests in self.slots)
+        self._is_equal = (
+            self._is_simple and self._texts.is_whole and not self._untexted and not whole
+        )
+        self._ready = True
 
     # ----------------------------------------------------------------------------- one string
 
-    def _of_one(self, value: str) -> set[int]:
-        """The numbers that hold for one string."""
-        if not self._ready:
-            self._prepare()
-        out: set[int] = set()
-        low = lower(value)
-        terms = [self._term(tests, value, low) for tests in self.slots]
-        for tests, known in zip(self.slots, terms, strict=True):
-            term = known
-            if term is None and not tests.is_string:
-                read = tests.terms([value])
-                self._plain(tests, read, out)
-            elif term is not None:
-                if tests.equal:
-                    out.update(tests.equal.get(term, ()))
-                if tests.whole:
-                    out.update(number for whole, number in tests.whole if whole.test((term,)))
-        for place, rest in self._untexted:
-            term = terms[place]
-            if term is not None:
-                out.update(number for test, number in rest if test(term))
-        if self._automaton is not None:
-            self._by_text(value, low, terms, out)
-        return out
+    def _is_plain(self, value: str) -> bool:
+        """Whether the lower case of a string tells all: see `_Found`."""
+        plain = self._is_simple and value.isascii() and len(value) <= self._shortest
+        return plain and _START not in value and _END not in value
 
-    def _term(self, tests: SlotTests, value: str, low: str) -> str | None:
-        """A string's term in a slot of strings; None if it has none, or the slot is of others."""
-        if not tests.is_string:
+    def _unlikely(self, value: str) -> Answer | None:
+        """The answer of a string that equals nothing, where nothing but equality is asked.
+
+        Hashes and other identifiers are asked so, and hardly ever repeat: not worth remembering.
+        """
+        if not self._is_equal or not self._is_plain(value):
             return None
-        type_ = tests.slot.type
-        if tests.slot.column and type_.type in TEXTS:
-            return value
-        if type_.ignore_above is not None and len(value) > type_.ignore_above // 2:
-            read = tests.terms([value])
-            return str(read[0]) if read else None
-        return low if type_.normalizer == "lowercase" else value
+        low = value.lower()
+        if low in self._texts.whole:
+            return None
+        equal = any((low if fold else value) in tests.equal for _, tests, fold in self._strings)
+        return None if equal else NO_ANSWER
 
-    def _by_text(self, value: str, low: str, terms: list[str | None], out: set[int]) -> None:
-        """Add the tests whose text the value has."""
-        found = self._found(low)
-        plain = value.isascii() and len(value) <= self._shortest
-        if not plain or _START in value or _END in value:
-            for text in found:
-                out.update(self._tried(text.every, terms))
-            return
-        is_lower = value == low
-        for text in found:
-            out.update(text.sure)
-            if text.lower:
-                hits = text.lower
-                out.update((h.number for h in hits) if is_lower else self._tried(hits, terms))
-            if text.check:
-                out.update(self._tried(text.check, terms))
-
-    def _found(self, low: str) -> list[_Found]:
-        if self._automaton is None:
-            return []
-        hits = self._automaton.find_matches_as_indexes(f"{_START}{low}{_END}", overlapping=True)
-        return [self._texts[place] for place in {hit[0] for hit in hits}]
-
-    @staticmethod
-    def _tried(hits: list[_Hit], terms: list[str | None]) -> list[int]:
-        out = []
-        for slot, test, number in hits:
-            term = terms[slot]
-            if term is not None and test(term):
-                out.append(number)
+    def _of_one(self, value: str) -> Iterable[int]:
+        """The numbers that hold for one string."""
+        if not self._is_plain(value):
+            return self._of_many([value])
+        low = value.lower()
+        out: list[int] = []
+        for _, tests, fold in self._strings:
+            term = low if fold else value
+            if tests.equal:
+                out += tests.equal.get(term, ())
+            out += [number for whole, number in tests.whole if whole.test((term,))]
+        strings = self._strings
+        terms = [low if fold else value for _, _, fold in strings]
+        out += [number for place, test, number in self._untexted if test(terms[place])]
+        for found in self._texts.found(low):
+            out += found.sure
+            if found.lower:
+                hits = found.lower
+                out += [h.number for h in hits if value == low or h.test(terms[h.slot])]
+            if found.check:
+                out += [h.number for h in found.check if h.test(terms[h.slot])]
         return out
 
     # ---------------------------------------------------------------------------- many values
 
     def _of_many(self, values: list[Any]) -> set[int]:
-        """The numbers that hold for several values, or for what is no string."""
-        if not self._ready:
-            self._prepare()
+        """The numbers that hold for several values, or for one that takes care."""
         out: set[int] = set()
-        for tests in self.slots:
-            self._plain(tests, tests.terms(values), out)
+        for place, tests in enumerate(self.slots):
+            terms = tests.terms(values)
+            if not terms:
+                continue
+            for term in terms:
+                if tests.equal:
+                    out.update(tests.equal.get(term, ()))
+                if tests.each:
+                    self._each(place, term, out)
+            out.update(number for whole, number in tests.whole if whole.test(terms))
         return out
 
-    def _plain(self, tests: SlotTests, terms: Terms, out: set[int]) -> None:
-        """Ask every test of a slot that may hold, term by term."""
-        if not terms:
+    def _each(self, place: int, term: IndexTerm, out: set[int]) -> None:
+        """Add the tests of one slot that a term passes."""
+        if not isinstance(term, str):
+            tests = self.slots[place].each
+            out.update(number for each, number in tests if each.test(term))
             return
-        for term in terms:
-            if tests.equal:
-                out.update(tests.equal.get(term, ()))
-            if not tests.each:
-                continue
-            if not isinstance(term, str):
-                out.update(number for each, number in tests.each if each.test(term))
-                continue
-            place = self.slots.index(tests)
-            alone = [term if n == place else None for n in range(len(self.slots))]
-            for text in self._found(lower(term)):
-                out.update(self._tried(text.every, alone))
-            for at, rest in self._untexted:
-                if at == place:
-                    out.update(number for test, number in rest if test(term))
-        out.update(number for whole, number in tests.whole if whole.test(terms))
-
-    # -------------------------------------------------------------------------------- prepare
-
-    def _prepare(self) -> None:
-        """Build the automaton over the texts of all slots."""
-        by_text: dict[str, _Found] = {}
-        self._untexted = []
-        for place, tests in enumerate(self.slots):
-            rest = [(each.test, number) for each, number in tests.each if not each.needle]
-            if rest and tests.is_string:
-                self._untexted.append((place, rest))
-            for each, number in tests.each:
-                if each.needle:
-                    self._file(by_text, place, each, number)
-        limits = [tests.slot.type.ignore_above for tests in self.slots if tests.is_string]
-        self._shortest = min((limit for limit in limits if limit is not None), default=1 << 62)
-        self._texts = list(by_text.values())
-        self._automaton = AhoCorasick(list(by_text), store_patterns=False) if by_text else None
-        self._ready = True
-
-    def _file(self, by_text: dict[str, _Found], place: int, each: Each, number: int) -> None:
-        hit = _Hit(place, each.test, number)
-        anchored = each.anchored
-        if anchored is None or _START in each.needle or _END in each.needle:
-            found = by_text.setdefault(each.needle, _Found())
-            found.check.append(hit)
-        else:
-            start, end = _START * anchored.starts, _END * anchored.ends
-            found = by_text.setdefault(f"{start}{anchored.text}{end}", _Found())
-            if anchored.fold or self.slots[place].slot.type.normalizer == "lowercase":
-                found.sure.append(number)
-            else:
-                found.lower.append(hit)
-        found.every.append(hit)
+        for found in self._texts.found(lower(term)):
+            out.update(h.number for h in found.every if h.slot == place and h.test(term))
+        out.update(number for at, test, number in self._untexted if at == place and test(term))
