@@ -122,13 +122,14 @@ def load_one(data: bytes, path: str) -> YamlDoc:
 
 def _decode(data: bytes, path: str) -> str:
     if len(data) > MAX_BYTES:
-        size = f"{len(data):,} bytes, more than the {MAX_BYTES:,} allowed"
-        raise YamlError(f"the file has {size}", location=Location(path, 1), hint="split it")
+        message = f"the file has more than {MAX_BYTES:,} bytes"
+        raise YamlError(message, location=Location(path, 1), hint="split it")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise YamlError("the file is not UTF-8", location=Location(path, line)) from error
+        place = Location(path, line)
+        raise YamlError("the file is not UTF-8", location=place, hint="save it as UTF-8") from error
     # libyaml stops silently at NUL, which would hide the rest of a file.
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -220,7 +221,7 @@ class _Construction:
             raise self._no_tag(node)
         size = 1 + sum(self.sizes.get(id(child), 1) for child in children)
         if size > MAX_NODES:
-            message = f"aliases make the document larger than {MAX_NODES:,} nodes"
+            message = f"the document has more than {MAX_NODES:,} nodes, aliases written out"
             raise YamlError(message, location=self._place(node))
         self.sizes[id(node)] = size
         return made

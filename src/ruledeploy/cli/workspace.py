@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruledeploy.errors import ConfigError, Location, UsageError
+from ruledeploy.errors import Collector, ConfigError, Location, UsageError
 from ruledeploy.model import Environment
 from ruledeploy.project import Project, load_project, read_folder
+from ruledeploy.project.files import YAML, read_files
 from ruledeploy.project.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ STATE = Path(".ruledeploy")
 
 def open_project(root: Path) -> Project:
     """The project in `root`. Raises `ConfigError` or `Problems`."""
-    return load_project(read_folder(root))
+    unread = Collector()
+    files = read_folder(root, unread)
+    return load_project(files, unread.errors)
 
 
 def means(*, no_cache: bool = False) -> Means:
@@ -93,13 +96,14 @@ def loose_project(paths: Sequence[Path], own: Project | None) -> Project:
 
     Raises `UsageError` for a path that is not there.
     """
-    files: dict[str, bytes] = {}
+    found: list[Path] = []
     for path in paths:
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             raise UsageError(f"no such file or folder: {path}")
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        wanted = [each for each in found if each.suffix in {".yml", ".yaml"} and each.is_file()]
-        files.update({each.as_posix(): each.read_bytes() for each in wanted})
+        found += sorted(path.rglob("*")) if path.is_dir() else [path]
+    unread = Collector()
+    files = read_files({each.as_posix(): each for each in found if each.suffix in YAML}, unread)
     settings = own.settings if own else parse_settings(_NO_PROJECT, "(no ruledeploy.toml)")
     folders = [path.as_posix() for path in paths]
-    return Project(replace(settings, project={**settings.project, "rules": folders}), files)
+    settings = replace(settings, project={**settings.project, "rules": folders})
+    return Project(settings, files, tuple(unread.errors))

@@ -91,6 +91,7 @@ def compile_rules(
     Errors go to `collector`; one bad rule never stops the others.
     """
     recipe = Recipe(scope.env, scope.marker, project.env_names)
+    collector.errors += project.errors
     done = _outcomes(recipe, project.rule_files, means)
     for outcome in done:
         collector.errors += [problem.error() for problem in outcome.problems]

@@ -17,7 +17,7 @@ from ruledeploy import errors as tree
 from ruledeploy.compile.rule import RuleCompiler
 from ruledeploy.errors import Collector, Location, Problems, RuledeployError, RuleError, SourceError
 from ruledeploy.model import DetectionRule, Environment, Finding, digest
-from ruledeploy.sigma import RuleHead, RuleSource, load_file
+from ruledeploy.sigma import RuleHead, RuleSource, load_file, refusing
 
 # What Sigma calls a rule that must no longer run.
 RETIRED = frozenset({"deprecated", "unsupported"})
@@ -104,23 +104,10 @@ def compile_source(
     rules: tuple[DetectionRule, ...] = ()
     findings: tuple[Finding, ...] = ()
     # A rule that does not compile is still known: an overlay that names it is right.
-    with collector.collect():
+    with collector.collect(), refusing(source.location):
         if deployed(source, recipe) and source.kind == "rule":
-            rules, findings = _guarded(compiler, source, filters)
+            rules, findings = compiler.compile(source, filters)
     return CompiledRule(source.head(), rules, findings, problems(collector.errors))
-
-
-def _guarded(
-    compiler: RuleCompiler, source: RuleSource, filters: Sequence[RuleSource]
-) -> tuple[tuple[DetectionRule, ...], tuple[Finding, ...]]:
-    """Compile; whatever else goes wrong is this rule's error, not the end of the run."""
-    try:
-        return compiler.compile(source, filters)
-    except RuledeployError:
-        raise
-    except Exception as error:
-        message = f"this rule cannot be converted: {type(error).__name__}: {error}"
-        raise RuleError(message[:500], location=source.location) from error
 
 
 def deployed(source: RuleSource, recipe: Recipe) -> bool:

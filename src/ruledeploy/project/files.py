@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruledeploy.errors import ConfigError, Location, UsageError
+from ruledeploy.errors import Collector, ConfigError, Location, UsageError
+from ruledeploy.yamldoc import MAX_BYTES
 
 # Repository-relative POSIX path → content.
 Files = Mapping[str, bytes]
@@ -16,13 +18,15 @@ Files = Mapping[str, bytes]
 CONFIG = "ruledeploy.toml"
 SCENARIOS = "scenarios"
 CASES = "tests/detection"
-_SUFFIXES = frozenset({".yml", ".yaml", ".txt", ".md", ".json", ".toml"})
+YAML = frozenset({".yml", ".yaml"})
+_SUFFIXES = YAML | frozenset({".txt", ".md", ".json", ".toml"})
 
 
-def read_folder(root: Path) -> dict[str, bytes]:
+def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]:
     """The files of the content repository at `root`, sorted by path.
 
-    Raises `ConfigError` when there is no `ruledeploy.toml`, or when a file cannot be read.
+    Raises `ConfigError` when there is no `ruledeploy.toml`. A file that cannot be read is left out,
+    and its error goes to `errors`; without one it is raised.
     """
     config = root / CONFIG
     if not config.is_file():
@@ -31,7 +35,12 @@ def read_folder(root: Path) -> dict[str, bytes]:
             location=Location(CONFIG),
             hint="run this where your rules are, or name the folder with --project",
         )
-    return {path.relative_to(root).as_posix(): _read(root, path) for path in content_files(root)}
+    collector = Collector() if errors is None else errors
+    named = {path.relative_to(root).as_posix(): path for path in content_files(root)}
+    found = read_files(named, collector)
+    if errors is None:
+        collector.raise_if_any()
+    return found
 
 
 def content_files(root: Path) -> list[Path]:
@@ -40,12 +49,21 @@ def content_files(root: Path) -> list[Path]:
     if not config.is_file():
         return []
     found = {CONFIG: config}
-    for folder in _folders(_read(root, config)):
+    for folder in _folders(config.read_bytes()):
         for path in (root / folder).rglob("*"):
             name = path.relative_to(root).as_posix()
-            if _wanted(name) and path.is_file():
+            if _wanted(name) and (path.suffix in YAML or path.is_file()):
                 found[name] = path
     return [path for _, path in sorted(found.items())]
+
+
+def read_files(named: Mapping[str, Path], errors: Collector) -> dict[str, bytes]:
+    """Contents by name; a file that cannot be read is left out, and an error."""
+    found = {}
+    for name, path in named.items():
+        with errors.collect():
+            found[name] = _read(name, path)
+    return found
 
 
 def read_commit(root: Path, revision: str) -> dict[str, bytes]:
@@ -88,12 +106,19 @@ def _wanted(name: str) -> bool:
     return path.suffix in _SUFFIXES and not hidden
 
 
-def _read(root: Path, path: Path) -> bytes:
+def _read(name: str, path: Path) -> bytes:
+    """The content; of a YAML file no more than shows that it is too large."""
+    if not name.isprintable():
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise ConfigError("the file's name is not UTF-8", location=Location(shown))
+    place = Location(name)
     try:
-        return path.read_bytes()
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as file:
+                return file.read(MAX_BYTES + 1 if path.suffix in YAML else -1)
     except OSError as error:
-        place = Location(path.relative_to(root).as_posix())
         raise ConfigError(f"cannot be read: {error.strerror}", location=place) from error
+    raise ConfigError("is no file, but is named like one", location=place, hint="rename it")
 
 
 def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:

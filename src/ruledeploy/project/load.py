@@ -6,11 +6,11 @@ import base64
 import binascii
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ruledeploy.errors import ConfigError, Location, RefusedError
+from ruledeploy.errors import ConfigError, Location, RefusedError, RuledeployError
 from ruledeploy.model import Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
 from ruledeploy.project.settings import Settings, Table, parse_settings
@@ -52,10 +52,14 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A content repository: its settings and its files by role."""
+    """A content repository: its settings and its files by role.
+
+    `errors` are those of files that could not be read.
+    """
 
     settings: Settings
     files: Files
+    errors: tuple[RuledeployError, ...] = ()
 
     @property
     def name(self) -> str:
@@ -210,11 +214,11 @@ class Project:
                 )
 
 
-def load_project(files: Files) -> Project:
+def load_project(files: Files, errors: Sequence[RuledeployError] = ()) -> Project:
     """A project from the files of a content repository. Raises `ConfigError` or `Problems`."""
     if CONFIG not in files:
         raise ConfigError(f"no {CONFIG}", location=Location(CONFIG))
-    return Project(parse_settings(files[CONFIG], CONFIG), files)
+    return Project(parse_settings(files[CONFIG], CONFIG), files, tuple(errors))
 
 
 def _secret(value: str | None) -> Secret | None:

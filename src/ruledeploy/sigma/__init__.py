@@ -9,6 +9,7 @@ from ruledeploy.sigma.elastic import ElasticBlock, Variant
 from ruledeploy.sigma.filters import targets as filter_targets
 from ruledeploy.sigma.load import load_file, load_rules, note_text, without_repeats
 from ruledeploy.sigma.match import FieldMatch, Pattern, Wildcard
+from ruledeploy.sigma.reading import refusing
 from ruledeploy.sigma.selection import parse_selection
 from ruledeploy.sigma.source import LogSource, RuleHead, RuleSource, RuleSources
 
@@ -31,6 +32,7 @@ __all__ = [
     "load_rules",
     "note_text",
     "parse_selection",
+    "refusing",
     "severity",
     "threat",
     "without_repeats",

@@ -60,7 +60,11 @@ def _events(reader: Reader) -> tuple[Event, ...]:
     if not all(isinstance(item, Mapping) for item in items):
         reader.wrong("events", "must be a list of events (mappings)")
         return ()
-    return tuple(unfold(item) for item in items)
+    try:
+        return tuple(unfold(item) for item in items)
+    except TypeError:
+        reader.wrong("events", "a field is both a value and an object", "write it one way")
+        return ()
 
 
 def unfold(event: Mapping[str, Any]) -> dict[str, Any]:

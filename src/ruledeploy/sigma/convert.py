@@ -20,6 +20,7 @@ from ruledeploy.sigma.esql import EsqlText
 from ruledeploy.sigma.leaf import KEYWORDS, LeafReader
 from ruledeploy.sigma.lucene import LuceneText
 from ruledeploy.sigma.placeholders import Placeholders
+from ruledeploy.sigma.reading import said
 from ruledeploy.sigma.rendering import Rendering
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import taxonomy_for
@@ -73,7 +74,7 @@ def convert(source: RuleSource, target: Target, filters: Sequence[RuleSource] = 
             tree = _with_columns_there_are(tree, backend, condition)
         text = backend.convert_condition(tree, ConversionState())
     except SigmaError as error:
-        raise RuleError(f"condition: {error}", location=condition) from error
+        raise RuleError(f"condition: {said(error)}", location=condition) from error
     if not isinstance(text, str):
         raise RuleError("the condition asks nothing", location=condition)
     return Converted(_whole(text, target), target.language, _unique(findings))

@@ -5,8 +5,10 @@ Nothing is parsed twice: the values come from the document that is loaded alread
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.sigma.filters import NO_SELECTION
 from ruledeploy.sigma.placeholders import NO_PLACEHOLDERS, Placeholders, with_values
+from ruledeploy.sigma.reading import said
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import Taxonomy
 
@@ -26,6 +29,7 @@ from ruledeploy.sigma.taxonomy import Taxonomy
 _LOG_SOURCE = "_logsource"
 _NO_SELECTION = {"detection": ("condition", "timeframe"), "filter": NO_SELECTION}
 _HASH_FIELDS = frozenset({"Hashes", "Hash"})
+_OF = re.compile(r"\b(?:1|any|all)\s+of\s+([\w*]+)", re.IGNORECASE)
 _ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256"}
 _LENGTHS = {32: "MD5", 40: "SHA1", 64: "SHA256"}
 # Sysmon's words for what ECS says otherwise.
@@ -90,11 +94,27 @@ class _Builder:
         if "timeframe" in raw or any("|" in each for each in several):
             message = "aggregation in a condition (`| count()`, `timeframe`) is no longer Sigma"
             raise RuleError(message, location=place, hint="write a correlation rule")
+        names = [str(name) for name in raw if name not in _NO_SELECTION[self.root]]
+        for each in several:
+            self._refuse_nobody(each, names)
         return several[0] if len(several) == 1 else " or ".join(f"({each})" for each in several)
+
+    def _refuse_nobody(self, condition: str, names: Sequence[str]) -> None:
+        """`1 of x*` without any x: pySigma drops it, and what is left matches far too much."""
+        for pattern in _OF.findall(condition):
+            glob = "[!_]*" if pattern == "them" else pattern
+            if not any(fnmatchcase(name, glob) for name in names):
+                place = self.source.doc.at(self.root, "condition")
+                message = f"condition: no selection is named {pattern!r}"
+                hint = f"there are: {', '.join(names) or 'none'}"
+                raise RuleError(message, location=place, hint=hint)
 
     def detection(self, definition: Any, keys: tuple[str | int, ...]) -> SigmaDetection:
         """A mapping (AND), a list of mappings (OR), or keywords."""
         place = _sigma_place(self.source.doc.at(*keys))
+        if definition is None:
+            message = f"{keys[-1]} is empty"
+            raise RuleError(message, location=self.source.doc.at(*keys), hint="field: value")
         match definition:
             case Mapping():
                 items = [self.item(str(k), v, (*keys, k)) for k, v in definition.items()]
@@ -109,6 +129,7 @@ class _Builder:
     def item(self, key: str, value: Any, keys: tuple[str | int, ...]) -> Part:
         """One line, under the names of the family."""
         place = _sigma_place(self.source.doc.at(*keys))
+        self._refuse_values(key, value, keys)
         if isinstance(value, Mapping) or (
             isinstance(value, list) and any(isinstance(each, list | Mapping) for each in value)
         ):
@@ -129,6 +150,17 @@ class _Builder:
         if name == "User" and len(fields) > 1:
             return _user(item, *fields)
         return _renamed(item, fields)
+
+    def _refuse_values(self, key: str, value: Any, keys: tuple[str | int, ...]) -> None:
+        """Values that pySigma would take for something else."""
+        values = value if isinstance(value, list) else [value]
+        if not values:
+            # pySigma reads "no value", which asks for events without the field.
+            message, hint = f"{key}: an empty list of values", "write null for a missing field"
+            raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
+        if "re" in key.split("|")[1:] and not all(isinstance(each, str) for each in values):
+            message = f"{key}: a regular expression must be text"
+            raise RuleError(message, location=self.source.doc.at(*keys), hint="quote it")
 
     def _hashes(self, item: SigmaDetectionItem) -> SigmaDetection:
         """`Hashes|contains: [MD5=…, IMPHASH=…]` as one line for each algorithm's field."""
@@ -155,9 +187,9 @@ class _Builder:
         """Run a constructor of pySigma's; its errors get our place and class."""
         try:
             return make()
-        except (SigmaError, TypeError, AttributeError, ValueError) as error:
+        except (SigmaError, TypeError, AttributeError, ValueError, OverflowError) as error:
             name = str(keys[-1])
-            raise RuleError(f"{name}: {error}", location=self.source.doc.at(*keys)) from error
+            raise RuleError(f"{name}: {said(error)}", location=self.source.doc.at(*keys)) from error
 
 
 def _with(item: SigmaDetectionItem, **changes: Any) -> SigmaDetectionItem:

@@ -15,7 +15,7 @@ from ruledeploy.sigma.cases import read_tests
 from ruledeploy.sigma.collection import written_out
 from ruledeploy.sigma.elastic import ElasticBlock, read_elastic
 from ruledeploy.sigma.filters import check_filter
-from ruledeploy.sigma.reading import Reader, nearest
+from ruledeploy.sigma.reading import Reader, nearest, refusing
 from ruledeploy.sigma.source import Kind, LogSource, RuleHead, RuleSource, RuleSources
 from ruledeploy.yamldoc import YamlDoc, load_all
 
@@ -58,7 +58,7 @@ def _read_file(
 ) -> Iterator[RuleSource]:
     with collector.collect():
         for number, doc in enumerate(written_out(documents)):
-            with collector.collect():
+            with collector.collect(), refusing(doc.at("title")):
                 yield from _read_document(doc, number, findings)
 
 
@@ -121,7 +121,9 @@ def _require_detection(reader: Reader, elastic: ElasticBlock) -> None:
     detection = reader.value.get("detection")
     if detection is None and elastic.query is not None:
         return
-    if not isinstance(detection, Mapping):
+    if detection is not None and not isinstance(detection, Mapping):
+        reader.wrong("detection", "must be a mapping", "selection: {field: value}")
+    elif detection is None:
         reader.wrong("detection", "a rule needs a detection", _missing_key_hint(reader))
     elif "condition" not in detection:
         below = reader.below("detection", detection)

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from ruledeploy.errors import Collector, RuleError
+from ruledeploy.errors import Collector, Location, RuledeployError, RuleError
 from ruledeploy.yamldoc import YamlDoc
+
+_ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
 
 
 def nearest(word: str, known: Collection[str]) -> str:
     """A hint: the known word that looks most like `word`, else all of them."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def said(error: Exception) -> str:
+    """An error's own words: without the absolute path that pySigma adds, or a memory address."""
+    return _ADDRESS.sub("", Exception.__str__(error))
+
+
+@contextmanager
+def refusing(location: Location) -> Iterator[None]:
+    """Whatever goes wrong in the block is this rule's error at `location`, not the run's end.
+
+    pySigma and Python raise many kinds of errors on values nobody thought of.
+    """
+    try:
+        yield
+    except RuledeployError:
+        raise
+    except RecursionError as error:
+        raise RuleError("this nests too deeply to be read", location=location) from error
+    except Exception as error:
+        message = f"this cannot be read: {type(error).__name__}: {said(error)}"
+        raise RuleError(message[:500], location=location) from error
 
 
 @dataclass(frozen=True, slots=True)

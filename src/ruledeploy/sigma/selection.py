@@ -22,6 +22,7 @@ from sigma.types import (
 
 from ruledeploy.errors import Collector, Location, OverlayError
 from ruledeploy.sigma.match import FieldMatch, Pattern, Wildcard
+from ruledeploy.sigma.reading import said
 from ruledeploy.yamldoc import YamlDoc
 
 MODIFIERS = ("contains", "startswith", "endswith", "all", "cidr", "exists", "cased")
@@ -68,7 +69,7 @@ def _field_match(key: str, value: Any, place: Location) -> FieldMatch:
     try:
         item = SigmaDetectionItem.from_mapping(key, value)
     except SigmaError as error:
-        raise OverlayError(f"{key}: {error}", location=place) from error
+        raise OverlayError(f"{key}: {said(error)}", location=place) from error
     all_of = item.value_linking is ConditionAND and len(item.value) > 1
     return _narrow(field, item.value, place, all_of=all_of)
 
