@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ruledeploy.stack import connectors, spaces, status, valuelists
+from ruledeploy.stack import connectors, control, spaces, status, valuelists
 from ruledeploy.stack.alerts import routes as alerts
 from ruledeploy.stack.alerts.executor import run_due
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
@@ -24,7 +24,7 @@ from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, platform
 from ruledeploy.stack.exceptions import filters, items, lists
 from ruledeploy.stack.exceptions import imports as exception_imports
-from ruledeploy.stack.faults import Trouble
+from ruledeploy.stack.faults import NONE
 from ruledeploy.stack.http import (
     PUBLIC_VERSION,
     Answer,
@@ -52,6 +52,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *connectors.ROUTES,
     *spaces.ROUTES,
     *status.ROUTES,
+    *control.ROUTES,
 )
 _LOG = logging.getLogger(__name__)
 _BROKEN = "An internal server error occurred. Check Kibana server logs for details."
@@ -76,13 +77,9 @@ class SpacePrefix:
         await self.app(scope, receive, send)
 
 
-def create_app(stack: Stack, trouble: Trouble | None = None) -> Starlette:
+def create_app(stack: Stack) -> Starlette:
     """Kibana's API over an opened stack."""
-    troubled = trouble or Trouble(stack.config.faults)
-    routes = [
-        Route(e.path, _asgi(stack, e, troubled), methods=[e.method])
-        for e in literal_first(ENDPOINTS)
-    ]
+    routes = [Route(e.path, _asgi(stack, e), methods=[e.method]) for e in literal_first(ENDPOINTS)]
     app = Starlette(routes=routes)
     app.add_middleware(SpacePrefix)
     app.add_exception_handler(404, _unknown_url)
@@ -95,13 +92,13 @@ async def _unknown_url(request: Request, error: Exception) -> Response:
     return _response(Answer(platform(404, "Not Found").body, 404))
 
 
-def _asgi(stack: Stack, endpoint: Endpoint, trouble: Trouble) -> AsgiEndpoint:
+def _asgi(stack: Stack, endpoint: Endpoint) -> AsgiEndpoint:
     async def serve(request: Request) -> Response:
         call = await read_call(request)
-        fault = trouble.before(call)
+        fault = NONE if endpoint.ours else stack.trouble.before(call)
         await fault.wait()
         answer = fault.answer or _answer(stack, endpoint, replace(call, partial=fault.partial))
-        await trouble.cut_if(fault, request.scope)
+        await stack.trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
         response = _response(answer, "1" if endpoint.internal else PUBLIC_VERSION)
         if stack.due:

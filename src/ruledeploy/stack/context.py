@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ruledeploy.stack.auth import Auth
 from ruledeploy.stack.clock import Clock
 from ruledeploy.stack.config import Profile, StackConfig
+from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import Answer, Call
 from ruledeploy.stack.node import Node
 from ruledeploy.stack.store import Store
@@ -28,6 +29,7 @@ class Stack:
     store: Store
     clock: Clock
     auth: Auth
+    trouble: Trouble
     hook: Hook | None = None
     node: Node | None = None
     due: list[tuple[str, str]] = field(default_factory=list)
@@ -57,4 +59,6 @@ def open_stack(config: StackConfig, hook: Hook | None = None) -> Stack:
     clock = Clock(store)
     if store.get_meta("uuid") is None:
         store.set_meta("uuid", str(uuid.uuid4()))
-    return Stack(config, store, clock, Auth(config, store, clock), hook, node)
+    return Stack(
+        config, store, clock, Auth(config, store, clock), Trouble(config.faults), hook, node
+    )

@@ -46,8 +46,12 @@ class Trouble:
     """
 
     def __init__(self, faults: Faults) -> None:
-        self.faults = faults
         self.transports: dict[Any, asyncio.Transport] = {}
+        self.set(faults)
+
+    def set(self, faults: Faults) -> None:
+        """Meet requests with these faults from now on, drawn from the start of their seed."""
+        self.faults = faults
         self._random = random.Random(faults.seed)  # noqa: S311 - repeatable, not secret
 
     def before(self, call: Call) -> Fault:

@@ -178,9 +178,8 @@ class _Loop:
     async def _main(self, *, until_signal: bool) -> None:
         stack = open_stack(self.config, self.hook)
         try:
-            trouble = Trouble(self.config.faults)
-            apps = (create_app(stack, trouble), create_es_app(stack, trouble))
-            self.servers = tuple(_Server(_uvicorn_config(app, trouble)) for app in apps)
+            apps = (create_app(stack), create_es_app(stack))
+            self.servers = tuple(_Server(_uvicorn_config(app, stack.trouble)) for app in apps)
             self.asyncio_loop = asyncio.get_running_loop()
             if until_signal:
                 for signum in (signal.SIGINT, signal.SIGTERM):

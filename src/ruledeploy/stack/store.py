@@ -122,6 +122,11 @@ class Store:
         ).fetchone()
         return max(int(row[0]), int(self.get_meta("seq", 0)))
 
+    def clear(self) -> None:
+        """Remove every object, document, index and template; the counter goes on."""
+        for table in ("objects", "documents", "indices", "templates"):
+            self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from above
+
     # meta ---------------------------------------------------------------------------------
 
     def get_meta(self, key: str, default: Any = None) -> Any:

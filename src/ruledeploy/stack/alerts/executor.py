@@ -35,23 +35,23 @@ _NO_KEY = (
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many runs there were, how many alerts they wrote, and each rule's last run.
+    """How many runs there were, how many alerts they wrote, and how each rule's went, in order.
 
     `next_at` is when the next of the rules looked at is due.
     """
 
     runs: int = 0
     alerts: int = 0
-    last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcomes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """How one rule's runs went: alerts written, the last run, what later runs must know."""
+    """How one rule's runs went, in order, and what later runs must know."""
 
     alerts: int
-    last: dict[str, Any]
+    runs: list[dict[str, Any]]
     memory: dict[str, Any]
 
 
@@ -92,7 +92,7 @@ def run_rules(
         try:
             prepared.append(prepare(stack, events, rule, ticks))
         except (RuledeployError, ValueError) as error:
-            outcomes[rule.id] = _failed(rule, ticks[-1], str(error))
+            outcomes[rule.id] = _failed(rule, ticks, str(error))
     started = time.perf_counter()
     hits, failed = _find(events, prepared)
     searched = _milliseconds_since(started)
@@ -101,21 +101,22 @@ def run_rules(
         for one in prepared:
             if one.rule.id in hits:
                 outcome = _run_one(stack, events, one, hits.pop(one.rule.id), preview_id)
-                outcome.last["metrics"]["total_search_duration_ms"] = searched
+                for run in outcome.runs:
+                    run["metrics"]["total_search_duration_ms"] = searched
                 outcomes[one.rule.id] = outcome
         for rule, ticks in due:
             outcome = outcomes[rule.id]
             state = {
                 **rule.state,
                 "last_run": iso(ticks[-1]),
-                "execution_summary": {"last_execution": outcome.last},
+                "execution_summary": {"last_execution": outcome.runs[-1]},
                 "memory": outcome.memory,
             }
             stack.store.set_state(rule, state)
     return Tally(
         runs=sum(len(ticks) for _, ticks in due),
         alerts=sum(outcome.alerts for outcome in outcomes.values()),
-        last={rule_id: outcome.last for rule_id, outcome in outcomes.items()},
+        outcomes={rule_id: outcome.runs for rule_id, outcome in outcomes.items()},
     )
 
 
@@ -130,7 +131,7 @@ def _find(
     except RuledeployError as error:
         if len(prepared) == 1:
             (one,) = prepared
-            return {}, {one.rule.id: _failed(one.rule, one.ticks[-1], error.message)}
+            return {}, {one.rule.id: _failed(one.rule, one.ticks, error.message)}
     hits: dict[str, list[Hit]] = {}
     failed: dict[str, _Outcome] = {}
     middle = len(prepared) // 2
@@ -144,16 +145,15 @@ def _find(
 def _run_one(
     stack: Stack, events: Events, one: Prepared, hits: list[Hit], preview_id: str | None
 ) -> _Outcome:
-    """All runs of one rule, and how the last of them went."""
+    """All runs of one rule, and how each went; a gap before the first is told in each."""
     rule, preview, alerts = one.rule, preview_id is not None, alerts_of(stack)
     timeline = runs.Timeline(hits, one.items, as_of=stack.clock.simulated)
     session = Session(rule, timeline, alerts, preview=preview)
     gap = timedelta(0) if preview else runs.gap(rule, one.ticks[0])
-    written, indexing = 0, 0
-    status, message = "succeeded", _SUCCESS
+    written, told = 0, []
     for tick in one.ticks:
         if _key_is_gone(stack, rule, tick):
-            status, message = "failed", _NO_KEY
+            told.append(_execution(tick, "failed", _NO_KEY))
             continue
         found = session.run(tick)
         started = time.perf_counter()
@@ -161,18 +161,17 @@ def _run_one(
         try:
             written += _write(events, alerts, execution, found)
         except RuledeployError as error:
-            status, message = "failed", error.message
+            told.append(_execution(tick, "failed", error.message))
             continue
         session.note(found, tick)
-        indexing += _milliseconds_since(started)
         warnings = [*_gap_warning(gap), *one.warnings, *([_MAX_SIGNALS] if found.truncated else [])]
         status = "partial failure" if warnings else "succeeded"
-        message = ", ".join(warnings) or _SUCCESS
-    last = _execution(one.ticks[-1], status, message)
-    last["metrics"]["total_indexing_duration_ms"] = indexing
-    if gap:
-        last["metrics"]["execution_gap_duration_s"] = round(gap.total_seconds())
-    return _Outcome(written, last, session.memory(one.ticks[-1]))
+        last = _execution(tick, status, ", ".join(warnings) or _SUCCESS)
+        last["metrics"]["total_indexing_duration_ms"] = _milliseconds_since(started)
+        if gap:
+            last["metrics"]["execution_gap_duration_s"] = round(gap.total_seconds())
+        told.append(last)
+    return _Outcome(written, told, session.memory(one.ticks[-1]))
 
 
 def _write(events: Events, kept: Alerts, execution: Execution, found: Found) -> int:
@@ -210,8 +209,9 @@ def _gap_warning(gap: timedelta) -> list[str]:
     return [f"{missed} execution, so signals may have been missed. {advice}"]
 
 
-def _failed(rule: Saved, at: datetime, message: str) -> _Outcome:
-    return _Outcome(0, _execution(at, "failed", message), rule.state.get("memory", {}))
+def _failed(rule: Saved, ticks: Sequence[datetime], message: str) -> _Outcome:
+    told = [_execution(tick, "failed", message) for tick in ticks]
+    return _Outcome(0, told, rule.state.get("memory", {}))
 
 
 def _execution(at: datetime, status: str, message: str) -> dict[str, Any]:

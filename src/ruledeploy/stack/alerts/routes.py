@@ -1,17 +1,16 @@
-"""Alerts over HTTP: search, status, preview; and this stack's own clock."""
+"""Alerts over HTTP: search, status, preview."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 from ruledeploy.stack import schema
 from ruledeploy.stack.alerts.backend import alerts_of
-from ruledeploy.stack.alerts.executor import run_due, run_rules
-from ruledeploy.stack.clock import duration, iso, parse_time
+from ruledeploy.stack.alerts.executor import run_rules
+from ruledeploy.stack.clock import duration, parse_time
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import Refusal, platform, siem
+from ruledeploy.stack.errors import Refusal, siem
 from ruledeploy.stack.exceptions.endpoint import ensure_endpoint_list
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.rules import bodies, checks
@@ -20,7 +19,6 @@ from ruledeploy.stack.store import Saved
 _SEARCH = "/api/detection_engine/signals/search"
 _STATUS = "/api/detection_engine/signals/status"
 PREVIEW = "/api/detection_engine/rules/preview"
-CLOCK = "/internal/ruledeploy/clock"
 
 
 def search_alerts(stack: Stack, call: Call) -> Answer:
@@ -76,61 +74,25 @@ def preview(stack: Stack, call: Call) -> Answer:
     ticks = [end - step * (count - n) for n in range(1, count + 1)]
     body = {**bodies.created(parsed, call.caller, stack.clock.text()), "enabled": True}
     rule = Saved("rule", call.space, body["id"], body["rule_id"], body)
-    last = run_rules(stack, [(rule, ticks)], preview_id).last[rule.id]
-    logs = [{**_log(last), "startedAt": iso(tick)} for tick in ticks]
+    runs = run_rules(stack, [(rule, ticks)], preview_id).outcomes[rule.id]
+    logs = [_log(run) for run in runs]
     return Answer({"previewId": preview_id, "logs": logs, "isAborted": False})
 
 
-def _log(last: dict[str, Any]) -> dict[str, Any]:
+def _log(run: dict[str, Any]) -> dict[str, Any]:
     """A run as a preview tells it."""
-    errors = [last["message"]] if last["status"] == "failed" else []
-    warnings = [last["message"]] if last["status"] == "partial failure" else []
-    return {"errors": errors, "warnings": warnings, "duration": 1}
-
-
-def read_clock(stack: Stack, call: Call) -> Answer:
-    """`GET` the stack's time, and whether it stands still."""
-    del call
-    return Answer({"now": stack.clock.text(), "simulated": stack.clock.simulated})
-
-
-def set_clock(stack: Stack, call: Call) -> Answer:
-    """`POST {"now": ISO | null, "run": bool, "since": ISO}`: not Kibana's, this stack's own.
-
-    Sets the time (null: back to the real clock). With `run`, every enabled rule runs for each
-    tick due since it last ran; `since` makes them all start over at that time.
-    """
-    sent = call.json() or {}
-    try:
-        now = parse_time(sent["now"]) if sent.get("now") else None
-        since = parse_time(sent["since"]) if sent.get("since") else None
-    except (TypeError, ValueError) as error:
-        raise platform(400, f"[request body]: {error}") from error
-    if "now" in sent:
-        stack.clock.set(now)
-    if since is not None:
-        _start_over(stack, since)
-    tally = run_due(stack) if sent.get("run") else None
-    return Answer(
-        {
-            "now": stack.clock.text(),
-            "simulated": stack.clock.simulated,
-            "runs": tally.runs if tally else 0,
-            "alerts": tally.alerts if tally else 0,
-        }
-    )
-
-
-def _start_over(stack: Stack, since: datetime) -> None:
-    for rule in stack.store.all("rule", None):
-        state = {k: v for k, v in rule.state.items() if k != "last_run"}
-        stack.store.set_state(rule, {**state, "since": iso(since)})
+    return {
+        "errors": [run["message"]] if run["status"] == "failed" else [],
+        "warnings": [run["message"]] if run["status"] == "partial failure" else [],
+        "duration": sum(
+            run["metrics"][f"total_{kind}_duration_ms"] for kind in ("search", "indexing")
+        ),
+        "startedAt": run["date"],
+    }
 
 
 ROUTES = (
     Endpoint("POST", _SEARCH, search_alerts),
     Endpoint("POST", _STATUS, set_status, "write"),
     Endpoint("POST", PREVIEW, preview),
-    Endpoint("GET", CLOCK, read_clock),
-    Endpoint("POST", CLOCK, set_clock, "write"),
 )

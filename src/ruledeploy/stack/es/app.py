@@ -19,7 +19,6 @@ from ruledeploy.stack.auth import Access
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.es import admin, bulk, docs, esql, searching, security
-from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.node import Node
 
@@ -40,17 +39,16 @@ _READING = re.compile(r"/_(search|msearch|count|mget|query|field_caps|pit|async_
 Work = Callable[[Call], Awaitable[Answer]]
 
 
-def create_es_app(stack: Stack, trouble: Trouble | None = None) -> Starlette:
+def create_es_app(stack: Stack) -> Starlette:
     """Elasticsearch's API over an opened stack."""
-    troubled = trouble or Trouble(stack.config.faults)
     # With a node behind, only who may do what is told here.
     own = ENDPOINTS if stack.node is None else security.ROUTES
     routes = [
-        Route(e.path, _asgi(stack, _answerer(stack, e), troubled), methods=[e.method])
+        Route(e.path, _asgi(stack, _answerer(stack, e)), methods=[e.method])
         for e in literal_first(own)
     ]
     if stack.node is not None:
-        passing = _asgi(stack, _passer(stack, stack.node), troubled)
+        passing = _asgi(stack, _passer(stack, stack.node))
         routes.append(Route("/{path:path}", passing, methods=list(_METHODS)))
     app = Starlette(routes=routes)
     app.add_exception_handler(404, _unknown)
@@ -65,13 +63,13 @@ async def _unknown(request: Request, error: Exception) -> Response:
     return _response(call, Answer({"error": reason}, 400))
 
 
-def _asgi(stack: Stack, work: Work, trouble: Trouble) -> AsgiEndpoint:
+def _asgi(stack: Stack, work: Work) -> AsgiEndpoint:
     async def serve(request: Request) -> Response:
         call = await read_call(request)
-        fault = trouble.before(call)
+        fault = stack.trouble.before(call)
         await fault.wait()
         answer = fault.answer or await work(replace(call, partial=fault.partial))
-        await trouble.cut_if(fault, request.scope)
+        await stack.trouble.cut_if(fault, request.scope)
         finish(stack, call, answer)
         return _response(call, answer)
 
