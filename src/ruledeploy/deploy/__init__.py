@@ -12,6 +12,7 @@ A push, as the command line runs it:
 
 from __future__ import annotations
 
+from ruledeploy.deploy.adopt import refuse_unfinished, write_adoption
 from ruledeploy.deploy.apply import apply
 from ruledeploy.deploy.doctor import examine
 from ruledeploy.deploy.doctor_lines import Check, Subject
@@ -36,6 +37,8 @@ from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Prog
 from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.planner import make_plan
 from ruledeploy.deploy.preflight import Preflight, preflight
+from ruledeploy.deploy.pull import Pulled, pull, read_space
+from ruledeploy.deploy.pull_work import Left, Question
 from ruledeploy.deploy.records import Applied, Record
 from ruledeploy.deploy.rekey import KeyMove, key_moves, rekey
 from ruledeploy.deploy.safety import refuse_conflicts, refuse_stale, refuse_too_much
@@ -52,6 +55,7 @@ __all__ = [
     "Health",
     "Hold",
     "KeyMove",
+    "Left",
     "Live",
     "Options",
     "Outcome",
@@ -60,6 +64,8 @@ __all__ = [
     "Plan",
     "Preflight",
     "Progress",
+    "Pulled",
+    "Question",
     "Record",
     "RecordStore",
     "Ref",
@@ -79,16 +85,20 @@ __all__ = [
     "open_store",
     "place_hold",
     "preflight",
+    "pull",
     "read_applied",
     "read_health",
     "read_hold",
     "read_live",
+    "read_space",
     "refuse_conflicts",
     "refuse_held",
     "refuse_stale",
     "refuse_too_much",
+    "refuse_unfinished",
     "rekey",
     "restore_hold",
     "rollback_release",
     "stages",
+    "write_adoption",
 ]

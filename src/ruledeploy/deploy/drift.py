@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ruledeploy.deploy.adopted import unmarked
 from ruledeploy.deploy.live import Live, read_objects
 from ruledeploy.deploy.merge import FieldStates
-from ruledeploy.deploy.normalise import normalise, same
+from ruledeploy.deploy.normalise import instant, normalise, same
 from ruledeploy.deploy.objects import Kind, Ref
 from ruledeploy.deploy.records import Applied, Entry
 from ruledeploy.kibana import Kibana
@@ -74,8 +75,11 @@ def read_applied(kibana: Kibana, applied: Applied) -> Live:
     return read_objects(kibana, applied.objects.keys())
 
 
-def find_drift(live: Live, applied: Applied) -> tuple[Drift, ...]:
-    """Every object of ours that is not as the last push left it, and items made by hand."""
+def find_drift(live: Live, applied: Applied, now: datetime | None = None) -> tuple[Drift, ...]:
+    """Every object of ours that is not as the last push left it, and items made by hand.
+
+    Items by hand that have expired by `now` hide nothing any more, so they are none.
+    """
     found: list[Drift] = []
     for ref in sorted(applied.objects):
         body, entry = live.get(ref), applied.newest(ref)
@@ -90,7 +94,7 @@ def find_drift(live: Live, applied: Applied) -> tuple[Drift, ...]:
         if fields:
             found.append(Drift(ref, name, "changed", fields))
         if ref.kind == "list":
-            found.extend(_by_hand(ref, live, applied))
+            found.extend(_by_hand(ref, live, applied, now or datetime.now(UTC)))
     return tuple(found)
 
 
@@ -110,9 +114,14 @@ def _differences(kind: Kind, asked: JsonObject, live: JsonObject) -> tuple[Field
     return tuple(found)
 
 
-def _by_hand(list_: Ref, live: Live, applied: Applied) -> list[Drift]:
+def _by_hand(list_: Ref, live: Live, applied: Applied, now: datetime) -> list[Drift]:
     return [
         Drift(ref, str(live.objects[ref].get("name", ref.id)), "added")
         for ref in live.items_of(list_.id)
-        if ref not in applied.objects
+        if ref not in applied.objects and not _is_over(live.objects[ref], now)
     ]
+
+
+def _is_over(item: JsonObject, now: datetime) -> bool:
+    until = item.get("expire_time")
+    return bool(until) and instant(str(until)) <= instant(now.isoformat())
