@@ -58,10 +58,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One leaf, bound."""
+    """One leaf, bound. `leaf` is where the meaning comes from: it can be written down."""
 
     slot: Slot
     meaning: Meaning
+    leaf: Leaf = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ class Binder:
         column = isinstance(leaf.matcher, Column)
         type_ = self._column_type(found) if column else found.type
         name = self.table.resolve(leaf.field)
-        return Test(Slot(name, found.path, type_, column, found.root), asked)
+        return Test(Slot(name, found.path, type_, column, found.root), asked, leaf)
 
     def _column_type(self, found: Resolved) -> FieldType:
         """What ES|QL reads: of a text below a keyword it reads the keyword."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from ruledeploy.engine.parallel import run_parts
 from ruledeploy.engine.protocol import EngineRule, Files, Hits, Source, Window
 from ruledeploy.engine.rules import Tables, parse_rules
 from ruledeploy.engine.run import Run
@@ -21,10 +22,12 @@ class EmbeddedEngine:
     """Evaluates rules over files or memory.
 
     `tables` gives the field table of an index (or of a pattern); the bundled ones by default.
+    `jobs` is the number of processes that large files are shared among.
     """
 
-    def __init__(self, tables: Tables = bundled_table) -> None:
+    def __init__(self, tables: Tables = bundled_table, *, jobs: int = 1) -> None:
         self._tables = tables
+        self._jobs = jobs
 
     def run(
         self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
@@ -33,8 +36,7 @@ class EmbeddedEngine:
         parsed = parse_rules(rules, self._tables, now)
         run = Run(self._tables, parsed, window, now)
         if isinstance(source, Files):
-            for part in parts(source.paths):
-                run.put_part(part, source.index)
+            run_parts(run, parts(source.paths), source.index, self._jobs)
         else:
             for document in documents(source):
                 run.put(document)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from ruledeploy.engine.binding import resolve, types_of
+from ruledeploy.engine.binding import Binder, Bound, resolve, types_of
 from ruledeploy.engine.protocol import EngineRule
+from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.errors import Collector, QueryError, UnsupportedQuery
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import JsonObject
@@ -19,6 +20,8 @@ from ruledeploy.query.kql import Types
 from ruledeploy.query.parse import ParsedQuery, parse_query
 
 Tables: TypeAlias = Callable[[str], FieldTable]
+Items: TypeAlias = tuple[tuple[str, Bound], ...]
+STREAM = ("data_stream.type", "data_stream.dataset", "data_stream.namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +102,68 @@ def check_columns(item: Parsed, tables: Sequence[FieldTable]) -> None:
     for name in sorted(fields_used(item.query.node)):
         if "*" not in name and not any(resolve(table, name) for table in tables):
             raise QueryError(f"unknown column {name}")
+
+
+class BoundRules:
+    """Rules bound to the field tables of the indices they search.
+
+    Raises QueryError (several as Problems) for rules that cannot run.
+    """
+
+    def __init__(self, tables: Tables, parsed: Sequence[Parsed], now: datetime) -> None:
+        self.parsed = parsed
+        self._tables = tables
+        self._now = now
+        self._binders: dict[int, tuple[FieldTable, Binder]] = {}
+        self._bound: dict[tuple[int, int], tuple[Bound, Items]] = {}
+        self._check()
+
+    def _check(self) -> None:
+        """Bind every rule to the tables of its patterns, so that what cannot run fails first."""
+        collector = Collector()
+        for number, item in enumerate(self.parsed):
+            with collector.collect():
+                tables = [self._tables(pattern) for pattern in item.patterns]
+                with naming(item.rule):
+                    check_columns(item, tables)
+                for table in tables:
+                    self.bind(number, table)
+        collector.raise_if_any()
+
+    def bind(self, number: int, table: FieldTable) -> tuple[Bound, Items]:
+        """A rule's query and items on a table, bound once."""
+        key = (number, id(table))
+        if key not in self._bound:
+            # The table is kept, so that its identity stays its own.
+            _, binder = self._binders.setdefault(id(table), (table, Binder(table, self._now)))
+            item = self.parsed[number]
+            with naming(item.rule):
+                items = tuple((id_, binder.bind(node)) for id_, node in item.items)
+                self._bound[key] = (binder.bind(item.query.node), items)
+        return self._bound[key]
+
+    def by_table(self, index: str) -> list[tuple[FieldTable, list[int]]]:
+        """The rules that search an index, by their place, with the index's table.
+
+        An event without an index is looked at by all rules, each with the table of its family.
+        """
+        chosen = [n for n, item in enumerate(self.parsed) if selects(item.patterns, index)]
+        if index:
+            return [(self._tables(stream_name(index)), chosen)] if chosen else []
+        families: dict[str, tuple[FieldTable, list[int]]] = {}
+        for number in chosen:
+            table = self._tables((self.parsed[number].patterns or ("",))[0])
+            families.setdefault(table.family, (table, []))[1].append(number)
+        return list(families.values())
+
+
+def constants(table: FieldTable, index: str) -> dict[str, str]:
+    """The `data_stream` fields that a mapping fixes for every document of a data stream."""
+    parts = stream_name(index).split("-", 2)
+    if len(parts) != len(STREAM):
+        return {}
+    return {
+        name: value
+        for name, value in zip(STREAM, parts, strict=True)
+        if name in table.fields and table.fields[name].type == "constant_keyword"
+    }

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
-from ruledeploy.engine.binding import Binder, Bound
 from ruledeploy.engine.document import FieldReader, Values
 from ruledeploy.engine.filing import Entry, Filing
 from ruledeploy.engine.lines import LineReader
 from ruledeploy.engine.program import Program, Query
 from ruledeploy.engine.protocol import Document, Hits, Window
-from ruledeploy.engine.rules import Parsed, Tables, check_columns, naming
+from ruledeploy.engine.rules import BoundRules, Parsed, Tables, constants
 from ruledeploy.engine.slots import Answer, PathTests
-from ruledeploy.engine.sources import Part, read_document, selects, stream_name
-from ruledeploy.errors import Collector, Location
+from ruledeploy.engine.sources import Part, read_document
+from ruledeploy.errors import Location
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dates import parse_date, to_ms
 
 _TIMESTAMP = "@timestamp"
-_STREAM = ("data_stream.type", "data_stream.dataset", "data_stream.namespace")
-
-Items: TypeAlias = tuple[tuple[str, Bound], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,40 +115,13 @@ class Run:
         self, tables: Tables, parsed: Sequence[Parsed], window: Window | None, now: datetime
     ) -> None:
         self.found = {item.rule.rule_id: Found() for item in parsed}
-        self._tables = tables
-        self._parsed = parsed
-        self._now = now
+        self._rules = BoundRules(tables, parsed, now)
         self._bounds = None if window is None else (to_ms(window.start), to_ms(window.end))
-        self._binders: dict[int, tuple[FieldTable, Binder]] = {}
-        self._bound: dict[tuple[int, int], tuple[Bound, Items]] = {}
         self._plans: dict[str, list[Plan]] = {}
         self._programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[BoundRule]]] = {}
         self._lines: LineReader | None = None
         self._views: dict[int, _View] = {}
         self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {_TIMESTAMP})
-        self._check()
-
-    def _check(self) -> None:
-        """Bind every rule to the tables of its patterns, so that what cannot run fails first."""
-        collector = Collector()
-        for number, item in enumerate(self._parsed):
-            with collector.collect(), naming(item.rule):
-                tables = [self._tables(pattern) for pattern in item.patterns]
-                check_columns(item, tables)
-                for table in tables:
-                    self._bind(number, table)
-        collector.raise_if_any()
-
-    def _bind(self, number: int, table: FieldTable) -> tuple[Bound, Items]:
-        """A rule's query and items on a table, bound once."""
-        key = (number, id(table))
-        if key not in self._bound:
-            # The table is kept, so that its identity stays its own.
-            _, binder = self._binders.setdefault(id(table), (table, Binder(table, self._now)))
-            item = self._parsed[number]
-            items = tuple((id_, binder.bind(node)) for id_, node in item.items)
-            self._bound[key] = (binder.bind(item.query.node), items)
-        return self._bound[key]
 
     # ------------------------------------------------------------------------------- plans
 
@@ -164,29 +133,22 @@ class Run:
         return known
 
     def _make_plans(self, index: str) -> list[Plan]:
-        chosen = [n for n, item in enumerate(self._parsed) if selects(item.patterns, index)]
-        if index:
-            return [self._plan(self._tables(stream_name(index)), chosen, index)] if chosen else []
-        families: dict[str, tuple[FieldTable, list[int]]] = {}
-        for number in chosen:
-            table = self._tables((self._parsed[number].patterns or ("",))[0])
-            families.setdefault(table.family, (table, []))[1].append(number)
-        return [self._plan(table, numbers, "") for table, numbers in families.values()]
+        chosen = self._rules.by_table(index)
+        return [self._plan(table, numbers, index) for table, numbers in chosen]
 
     def _plan(self, table: FieldTable, chosen: list[int], index: str) -> Plan:
         key = (table.family, tuple(chosen))
         if key not in self._programs:
             self._programs[key] = self._program(table, chosen)
         program, rules = self._programs[key]
-        return Plan(program, rules, _constants(table, index))
+        return Plan(program, rules, constants(table, index))
 
     def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, Filing[BoundRule]]:
         program = Program()
         entries = []
         for number in chosen:
-            item = self._parsed[number]
-            with naming(item.rule):
-                query, items = self._bind(number, table)
+            item = self._rules.parsed[number]
+            query, items = self._rules.bind(number, table)
             rule = BoundRule(item, tuple((id_, program.add(bound)) for id_, bound in items))
             entries.append(Entry(rule, query, program.add(query)))
         # Another program is another set of fields to decode.
@@ -201,10 +163,15 @@ class Run:
             program = plan.program
             values = program.reader.read(document.source)
             answers = program.answers(values)
-            if not _has_stream(document):
+            if not has_stream(document):
                 answers += _constant_answers(plan)
             answers += program.meta(document.index, document.id)
             self._ask(plan, answers, lambda: document)
+
+    def add(self, found: Mapping[str, Found]) -> None:
+        """Take in what another process found."""
+        for rule_id, more in found.items():
+            self.found[rule_id].add(more)
 
     def put_part(self, part: Part, index: str) -> None:
         """Ask about every line of a file; `index` is where one lies that names none."""
@@ -217,7 +184,7 @@ class Run:
         if read is None:
             self.put(read_document(line, location, index))
             return
-        named, has_stream, cells = read
+        named, streamed, cells = read
         name = named or index
         if name not in self._plans:
             self._plans_of(name)
@@ -228,7 +195,7 @@ class Run:
                 self.put(read_document(line, location, index))
                 return
             answers = self._views[id(plan.program)].answers(cells)
-            if not has_stream:
+            if not streamed:
                 answers += _constant_answers(plan)
             self._ask(plan, answers, lambda: read_document(line, location, index))
 
@@ -255,7 +222,7 @@ class Run:
         self, bound: BoundRule, identity: str, times: Values, numbers: frozenset[int]
     ) -> None:
         rule = bound.parsed.rule
-        at = _time(times, rule.timestamp_field)
+        at = time_of(times, rule.timestamp_field)
         if self._bounds is not None and (
             at is None or not self._bounds[0] <= at <= self._bounds[1]
         ):
@@ -269,7 +236,7 @@ class Run:
             found.alerts.append(entry)
 
 
-def _time(times: Values, name: str) -> int | None:
+def time_of(times: Values, name: str) -> int | None:
     """The event's time in milliseconds, from the override if it has one."""
     for key in (name, _TIMESTAMP):
         spans = [span for span in map(parse_date, times.get(key, ())) if span is not None]
@@ -278,19 +245,8 @@ def _time(times: Values, name: str) -> int | None:
     return None
 
 
-def _constants(table: FieldTable, index: str) -> dict[str, str]:
-    """The `data_stream` fields that a mapping fixes for every document of a data stream."""
-    parts = stream_name(index).split("-", 2)
-    if len(parts) != len(_STREAM):
-        return {}
-    return {
-        name: value
-        for name, value in zip(_STREAM, parts, strict=True)
-        if name in table.fields and table.fields[name].type == "constant_keyword"
-    }
-
-
-def _has_stream(document: Document) -> bool:
+def has_stream(document: Document) -> bool:
+    """Whether an event says itself which data stream it is of."""
     source = document.source
     return isinstance(source.get("data_stream"), dict) or "data_stream.dataset" in source
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +33,11 @@ class Part:
     path: Path
     start: int = 0
     end: int | None = None
+
+    def is_array(self) -> bool:
+        """Whether the file holds a JSON array rather than lines."""
+        with _open(self.path) as stream:
+            return stream.read(_BLOCK).lstrip()[:1] == b"["
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Each event as JSON, with its line from 1; of an array, each element.
@@ -89,10 +94,11 @@ class _Array:
     """The elements of a JSON array, of which only a block is in memory."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
-        self._stream = io.TextIOWrapper(stream, "utf-8", newline="\n")
+        self._stream = stream
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
         self._path = path
         self._decoder = json.JSONDecoder()
-        self._text = self._stream.read(_BLOCK)
+        self._text = self._decode(stream.read(_BLOCK))
         self._at = 0
         self._line = 1
 
@@ -119,7 +125,7 @@ class _Array:
     def _more(self) -> bool:
         rest = self._text[self._at :]
         block = self._stream.read(max(_BLOCK, len(rest)))
-        self._text, self._at = rest + block, 0
+        self._text, self._at = rest + self._decode(block, final=not block), 0
         return bool(block)
 
     def _end(self) -> int:

@@ -152,3 +152,67 @@ def test_a_quarter_of_a_megabyte_is_read_in_no_time() -> None:
     assert run(rule(query), event("1", k="a value14999 b")).count == 1
     with pytest.raises(QueryError, match="nested deeper"):
         run(rule("(" * 5_000 + "k:a" + ")" * 5_000))
+
+
+def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+    """A large file is cut between two lines; ids from lines are those of the whole file."""
+    lines = [json.dumps({"k": "x" if n % 7 else "y", "pad": "p" * 900}) for n in range(30_000)]
+    (tmp_path / "large.ndjson").write_text("\n".join(lines))
+    rules = [rule("k:y", rule_id="y"), rule("NOT k:y", rule_id="not y")]
+    one, three = (
+        EmbeddedEngine(lambda _: TABLE, jobs=jobs).run(rules, Files((tmp_path,)), None, NOW)
+        for jobs in (1, 3)
+    )
+    assert one == three
+    assert one["y"].count == 4286
+    assert one["y"].event_ids[0] == "large.ndjson:1"
+
+
+def test_an_error_in_another_process_is_raised_here(tmp_path: Path) -> None:
+    """With its file and line."""
+    lines = ['{"k": "x"}' + " " * 900] * 30_000
+    (tmp_path / "large.ndjson").write_text("\n".join([*lines, "{"]))
+    engine = EmbeddedEngine(lambda _: TABLE, jobs=3)
+    with pytest.raises(SourceError, match=r"large\.ndjson:30001: not a JSON line"):
+        engine.run([rule()], Files((tmp_path,)), None, NOW)
+
+
+def test_an_array_is_read_element_by_element(tmp_path: Path) -> None:
+    """Pretty or not, over blocks; what is broken or cut off is located."""
+    events = [{"event": {"id": str(n)}, "k": "x" * 500} for n in range(5_000)]
+    (tmp_path / "array.json").write_text(json.dumps(events, indent=1))
+    assert ENGINE.run([rule()], Files((tmp_path,)), None, NOW)["r"].count == 5_000
+    (tmp_path / "array.json").write_text('[{"k": 1},\n{"k": 2}')
+    with pytest.raises(SourceError, match=r"array\.json:2: an element of the array is broken"):
+        ENGINE.run([rule()], Files((tmp_path,)), None, NOW)
+    (tmp_path / "array.json").write_text('[{"k": 1},\n3]')
+    with pytest.raises(SourceError, match=r"array\.json:2: an event is a JSON object"):
+        ENGINE.run([rule()], Files((tmp_path,)), None, NOW)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"n": {"long": 5}, "k": "x"}',
+        '{"n.long": 5, "k": "x"}',
+        '{"n": [{"long": 5}], "k": ["x"]}',
+        '{"n": [{"long": [4, 5]}, null], "k": [["x"], "y"]}',
+        '{"n": {"long": "5"}, "n.int": 3, "k": "x"}',
+        '{"_source": {"n": {"long": 5}, "k": "x"}, "_index": "a", "_id": "1"}',
+        '{"_source": {"n.long": 5, "k": "x"}, "_index": "a"}',
+        '{"_source": {"n": {"long": 5}, "k": "x"}}',
+        '{"_source": null, "n": {"long": 5}, "k": "x"}',
+        '{"n": {"long": 5}, "k": "x", "other": "\\ud800", "big": 1e999}',
+        '{"n": {"long": 5, "int": NaN}, "k": "x", "sub": {"k": 1}}',
+        '{"data_stream": null, "n": {"long": 5}, "k": "x"}',
+    ],
+)
+def test_json_is_read_however_it_spells_fields(tmp_path: Path, line: str) -> None:
+    """Lines that fit the fields in use and lines that do not give the same answer."""
+    (tmp_path / "one.ndjson").write_text(f"{line}\n" * 300)
+    rules = [
+        rule("n.long:5 AND k:x", rule_id="both"),
+        rule("sub.k:1 OR n.int:[1 TO 2]", rule_id="none"),
+    ]
+    found = ENGINE.run(rules, Files((tmp_path,)), None, NOW)
+    assert {name: hits.count for name, hits in found.items()} == {"both": 300, "none": 0}
