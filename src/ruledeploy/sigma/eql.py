@@ -64,12 +64,18 @@ class EqlText(Rendering, EqlBackend):
                 return self._negation(form, place)
             case Never():
                 return "false"
+            case AnyOf(forms) if self._one_list(forms):
+                return self.render_group(list(forms), place)
             case AnyOf() | AllOf():
                 word = " or " if isinstance(form, AnyOf) else " and "
                 clauses = [self.render(each, place) for each in form.forms]
                 return clauses[0] if len(clauses) == 1 else f"({word.join(clauses)})"
             case _:
                 return self.render_group([form], place)
+
+    def _one_list(self, forms: tuple[Form, ...]) -> bool:
+        keys = {self.group_key(form) for form in forms}
+        return len(keys) == 1 and None not in keys
 
     def _negation(self, form: Not, place: Location) -> str:
         before, self.negated = self.negated, True
