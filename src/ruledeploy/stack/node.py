@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-import urllib3
-
 from ruledeploy.errors import RuledeployError, ServerError, Unreachable
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.http import Answer, Call
@@ -27,7 +25,8 @@ class Node:
     """The node at a URL, which may hold a user and password; RuledeployError when it is no URL."""
 
     def __init__(self, url: str) -> None:
-        from elasticsearch import Elasticsearch  # noqa: PLC0415 - loads slowly
+        import urllib3  # noqa: PLC0415 - loads slowly, and most stacks have no node
+        from elasticsearch import Elasticsearch  # noqa: PLC0415
 
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -60,6 +59,8 @@ class Node:
 
     def pass_on(self, call: Call) -> Answer:
         """Send a request on and bring the answer back, both untouched but for credentials."""
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - see above
+
         sent = {name: call.headers[name] for name in _REQUEST_HEADERS if name in call.headers}
         try:
             reply = self._pool.request(
@@ -68,7 +69,7 @@ class Node:
                 body=call.body or None,
                 headers={**sent, **self._auth},
             )
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             return Answer(elastic(503, "connect_exception", f"{self.url}: {error}").body, 503)
         kept = {name: reply.headers[name] for name in _ANSWER_HEADERS if name in reply.headers}
         media = reply.headers.get("content-type", "application/json")
