@@ -52,8 +52,8 @@ node-image: ## Assemble an Elasticsearch node from Maven Central and make a Dock
 clients: $(STAMP) ## Run third-party clients, each from its own package, against the local stack
 	$(BIN)/python -m pytest tests/clients tests/contract/test_engines.py $(PYTEST_ARGS)
 
-fuzz: $(STAMP) ## Run the property and differential tests for longer
-	DIFF_WORLDS=$${DIFF_WORLDS:-200} $(BIN)/python -m pytest tests/property tests/integration/test_engine_differential.py --hypothesis-profile=long $(PYTEST_ARGS)
+fuzz: $(STAMP) ## Run the property, differential and generated-request tests for longer
+	DIFF_WORLDS=$${DIFF_WORLDS:-200} FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/python -m pytest tests/property tests/contract/test_generated.py tests/integration/test_engine_differential.py --hypothesis-profile=long $(PYTEST_ARGS)
 
 soak: $(STAMP) ## Run the gap, crash and fault tests of pushes for longer (hours)
 	RULEDEPLOY_SOAK=1 $(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or killed or gap or race' --hypothesis-profile=long $(PYTEST_ARGS)

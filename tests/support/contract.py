@@ -124,4 +124,8 @@ def check(method: str, path: str, status: int, media: str, body: Any) -> None:
         validator(name, status).validate(body)
         return
     described = contract()["operations"][name]["responses"].get(str(status), {})
+    if "media" not in described and isinstance(body, bytes) and body:
+        # An export among other actions: the contract calls it a text.
+        validator(name, status).validate(body.decode())
+        return
     assert described.get("media", "none") in (media or "none"), f"{name} {status}: {media}"

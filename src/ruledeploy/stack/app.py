@@ -94,7 +94,10 @@ async def _unknown_url(request: Request, error: Exception) -> Response:
 
 def _asgi(stack: Stack, endpoint: Endpoint) -> AsgiEndpoint:
     async def serve(request: Request) -> Response:
-        call = await read_call(request)
+        try:
+            call = await read_call(request)
+        except Refusal as refusal:
+            return _response(_refused(refusal))
         fault = NONE if endpoint.ours else stack.trouble.before(call)
         await fault.wait()
         answer = fault.answer or _answer(stack, endpoint, replace(call, partial=fault.partial))
@@ -155,4 +158,4 @@ def _response(answer: Answer, version: str = PUBLIC_VERSION) -> Response:
     fixed = {"date": formatdate(usegmt=True), "elastic-api-version": version}
     headers = {**_HEADERS, **fixed, **answer.headers}
     content = answer.encoded()
-    return Response(content, answer.status, headers, answer.media if content else None)
+    return Response(content, answer.status, headers, None if answer.body is None else answer.media)

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from ruledeploy.stack.context import Stack
+from ruledeploy.stack.coreschema import body_of, checked
 from ruledeploy.stack.errors import Refusal, platform
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.store import Kind, Saved
@@ -22,12 +23,8 @@ def list_connectors(stack: Stack, call: Call) -> Answer:
 
 def create_connector(stack: Stack, call: Call) -> Answer:
     """`POST /api/actions/connector[/{id}]`; secrets are taken and forgotten."""
-    sent = _object(call)
-    for key in ("name", "connector_type_id"):
-        if not isinstance(sent.get(key), str):
-            raise platform(
-                400, f"[request body.{key}]: expected value of type [string] but got [undefined]"
-            )
+    required = {"name": "string", "connector_type_id": "string"}
+    sent = body_of(call, required, {"config": "object", "secrets": "object"})
     connector_id = call.params.get("id") or str(uuid.uuid4())
     if stack.store.get("connector", call.space, connector_id) is not None:
         raise platform(409, f"Saved object [action/{connector_id}] conflict")
@@ -53,7 +50,7 @@ def read_connector(stack: Stack, call: Call) -> Answer:
 def update_connector(stack: Stack, call: Call) -> Answer:
     """`PUT /api/actions/connector/{id}`: name and configuration."""
     found = _existing(stack, call, "connector", "action")
-    sent = _object(call)
+    sent = body_of(call, {"name": "string"}, {"config": "object", "secrets": "object"})
     body = found.body | {key: sent[key] for key in ("name", "config") if key in sent}
     stack.store.put(Saved("connector", found.space, found.id, found.key, body))
     return Answer(body)
@@ -77,12 +74,9 @@ def _brief(body: dict[str, Any]) -> dict[str, Any]:
 
 def create_view(stack: Stack, call: Call) -> Answer:
     """`POST /api/data_views/data_view`."""
-    given = _object(call).get("data_view", {})
-    if not isinstance(given.get("title"), str):
-        raise platform(
-            400,
-            "[request body.data_view.title]: expected value of type [string] but got [undefined]",
-        )
+    sent = body_of(call, {"data_view": "object"}, {})["data_view"]
+    optional = {"id": "string", "name": "string", "timeFieldName": "string"}
+    given = checked(sent, "request body.data_view", {"title": "string"}, optional)
     view_id = given.get("id") or str(uuid.uuid4())
     if stack.store.get("data_view", call.space, view_id) is not None:
         raise platform(400, f"Duplicate data view: {view_id}")
@@ -117,13 +111,6 @@ def _existing(stack: Stack, call: Call, kind: Kind, type_name: str) -> Saved:
 
 def _absent(type_name: str, object_id: str) -> Refusal:
     return platform(404, f"Saved object [{type_name}/{object_id}] not found")
-
-
-def _object(call: Call) -> dict[str, Any]:
-    sent = call.json()
-    if not isinstance(sent, dict):
-        raise platform(400, "[request body]: expected a plain object value, but found [null].")
-    return sent
 
 
 ROUTES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.parser import BytesParser
@@ -48,7 +49,7 @@ class Call:
             return None
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise platform(400, "Invalid request payload JSON format") from error
 
     def file(self) -> tuple[str, bytes] | None:
@@ -121,8 +122,13 @@ def read_query(raw: bytes) -> dict[str, str]:
 
 
 def read_body(headers: dict[str, str], body: bytes) -> bytes:
-    """The body, unpacked when the client compressed it."""
-    return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+    """The body, unpacked when the client compressed it; a platform 400 when it did not."""
+    if headers.get("content-encoding") != "gzip":
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error) as error:
+        raise platform(400, "Invalid compressed payload") from error
 
 
 def split_space(path: str) -> tuple[str, str]:

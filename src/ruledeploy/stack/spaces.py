@@ -5,9 +5,11 @@ API calls below `/s/<id>/` are served for any id, as Kibana does: it checks spac
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ruledeploy.stack.context import Stack
+from ruledeploy.stack.coreschema import body_of
 from ruledeploy.stack.errors import platform
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.store import EVERYWHERE, Saved
@@ -21,9 +23,13 @@ _DEFAULT = {
     "disabledFeatures": [],
     "_reserved": True,
 }
-_FIELDS = (
-    "id", "name", "description", "color", "initials", "imageUrl", "solution", "disabledFeatures",
-)  # fmt: skip
+_ID = re.compile("[a-z0-9_-]+")
+_REQUIRED = {"id": "string", "name": "string"}
+_OPTIONAL = {
+    **dict.fromkeys(("description", "color", "initials", "imageUrl", "solution"), "string"),
+    "disabledFeatures": "array of string",
+}
+_FIELDS = (*_REQUIRED, *_OPTIONAL)
 
 
 def listed(stack: Stack, call: Call) -> Answer:
@@ -74,16 +80,18 @@ def delete(stack: Stack, call: Call) -> Answer:
 
 
 def _parsed(call: Call) -> dict[str, Any]:
-    sent = call.json()
-    if not isinstance(sent, dict):
-        raise platform(400, "[request body]: expected a plain object value, but found [null].")
-    for key in ("id", "name"):
-        if not isinstance(sent.get(key), str) or not sent[key]:
-            raise platform(
-                400,
-                f"[request body.{key}]: expected value of type [string] but got "
-                f"[{'undefined' if key not in sent else type(sent[key]).__name__}]",
-            )
+    sent = body_of(call, _REQUIRED, _OPTIONAL)
+    if not sent["name"]:
+        raise platform(
+            400,
+            "[request body.name]: value has length [0] but it must have a minimum length of [1].",
+        )
+    if not _ID.fullmatch(sent["id"]):
+        raise platform(
+            400,
+            "[request body.id]: must be lower case, a-z, 0-9, '_', and '-' are allowed. OR must "
+            "match regular expression ^[a-z0-9_-]+$",
+        )
     return {"disabledFeatures": [], **{key: sent[key] for key in _FIELDS if key in sent}}
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ruledeploy.stack import schema, versions
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import siem
+from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.ndjson import MEDIA, refuse_large
 from ruledeploy.stack.store import Saved
@@ -153,10 +154,14 @@ def find(stack: Stack, call: Call) -> Answer:
 
 def _page(found: Sequence[Saved], query: Mapping[str, Any]) -> dict[str, Any]:
     """A page with the cursor of the next one; the cursor is opaque to clients."""
-    page, size = query.get("page") or 1, query.get("per_page", 20)
+    page, size = query.get("page") or 1, query.get("per_page") or 20
+    if min(page, size) < 0:
+        # Elasticsearch's words; the schema sets no bound here.
+        raise siem(400, f"illegal_argument_exception: [size] parameter cannot be negative, found "
+                        f"[{min(page, size)}]")  # fmt: skip
     start = (page - 1) * size
     if query.get("cursor"):
-        start = int(base64.b64decode(query["cursor"]).decode().strip("[]") or 0)
+        start = _start(query["cursor"])
     cursor = base64.b64encode(f"[{min(start + size, len(found))}]".encode()).decode()
     return {
         "cursor": cursor,
@@ -167,6 +172,15 @@ def _page(found: Sequence[Saved], query: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _start(cursor: str) -> int:
+    """Where the page after that cursor begins."""
+    try:
+        (start,) = json.loads(base64.b64decode(cursor, validate=True))
+        return int(start)
+    except (TypeError, ValueError) as error:
+        raise siem(400, f"Invalid cursor [{cursor}]") from error
+
+
 # -------------------------------------------------------------------------------------- items
 
 
@@ -175,7 +189,8 @@ def create_item(stack: Stack, call: Call) -> Answer:
     parsed = schema.parse_body(schema.body_shape(f"POST {ITEMS}"), call.json(), stack.server.zod)
     found = stack.store.get("value_list", call.space, parsed["list_id"])
     if found is None:
-        raise siem(404, f'list id: "{parsed["list_id"]}" does not exist')
+        # One of two handlers for which the contract names the platform's envelope.
+        raise platform(404, f'list id: "{parsed["list_id"]}" does not exist')
     item_id = parsed.get("id")
     if item_id and stack.store.get("value_item", call.space, item_id) is not None:
         raise siem(409, f'list item id: "{item_id}" already exists')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from ruledeploy.stack import schema
@@ -19,6 +20,8 @@ from ruledeploy.stack.store import Saved
 _SEARCH = "/api/detection_engine/signals/search"
 _STATUS = "/api/detection_engine/signals/status"
 PREVIEW = "/api/detection_engine/rules/preview"
+# Kibana stops a preview after a minute; this many runs stand for it.
+_MOST_RUNS = 1000
 
 
 def search_alerts(stack: Stack, call: Call) -> Answer:
@@ -70,13 +73,22 @@ def preview(stack: Stack, call: Call) -> Answer:
     if count < 1:
         log = {"errors": ["Invalid invocation count"], "warnings": [], "duration": 0}
         return Answer({"logs": [log]})
-    end, step = parse_time(given["timeframeEnd"]), duration(parsed["interval"])
-    ticks = [end - step * (count - n) for n in range(1, count + 1)]
+    checks.schedule(parsed, "create")
+    ticks = _ticks(given["timeframeEnd"], parsed["interval"], min(count, _MOST_RUNS))
     body = {**bodies.created(parsed, call.caller, stack.clock.text()), "enabled": True}
     rule = Saved("rule", call.space, body["id"], body["rule_id"], body)
     runs = run_rules(stack, [(rule, ticks)], preview_id).outcomes[rule.id]
     logs = [_log(run) for run in runs]
-    return Answer({"previewId": preview_id, "logs": logs, "isAborted": False})
+    return Answer({"previewId": preview_id, "logs": logs, "isAborted": count > _MOST_RUNS})
+
+
+def _ticks(end: str, interval: str, count: int) -> list[datetime]:
+    """When each run of a preview takes place, the last at its end."""
+    last, step = parse_time(end), duration(interval)
+    try:
+        return [last - step * (count - n) for n in range(1, count + 1)]
+    except OverflowError as error:
+        raise siem(400, f"no time is {count} intervals of {interval} before {end}") from error
 
 
 def _log(run: dict[str, Any]) -> dict[str, Any]:

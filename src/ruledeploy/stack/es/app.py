@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
@@ -65,7 +65,10 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 def _asgi(stack: Stack, work: Work) -> AsgiEndpoint:
     async def serve(request: Request) -> Response:
-        call = await read_call(request)
+        try:
+            call = await read_call(request)
+        except Refusal as refusal:
+            return JSONResponse(_elastic_body(refusal), refusal.status)
         fault = stack.trouble.before(call)
         await fault.wait()
         answer = fault.answer or await work(replace(call, partial=fault.partial))

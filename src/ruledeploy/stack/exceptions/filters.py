@@ -9,9 +9,11 @@ from ruledeploy.errors import QueryError
 from ruledeploy.query.exceptions import build_exception_filter
 from ruledeploy.stack import schema
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import siem
+from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.exceptions import common
+from ruledeploy.stack.exceptions.items import ITEMS
 from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.texts import Zod
 
 PATH = "/internal/lists/_create_filter"
 
@@ -21,6 +23,8 @@ def create_filter(stack: Stack, call: Call) -> Answer:
     body = schema.parse_body(schema.body_shape(f"POST {PATH}"), call.json(), stack.server.zod)
     if body["type"] == "exception_items":
         items = body["exceptions"]
+        for n, item in enumerate(items):
+            _check_item(item, f"exceptions.{n}", stack.server.zod)
     else:
         items = [
             item.body
@@ -41,6 +45,14 @@ def create_filter(stack: Stack, call: Call) -> Answer:
     negate = body.get("exclude_exceptions", True)
     meta = {"alias": body.get("alias"), "disabled": False, "negate": negate}
     return Answer({"filter": {**built.filter, "meta": meta}})
+
+
+def _check_item(item: dict[str, Any], path: str, zod: Zod) -> None:
+    """The contract leaves items open; a filter needs what an item of a list has."""
+    sent = {"list_id": "x", "type": "simple", "name": "x", "description": "x", **item}
+    issues = schema.complaints(schema.body_shape(f"POST {ITEMS}"), sent, zod)
+    if issues:
+        raise platform(400, f"[request body]: {path}.{schema.describe(issues)}")
 
 
 def values_of(

@@ -21,7 +21,7 @@ def find_objects(
     A filter may name only the saved-object types of the namespaces that are searched.
     """
     types = [type_of(namespace) for namespace in dict.fromkeys(namespaces)]
-    page, size = query.get("page") or 1, query.get("per_page", DEFAULT_PER_PAGE)
+    page, size = query.get("page") or 1, query.get("per_page") or DEFAULT_PER_PAGE
     if page * size > WINDOW:
         raise siem(
             400,

@@ -10,7 +10,7 @@ from typing import Any
 from ruledeploy.stack import schema
 from ruledeploy.stack.clock import parse_time
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import siem
+from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.items import ITEMS, new_comment, store_item
 from ruledeploy.stack.exceptions.lists import LISTS, store_list
@@ -91,7 +91,8 @@ def import_exceptions(
 
 
 def _error(line: dict[str, Any], status: int, message: str) -> dict[str, Any]:
-    named = {k: line[k] for k in ("list_id", "item_id") if isinstance(line.get(k), str)}
+    keys = ("list_id", "item_id")
+    named = {key: line[key] for key in keys if isinstance(line.get(key), str) and line[key]}
     return {**named, "error": {"status_code": status, "message": message}}
 
 
@@ -274,7 +275,8 @@ def duplicate(stack: Stack, call: Call) -> Answer:
     query = schema.parse_query(f"POST {LISTS}/_duplicate", call.query, stack.server.zod)
     found = common.list_named(stack, call.space, query["list_id"], query["namespace_type"])
     if found is None:
-        raise siem(404, f'exception list id: "{query["list_id"]}" does not exist')
+        # The other handler (see value lists) with the platform's envelope in the contract.
+        raise platform(404, f'exception list id: "{query["list_id"]}" does not exist')
     if found.body["type"] not in _CAN_BE_DUPLICATED:
         raise siem(
             405,
