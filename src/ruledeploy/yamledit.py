@@ -6,6 +6,7 @@ something else, since other Sigma tools read our files too.
 
 from __future__ import annotations
 
+import difflib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -70,12 +71,55 @@ class YamlEdit:
             self.documents: list[Any] = list(self._yaml.load_all(text))
         except YAMLError as error:
             raise YamlError(f"not editable as YAML: {error}", location=Location(path)) from error
+        self._read, self._unedited = data, self._dumped()
 
     def to_bytes(self) -> bytes:
-        """The file with its edits."""
+        """The file with its edits; byte for byte as it was read when there are none."""
+        made = self._dumped()
+        return self._read if made == self._unedited else self._with_authors_lines(made)
+
+    def _with_authors_lines(self, made: bytes) -> bytes:
+        """The lines that no edit touched, as their author indented and spaced them."""
+        read, unedited, edited = (
+            data.splitlines(keepends=True) for data in (self._read, self._unedited, made)
+        )
+        if len(read) != len(unedited):
+            return made
+        lines: list[bytes] = []
+        matcher = difflib.SequenceMatcher(None, unedited, edited, autojunk=False)
+        for verdict, start, end, there, until in matcher.get_opcodes():
+            lines += read[start:end] if verdict == "equal" else edited[there:until]
+        return b"".join(lines)
+
+    def _dumped(self) -> bytes:
         out = io.StringIO()
         self._yaml.dump_all(self.documents, out)
         return out.getvalue().replace("\n", self._newline).encode("utf-8")
+
+
+def cut_item(data: bytes, items: yaml.Node, index: int) -> bytes:
+    """The file without one item of a block list (`items`, as `yamldoc` read it).
+
+    By lines, since a comment belongs to what follows it: the comment lines right above the item go
+    with it, those above the next one stay. A list that becomes empty is written as `[]`.
+    """
+    lines = data.decode("utf-8-sig").splitlines(keepends=True)
+    starts = [node.start_mark.line for node in items.value]
+    first = starts[index]
+    last = starts[index + 1] if index + 1 < len(starts) else items.end_mark.line
+    if items.end_mark.column and index + 1 == len(starts):
+        last += 1  # the list ends inside its last line
+    while last > first + 1 and _is_aside(lines[last - 1]):
+        last -= 1
+    while first > 0 and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    if len(starts) == 1:
+        lines[first - 1] = lines[first - 1].replace(":", ": []", 1)
+    return "".join(lines[:first] + lines[last:]).encode("utf-8")
+
+
+def _is_aside(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
 
 
 def new_document(value: Mapping[str, Any]) -> bytes:

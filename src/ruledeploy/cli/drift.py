@@ -2,38 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruledeploy.cli.options import HERE, Env, Json, Root, command_app
-from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project, reachable
+from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app
+from ruledeploy.cli.output import print_json, say
+from ruledeploy.cli.workspace import open_project
+
+if TYPE_CHECKING:
+    from ruledeploy.cli.session import Server
+    from ruledeploy.deploy import Drift
+    from ruledeploy.project import Project
 
 app = command_app()
 CHANGES = 2
 
 
 @app.command()
-def drift(*, env: Env, root: Root = HERE, json_: Json = False) -> None:
+def drift(
+    *,
+    env: Env,
+    root: Root = HERE,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Write what changed into the files, for review.")
+    ] = False,
+    json_: Json = False,
+    day: Day = "",
+) -> None:
     """Show what changed on the server since the last push.
 
-    Reads alone. Exits 2 when something changed, 0 when nothing did.
+    Reads alone. Exits 2 when something changed, 0 when nothing did. With `--adopt` the changes go
+    into the files, whose comments and order stay, and a plan is empty afterwards; it exits 2 when
+    something could not be written there.
     """
-    from ruledeploy.deploy import find_drift, open_store, preflight, read_applied
-    from ruledeploy.kibana import Connection, Kibana
+    from ruledeploy.cli.session import connected
+    from ruledeploy.deploy import find_drift, read_applied
 
     project = open_project(root)
-    with reachable(project, env, root) as target, Kibana(Connection.of(target)) as kibana:
-        preflight(kibana)
-        applied = open_store(project.name, target, root).applied()
-        found = find_drift(read_applied(kibana, applied), applied)
+    with connected(project, env, root) as here:
+        for warning in here.warnings:
+            say(f"warning: {warning}")
+        applied = here.store.applied()
+        found = find_drift(read_applied(here.kibana, applied), applied)
+        if adopt and found:
+            _adopt(project, here, found, root, day=day, json_=json_)
+            return
     plain = [one.to_json() for one in found]
     if json_:
         print_json({"schema": 1, "env": env, "drift": plain})
     else:
         _print(plain)
     if plain:
+        raise typer.Exit(CHANGES)
+
+
+def _adopt(
+    project: Project, here: Server, found: tuple[Drift, ...], root: Path, *, day: str, json_: bool
+) -> None:
+    """Into the files with it; exits 2 when something is left."""
+    from ruledeploy.cli.pull import report, take, write_down
+    from ruledeploy.deploy import read_space
+
+    live = read_space(here.kibana)
+    taken = take(project, here, live, day, {one.ref for one in found})
+    record = write_down(taken, here, live, root, "changed in Kibana, adopted into the files")
+    if not json_:
+        _print([one.to_json() for one in found])
+    report(taken, here.env.name, record, json_=json_)
+    if taken.left:
         raise typer.Exit(CHANGES)
 
 

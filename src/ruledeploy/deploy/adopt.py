@@ -63,9 +63,8 @@ def adopted_entries(release: Release, live: Live, applied: Applied) -> dict[Ref,
     for ref in sorted(wanted.keys() | applied.objects.keys()):
         desired, body, known = wanted.get(ref), live.get(ref), applied.newest(ref)
         if desired is not None and body is not None and _as_wanted(desired, live, applied):
-            marked = applied.owner.marks(ref, body)
-            source = desired.provenance.source_id
-            after[ref] = Entry(desired.body, source, adopted=not marked)
+            source, exact = desired.provenance.source_id, {**body, **desired.body}
+            after[ref] = Entry(desired.body, source, adopted=bool(differing(ref.kind, exact, body)))
         elif known is not None and (desired is not None or body is not None):
             after[ref] = known
     return after

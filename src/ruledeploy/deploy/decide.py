@@ -89,9 +89,9 @@ def _as_adopted(
 ) -> Decision | None:
     """No write for an adopted object whose file asks for what is there; None otherwise."""
     owner, kind = situation.applied.owner, desired.ref.kind
-    was, want = (unmarked(kind, body, owner) for body in (entry.body, desired.body))
-    merged = merge(kind, was, live, want, situation.options.side)
-    if merged.conflicts or differing(kind, live, merged.body):
+    was, have, want = (unmarked(kind, one, owner) for one in (entry.body, live, desired.body))
+    merged = merge(kind, was, have, want, situation.options.side)
+    if merged.conflicts or differing(kind, have, merged.body):
         return None
     kept = tuple(Kept(desired.ref, desired.name, states) for states in merged.kept)
     if not differing(kind, was, want):

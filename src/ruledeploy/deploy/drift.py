@@ -90,7 +90,7 @@ def find_drift(live: Live, applied: Applied, now: datetime | None = None) -> tup
             continue
         if not applied.owns(ref, body):
             found.append(Drift(ref, name, "unmarked"))
-        fields = _differences(ref.kind, _asked(ref, entry, applied), body)
+        fields = _differences(ref.kind, *_told_apart(ref, entry, body, applied))
         if fields:
             found.append(Drift(ref, name, "changed", fields))
         if ref.kind == "list":
@@ -98,9 +98,14 @@ def find_drift(live: Live, applied: Applied, now: datetime | None = None) -> tup
     return tuple(found)
 
 
-def _asked(ref: Ref, entry: Entry, applied: Applied) -> JsonObject:
-    """What the last push or adoption left; without our marks where it wrote nothing."""
-    return unmarked(ref.kind, entry.body, applied.owner) if entry.adopted else entry.body
+def _told_apart(
+    ref: Ref, entry: Entry, live: JsonObject, applied: Applied
+) -> tuple[JsonObject, JsonObject]:
+    """What was left and what is live; both without our marks where nothing was written."""
+    if not entry.adopted:
+        return entry.body, live
+    asked, there = (unmarked(ref.kind, body, applied.owner) for body in (entry.body, live))
+    return asked, there
 
 
 def _differences(kind: Kind, asked: JsonObject, live: JsonObject) -> tuple[FieldStates, ...]:

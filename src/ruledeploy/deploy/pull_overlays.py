@@ -28,7 +28,8 @@ from ruledeploy.yamledit import plain
 # Lists that detection rules may link and that files may say.
 _TYPES = ("detection", "rule_default")
 # What an item's author said of it, kept when its entries take another form.
-_AUTHORS = ("owner", "reason", "ticket", "expires", "permanent", "review_by")
+_ENDS = ("expires", "permanent", "review_by")
+_AUTHORS = ("owner", "reason", "ticket", *_ENDS)
 Document = MutableMapping[str, Any]
 
 
@@ -156,7 +157,7 @@ class _Puller:
         elif len(of) > 1:
             self._unfold(compiled, of)
         else:
-            path, _, item = self._own_item(compiled)
+            path, item = self._own_item(compiled)
             set_item_fields(item, body, fields, self.work.question.applied.owner)
             self.touched[ref] = path
 
@@ -180,36 +181,48 @@ class _Puller:
 
     def _unfold(self, compiled: ExceptionItem, of: list[ExceptionItem]) -> None:
         """Numbered items (`#1` …) as items of their own, each as it is live."""
-        path, document, source = self._own_item(compiled)
-        items = _items(document)
+        overlay_id, _, item_id = compiled.provenance.source_id.partition("/")
+        path, document = self._own(overlay_id, overlay_id)
+        source = find_item(self._find(compiled.provenance.path, overlay_id) or {}, item_id) or {}
         authors = {key: copy.deepcopy(source[key]) for key in _AUTHORS if key in source}
+        items = _items(document)
         for one in of:
             ref = Ref("item", one.item_id)
             body = self.work.question.live.get(ref)
             if body is None or ref in self.touched:
                 continue
             self._append(document, path, ref, body)
-            ends = {"expires", "permanent", "review_by"} & items[-1].keys()
-            for key in ends & authors.keys() if body.get("expire_time") else ends:
-                del items[-1][key]
-            items[-1].update(authors)
+            ended = bool(body.get("expire_time"))
+            words = {k: v for k, v in authors.items() if not (ended and k in _ENDS)}
+            if words.keys() & set(_ENDS):
+                for key in _ENDS:
+                    items[-1].pop(key, None)
+            items[-1].update(words)
         self._remove(compiled)
 
     def _remove(self, compiled: ExceptionItem) -> None:
-        """Take an item out where it is the environment's own; else say that it is absent."""
+        """Take an item out; where an earlier folder gives it, say that it is absent."""
         overlay_id, _, item_id = compiled.provenance.source_id.partition("/")
         path, document = self._own(overlay_id, overlay_id)
-        items = _items(document)
-        own = find_item(document, item_id)
-        inherited = not compiled.provenance.path.startswith(f"{self.folder}/")
-        if own is not None:
-            items.remove(own)
-        if inherited:
-            items.append(plain({"id": item_id, "state": "absent"}))
+        if find_item(document, item_id) is not None:
+            self.work.cut(path, overlay_id, item_id)
+            path, document = self._own(overlay_id, overlay_id)
+        if self._is_inherited(overlay_id, item_id):
+            _items(document).append(plain({"id": item_id, "state": "absent"}))
         self.touched[Ref("item", compiled.item_id)] = path
 
-    def _own_item(self, compiled: ExceptionItem) -> tuple[str, Document, Document]:
-        """`(path, overlay, item)` in the environment's own folder, copied there if need be."""
+    def _is_inherited(self, overlay_id: str, item_id: str) -> bool:
+        """Whether an earlier folder of the environment gives this item."""
+        asked = self.work.question
+        found = (
+            self._find(path, overlay_id)
+            for folder in asked.env.overlays[:-1]
+            for path in asked.project.overlay_files(folder)
+        )
+        return any(find_item(document, item_id) for document in found if document is not None)
+
+    def _own_item(self, compiled: ExceptionItem) -> tuple[str, Document]:
+        """`(path, item)` in the environment's own folder, copied there if need be."""
         overlay_id, _, item_id = compiled.provenance.source_id.partition("/")
         path, document = self._own(overlay_id, overlay_id)
         item = find_item(document, item_id)
@@ -218,7 +231,7 @@ class _Puller:
             item = copy.deepcopy(find_item(there or {}, item_id))
             assert item is not None  # noqa: S101  # it was compiled from there
             _items(document).append(item)
-        return path, document, item
+        return path, item
 
     def _own(self, overlay_id: str, name: str) -> tuple[str, Document]:
         """The overlay's document in the environment's own folder, made when it is not there."""

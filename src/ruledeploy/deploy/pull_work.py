@@ -15,7 +15,8 @@ from ruledeploy.deploy.records import Applied
 from ruledeploy.errors import Collector
 from ruledeploy.model import Environment, JsonObject, Release
 from ruledeploy.project import Project
-from ruledeploy.yamledit import YamlEdit, new_document
+from ruledeploy.yamldoc import load_all
+from ruledeploy.yamledit import YamlEdit, cut_item, new_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,18 @@ class Work:
         for path, edit in self._open.items():
             self.files[path] = edit.to_bytes()
         self._open.clear()
+
+    def cut(self, path: str, overlay_id: str, item_id: str) -> None:
+        """Take an item out of an overlay's file; comments of other items stay."""
+        if path in self._open:
+            self.files[path] = self._open.pop(path).to_bytes()
+        for doc in load_all(self.files[path], path):
+            items = doc.value.get("items") or []
+            ids = [item.get("id") for item in items]
+            if str(doc.value.get("id", "")).lower() == overlay_id and item_id in ids:
+                node = next(value for key, value in doc.node.value if key.value == "items")
+                self.files[path] = cut_item(self.files[path], node, ids.index(item_id))
+                return
 
     def revert(self, path: str) -> None:
         """The file as it was, or no file."""

@@ -24,8 +24,8 @@ class Entry:
 
     `retired`: no longer wanted, but still on the server (a rule disabled and not pruned).
     `carried`: what a rule is to keep that is being deleted and created anew, in case the push
-    dies in between; None otherwise. `adopted`: taken over as it was, without a write, so it does
-    not carry our mark until something about it changes.
+    dies in between; None otherwise. `adopted`: taken over as it was, without a write, so our marks
+    on it are missing or of another file until something about it changes.
     """
 
     body: JsonObject
