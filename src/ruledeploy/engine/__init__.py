@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ruledeploy.engine.elastic import ElasticsearchEngine
 from ruledeploy.engine.embedded import EmbeddedEngine
+from ruledeploy.engine.kept import Kept
 from ruledeploy.engine.protocol import (
     Document,
     Engine,
@@ -29,6 +30,7 @@ __all__ = [
     "Files",
     "Hits",
     "Indices",
+    "Kept",
     "Memory",
     "Source",
     "Window",

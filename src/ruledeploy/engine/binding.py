@@ -58,11 +58,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One leaf, bound. `leaf` is where the meaning comes from: it can be written down."""
+    """One leaf, bound.
+
+    `leaf` is where the meaning comes from, and `now` the moment if that has a part in it: unlike
+    the meaning they can be written down.
+    """
 
     slot: Slot
     meaning: Meaning
     leaf: Leaf = field(compare=False)
+    now: datetime | None = field(compare=False, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +233,8 @@ class Binder:
         column = isinstance(leaf.matcher, Column)
         type_ = self._column_type(found) if column else found.type
         name = self.table.resolve(leaf.field)
-        return Test(Slot(name, found.path, type_, column, found.root), asked, leaf)
+        now = self.now if "now" in repr(leaf.matcher) else None
+        return Test(Slot(name, found.path, type_, column, found.root), asked, leaf, now)
 
     def _column_type(self, found: Resolved) -> FieldType:
         """What ES|QL reads: of a text below a keyword it reads the keyword."""

@@ -17,9 +17,9 @@ _STREAM = "data_stream"
 _PARTS = tuple(f"{_STREAM}.{part}" for part in ("type", "dataset", "namespace"))
 
 
-# One event: its index ("" if it names none), whether it has `data_stream`, and its cells: what the
-# JSON has at each of the reader's roots, None where there is nothing.
-Line: TypeAlias = tuple[str, bool, Sequence[Any]]
+# One event: its index ("" if it names none), whether it has `data_stream`, the `_id` of a hit, and
+# its cells: what the JSON has at each of the reader's roots, None where there is nothing.
+Line: TypeAlias = tuple[str, bool, Any, Sequence[Any]]
 
 
 class LineReader:
@@ -39,7 +39,7 @@ class LineReader:
         self._none = attrgetter(above)(event())
         self._get = attrgetter(above, *(names[path] for path in (*_PARTS, *wanted)))
         self._bare = msgspec.json.Decoder(_extend(event, "Bare", [("source", None, None)]))
-        hit = [("source", event), ("index", str | None, None)]
+        hit = [("source", event), ("index", str | None, None), ("id", object, None)]
         self._wrapped = msgspec.json.Decoder(_extend(msgspec.Struct, "Wrapped", hit))
         self._is_wrapped = False
 
@@ -59,16 +59,16 @@ class LineReader:
                 continue
             self._is_wrapped = is_wrapped
             if is_wrapped:
-                return self._line(event.source, event.index)
-            return self._line(event, None)
+                return self._line(event.source, event.index, event.id)
+            return self._line(event, None, None)
         return None
 
-    def _line(self, event: Any, index: str | None) -> Line:
+    def _line(self, event: Any, index: str | None, identity: Any) -> Line:
         stream, kind, dataset, namespace, *cells = self._get(event)
         if not index:
             named = kind.__class__ is dataset.__class__ is namespace.__class__ is str
             index = f"{kind}-{dataset}-{namespace}" if named else ""
-        return index, stream is not self._none, cells
+        return index, stream is not self._none, identity, cells
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
@@ -81,8 +81,8 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _extend(base: Any, name: str, fields: list[Any]) -> Any:
-    """A type with further fields of a hit: `source` for `_source`, `index` for `_index`."""
-    rename = {"source": "_source", "index": "_index"}
+    """A type with further fields of a hit: `source` for `_source`, and so on."""
+    rename = {"source": "_source", "index": "_index", "id": "_id"}
     return msgspec.defstruct(name, fields, bases=(base,), rename=rename, frozen=True, gc=False)
 
 

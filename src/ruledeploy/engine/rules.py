@@ -142,6 +142,14 @@ class BoundRules:
                 self._bound[key] = (binder.bind(item.query.node), items)
         return self._bound[key]
 
+    def queries(self) -> list[Bound]:
+        """All queries and items that were bound so far."""
+        return [
+            bound
+            for query, items in self._bound.values()
+            for bound in (query, *(inner for _, inner in items))
+        ]
+
     def by_table(self, index: str) -> list[tuple[FieldTable, list[int]]]:
         """The rules that search an index, by their place, with the index's table.
 

@@ -19,7 +19,7 @@ from ruledeploy.errors import Location
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dates import parse_date, to_ms
 
-_TIMESTAMP = "@timestamp"
+TIMESTAMP = "@timestamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Run:
         self._programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[BoundRule]]] = {}
         self._lines: LineReader | None = None
         self._views: dict[int, _View] = {}
-        self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {_TIMESTAMP})
+        self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {TIMESTAMP})
 
     # ------------------------------------------------------------------------------- plans
 
@@ -184,7 +184,7 @@ class Run:
         if read is None:
             self.put(read_document(line, location, index))
             return
-        named, streamed, cells = read
+        named, streamed, _, cells = read
         name = named or index
         if name not in self._plans:
             self._plans_of(name)
@@ -238,7 +238,7 @@ class Run:
 
 def time_of(times: Values, name: str) -> int | None:
     """The event's time in milliseconds, from the override if it has one."""
-    for key in (name, _TIMESTAMP):
+    for key in (name, TIMESTAMP):
         spans = [span for span in map(parse_date, times.get(key, ())) if span is not None]
         if spans:
             return min(span.first for span in spans)

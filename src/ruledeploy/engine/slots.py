@@ -200,6 +200,12 @@ class PathTests:
             return known
         return self._unlikely(value) or self._remember(value, self._of_one(value))
 
+    def numbers(self, value: Any) -> Iterable[int]:
+        """The numbers that hold for a string or a list of values, each once; nothing is kept."""
+        if not self._ready:
+            self._prepare()
+        return self._of_one(value) if value.__class__ is str else self._of_many(value)
+
     def _remember(self, key: str | tuple[str, ...], numbers: Iterable[int]) -> Answer:
         if len(self._memo) >= _MEMO:
             self._memo.clear()
