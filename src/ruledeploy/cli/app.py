@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "history": "List what was pushed to an environment.",
     "rollback": "Bring an environment back to what a push left, and hold it there.",
     "pull": "Bring the rules and exceptions of a space into the files.",
+    "promote": "Show what one environment has that another lacks.",
     "drift": "Show what changed on the server since the last push.",
     "rekey": "Make the rules run with the present key.",
     "doctor": "Look at everything around a push: server, key, records, rules, data.",

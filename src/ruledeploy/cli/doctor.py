@@ -39,7 +39,10 @@ def doctor(
     One line each, with what to do about it. Reads alone. Exits 1 when a line is an error.
     `--print-role` needs no server.
     """
-    from ruledeploy.deploy import Subject, examine, minimal_role, open_store
+    from ruledeploy.deploy import open_store
+    from ruledeploy.deploy.doctor import examine
+    from ruledeploy.deploy.doctor_lines import Subject
+    from ruledeploy.deploy.doctor_role import minimal_role
     from ruledeploy.errors import Collector
     from ruledeploy.kibana import Connection, Kibana, Peer
 
@@ -78,7 +81,7 @@ def _patterns(release: Release | None) -> list[str]:
 
 
 def _files(collector: Collector) -> Any:
-    from ruledeploy.deploy import Check
+    from ruledeploy.deploy.doctor_lines import Check
 
     if not collector.errors:
         return Check("files", "ok", "they compile")

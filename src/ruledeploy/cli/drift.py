@@ -63,7 +63,7 @@ def _adopt(
 ) -> None:
     """Into the files with it; exits 2 when something is left."""
     from ruledeploy.cli.pull import report, take, write_down
-    from ruledeploy.deploy import read_space
+    from ruledeploy.deploy.pull import read_space
 
     live = read_space(here.kibana)
     taken = take(project, here, live, day, {one.ref for one in found})

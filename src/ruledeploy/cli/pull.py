@@ -14,7 +14,8 @@ from ruledeploy.cli.workspace import open_project
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Server
-    from ruledeploy.deploy import Live, Pulled, Ref
+    from ruledeploy.deploy import Live, Ref
+    from ruledeploy.deploy.pull import Pulled
     from ruledeploy.project import Project
 
 app = command_app()
@@ -38,7 +39,7 @@ def pull(
     named and left out. Writes nothing to Kibana; the record learns that the objects are ours.
     """
     from ruledeploy.cli.session import connected
-    from ruledeploy.deploy import read_space
+    from ruledeploy.deploy.pull import read_space
 
     project = open_project(root)
     with connected(project, env, root) as here:
@@ -56,8 +57,9 @@ def take(
     project: Project, here: Server, live: Live, day: str, only: Collection[Ref] | None = None
 ) -> Pulled:
     """The files that say what is live; nothing is written yet."""
-    from ruledeploy.deploy import Question, refuse_unfinished
-    from ruledeploy.deploy import pull as pull_files
+    from ruledeploy.deploy import refuse_unfinished
+    from ruledeploy.deploy.pull import pull as pull_files
+    from ruledeploy.deploy.pull_work import Question
 
     applied = here.store.applied()
     refuse_unfinished(applied)

@@ -8,15 +8,14 @@ A push, as the command line runs it:
     live = read_live(kibana, release, applied)
     plan = make_plan(release, live, applied, Options())
     outcome = apply(plan, kibana, store)
+
+`pull` and `doctor` are imported from their own modules: they load the compiler and the engine.
 """
 
 from __future__ import annotations
 
 from ruledeploy.deploy.adopt import refuse_unfinished, write_adoption
 from ruledeploy.deploy.apply import apply
-from ruledeploy.deploy.doctor import examine
-from ruledeploy.deploy.doctor_lines import Check, Subject
-from ruledeploy.deploy.doctor_role import minimal_role
 from ruledeploy.deploy.drift import Drift, find_drift, read_applied
 from ruledeploy.deploy.health import NOT_RUN, Health, changed_rules, read_health
 from ruledeploy.deploy.history import (
@@ -37,8 +36,6 @@ from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Prog
 from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.planner import make_plan
 from ruledeploy.deploy.preflight import Preflight, preflight
-from ruledeploy.deploy.pull import Pulled, pull, read_space
-from ruledeploy.deploy.pull_work import Left, Question
 from ruledeploy.deploy.records import Applied, Record
 from ruledeploy.deploy.rekey import KeyMove, key_moves, rekey
 from ruledeploy.deploy.safety import refuse_conflicts, refuse_stale, refuse_too_much
@@ -50,12 +47,10 @@ __all__ = [
     "Applied",
     "ApplyOptions",
     "Change",
-    "Check",
     "Drift",
     "Health",
     "Hold",
     "KeyMove",
-    "Left",
     "Live",
     "Options",
     "Outcome",
@@ -64,33 +59,26 @@ __all__ = [
     "Plan",
     "Preflight",
     "Progress",
-    "Pulled",
-    "Question",
     "Record",
     "RecordStore",
     "Ref",
     "Stage",
-    "Subject",
     "Write",
     "apply",
     "changed_rules",
-    "examine",
     "find_drift",
     "history",
     "key_moves",
     "lift_hold",
     "make_plan",
-    "minimal_role",
     "only_overlay",
     "open_store",
     "place_hold",
     "preflight",
-    "pull",
     "read_applied",
     "read_health",
     "read_hold",
     "read_live",
-    "read_space",
     "refuse_conflicts",
     "refuse_held",
     "refuse_stale",
