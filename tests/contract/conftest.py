@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,8 +41,7 @@ def old_kibana(old_stack_urls: tuple[str, str]) -> Client:
 @pytest.fixture
 def space(request: pytest.FixtureRequest) -> str:
     """A space nobody else uses: API calls need not create it."""
-    name = str(request.node.name).lower()
-    return name.replace("[", "-").replace("]", "")[:60]
+    return re.sub("[^a-z0-9_-]+", "-", str(request.node.name).lower())[:60]
 
 
 def rule_body(**changes: Any) -> dict[str, Any]:

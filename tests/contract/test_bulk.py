@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
+
+from support.uploads import lines_of, upload
 
 RULES = "/api/detection_engine/rules"
 BULK = f"{RULES}/_bulk_action"
@@ -19,24 +20,6 @@ def rules(kibana: Any, rule: Any, space: str) -> list[Any]:
         kibana("POST", RULES, rule(rule_id=r, tags=["t"], index=["logs-*"]), space=space).body
         for r in "abc"
     ]
-
-
-def upload(kibana: Any, path: str, lines: list[Any], space: str, name: str = "x.ndjson") -> Any:
-    """Send an NDJSON file; text lines go as they are."""
-    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    prefix = "" if space == "default" else f"/s/{space}"
-    raw = kibana.pool.request(
-        "POST",
-        f"{kibana.url}{prefix}{path}",
-        fields={"file": (name, text, "application/ndjson")},
-        headers={"kbn-xsrf": "x"},
-    )
-    return kibana.reply("POST", path, raw)
-
-
-def lines_of(reply: Any) -> list[Any]:
-    """The JSON values of an NDJSON download."""
-    return [json.loads(line) for line in reply.body.splitlines()]
 
 
 def test_enable_by_query(kibana: Any, rules: list[Any], space: str) -> None:

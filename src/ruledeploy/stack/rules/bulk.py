@@ -9,7 +9,7 @@ from typing import Any
 
 from ruledeploy.stack import schema
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import siem
+from ruledeploy.stack.errors import Refusal, siem
 from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.imports import duplicate_list
 from ruledeploy.stack.filter import RULE_TYPES, attributes_of_rule
@@ -94,7 +94,10 @@ def bulk_action(stack: Stack, call: Call) -> Answer:
         if call.partial and n % 2:
             results.fail("Injected failure", _FAILED, _brief(rule), None)
             continue
-        _one(stack, call, body, rule, (results, dry_run))
+        try:
+            _one(stack, call, body, rule, (results, dry_run))
+        except Refusal as refusal:
+            results.fail(str(refusal.body["message"]), refusal.status, _brief(rule), None)
     return results.answer(dry_run=dry_run)
 
 
