@@ -1,33 +1,77 @@
-"""The few aggregations that alert overviews need."""
+"""The aggregations that overviews of alerts and events need; others are refused by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ruledeploy.stack.clock import duration, iso
 from ruledeploy.stack.errors import elastic
-from ruledeploy.stack.es.documents import Stored
+from ruledeploy.stack.es.documents import Stored, moment
 
 # The sortable values of a field in a document.
 Reader = Callable[[Stored, str], list[Any]]
 
 _DEFAULT_BUCKETS = 10
+# search.max_buckets.
+_MAX_BUCKETS = 65_536
+_MONTHS = {"month": 1, "1M": 1, "quarter": 3, "1q": 3, "year": 12, "1y": 12}
+_CALENDAR = {"minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "1w": "7d"}
+# Weeks begin on Mondays; 1970 began on a Thursday.
+_MONDAY = datetime(1969, 12, 29, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def aggregate(asked: Mapping[str, Any], hits: Sequence[Stored], reader: Reader) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What aggregations need of the search around them.
+
+    `read` gives a field's values, `test` makes a query a test, `show` tells hits as `_search` does.
+    """
+
+    read: Reader
+    test: Callable[[Mapping[str, Any]], Callable[[Stored], bool]]
+    show: Callable[[Sequence[Stored], Mapping[str, Any]], dict[str, Any]]
+
+
+def aggregate(asked: Mapping[str, Any], hits: Sequence[Stored], search: Search) -> dict[str, Any]:
     """The answer to `aggs`. Raises a 400 for a kind we do not know."""
-    return {name: _one(body, hits, reader) for name, body in asked.items()}
+    return {name: _one(body, hits, search) for name, body in asked.items()}
 
 
-def _one(body: Mapping[str, Any], hits: Sequence[Stored], reader: Reader) -> dict[str, Any]:
+def _one(body: Mapping[str, Any], hits: Sequence[Stored], search: Search) -> dict[str, Any]:
     inner = body.get("aggs", body.get("aggregations", {}))
     kinds = [key for key in body if key not in {"aggs", "aggregations", "meta"}]
-    kind = kinds[0] if kinds else "none"
+    kind = kinds[0] if len(kinds) == 1 else ", ".join(kinds) or "none"
     options = body.get(kind, {})
-    if kind == "terms":
-        return _terms(options, inner, hits, reader)
-    field = options.get("field", "")
-    values = [value for hit in hits for value in reader(hit, field)]
+
+    def bucket(members: Sequence[Stored]) -> dict[str, Any]:
+        return {"doc_count": len(members), **aggregate(inner, members, search)}
+
+    match kind:
+        case "terms":
+            return _terms(options, hits, search, bucket)
+        case "date_histogram":
+            return _date_histogram(options, hits, search, bucket)
+        case "filter":
+            holds = search.test(options)
+            return bucket([hit for hit in hits if holds(hit)])
+        case "filters":
+            tests = {name: search.test(query) for name, query in options["filters"].items()}
+            found = {name: [hit for hit in hits if test(hit)] for name, test in tests.items()}
+            return {"buckets": {name: bucket(members) for name, members in found.items()}}
+        case "missing":
+            return bucket([hit for hit in hits if not search.read(hit, options["field"])])
+        case "top_hits":
+            return search.show(hits, {"size": 3, **options})
+        case _:
+            values = [v for hit in hits for v in search.read(hit, options.get("field", ""))]
+            return _metric(kind, values)
+
+
+def _metric(kind: str, values: list[Any]) -> dict[str, Any]:
     match kind:
         case "cardinality":
             return {"value": len(set(values))}
@@ -39,29 +83,104 @@ def _one(body: Mapping[str, Any], hits: Sequence[Stored], reader: Reader) -> dic
             return {"value": max(values, default=None)}
         case "sum":
             return {"value": sum(values)}
+        case "avg":
+            return {"value": sum(values) / len(values) if values else None}
         case _:
             reason = f"the local stack does not evaluate the aggregation [{kind}]"
             raise elastic(400, "parsing_exception", reason)
 
 
+Bucket = Callable[[Sequence[Stored]], dict[str, Any]]
+
+
 def _terms(
-    options: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Stored], reader: Reader
+    options: Mapping[str, Any], hits: Sequence[Stored], search: Search, bucket: Bucket
 ) -> dict[str, Any]:
     groups: dict[Any, list[Stored]] = {}
+    absent = [options["missing"]] if "missing" in options else []
     for hit in hits:
-        for value in dict.fromkeys(reader(hit, options["field"])):
+        for value in dict.fromkeys(search.read(hit, options["field"]) or absent):
             groups.setdefault(value, []).append(hit)
-    ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), str(pair[0])))
-    size = options.get("size", _DEFAULT_BUCKETS)
-    buckets = []
-    for value, members in ordered[:size]:
-        bucket: dict[str, Any] = {"key": value, "doc_count": len(members)}
-        if isinstance(value, bool):
-            bucket |= {"key": int(value), "key_as_string": str(value).lower()}
-        bucket |= aggregate(inner, members, reader)
-        buckets.append(bucket)
+    least, size = options.get("min_doc_count", 1), options.get("size", _DEFAULT_BUCKETS)
+    kept = {value: members for value, members in groups.items() if len(members) >= least}
+    shown = _ordered(options.get("order"), ((v, m, bucket(m)) for v, m in kept.items()))
     return {
         "doc_count_error_upper_bound": 0,
-        "sum_other_doc_count": sum(len(members) for _, members in ordered[size:]),
-        "buckets": buckets,
+        "sum_other_doc_count": sum(len(members) for _, members, _ in shown[size:]),
+        "buckets": [{**_key(value), **body} for value, _, body in shown[:size]],
     }
+
+
+Term = tuple[Any, list[Stored], dict[str, Any]]
+
+
+def _ordered(order: Any, terms: Iterable[Term]) -> list[Term]:
+    """By count, the most first, unless asked by `_key`, `_count` or a metric inside."""
+    ((by, direction),) = (order or {"_count": "desc"}).items()
+    out = sorted(terms, key=lambda term: str(term[0]))
+
+    def rank(term: Term) -> Any:
+        value, members, body = term
+        if by == "_key":
+            return value
+        return len(members) if by == "_count" else body[by.partition(".")[0]]["value"]
+
+    return sorted(out, key=rank, reverse=direction == "desc")
+
+
+def _key(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"key": int(value), "key_as_string": str(value).lower()}
+    return {"key": value}
+
+
+def _date_histogram(
+    options: Mapping[str, Any], hits: Sequence[Stored], search: Search, bucket: Bucket
+) -> dict[str, Any]:
+    """Buckets from the first date to the last, empty ones between them included."""
+    interval = options.get("fixed_interval") or options.get("calendar_interval")
+    groups: dict[datetime, list[Stored]] = {}
+    for hit in hits:
+        for at in dict.fromkeys(_floor(v, interval) for v in search.read(hit, options["field"])):
+            groups.setdefault(at, []).append(hit)
+    starts = sorted(groups)
+    if starts and options.get("min_doc_count", 0) == 0:
+        starts = _between(starts[0], starts[-1], interval)
+    buckets = []
+    for at in starts:
+        key = {"key_as_string": iso(at), "key": int(at.timestamp() * 1000)}
+        buckets.append({**key, **bucket(groups.get(at, []))})
+    return {"buckets": buckets}
+
+
+def _floor(milliseconds: int, interval: Any) -> datetime:
+    """The start of the bucket that a date lies in, in UTC."""
+    at = moment(milliseconds)
+    if interval in _MONTHS:
+        month = (at.month - 1) // _MONTHS[interval] * _MONTHS[interval] + 1
+        return datetime(at.year, month, 1, tzinfo=UTC)
+    start = _MONDAY if interval in {"week", "1w"} else _EPOCH
+    return start + (at - start) // _step(interval) * _step(interval)
+
+
+def _step(interval: Any) -> timedelta:
+    try:
+        return duration(_CALENDAR.get(interval, interval))
+    except (TypeError, ValueError) as error:
+        reason = f"failed to parse interval [{interval}]"
+        raise elastic(400, "illegal_argument_exception", reason) from error
+
+
+def _between(first: datetime, last: datetime, interval: Any) -> list[datetime]:
+    out = [first]
+    while out[-1] < last:
+        if interval in _MONTHS:
+            month = out[-1].month - 1 + _MONTHS[interval]
+            out.append(datetime(out[-1].year + month // 12, month % 12 + 1, 1, tzinfo=UTC))
+        else:
+            out.append(out[-1] + _step(interval))
+        if len(out) > _MAX_BUCKETS:
+            limit = f"Must be less than or equal to: [{_MAX_BUCKETS}]"
+            reason = f"Trying to create too many buckets. {limit}"
+            raise elastic(400, "too_many_buckets_exception", reason)
+    return out

@@ -1,4 +1,4 @@
-"""`_bulk`: NDJSON of index, create and delete actions, each with its own outcome."""
+"""`_bulk`: NDJSON of index, create, update and delete actions, each with its own outcome."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ def _one(store: Store, name: str, meta: dict[str, Any], source: Any) -> dict[str
             return {"_index": backing, "_id": doc_id, "result": "not_found", "status": 404}
         documents.delete(store, found)
         return {**docs.written(found, "deleted"), "status": 200}
+    if name == "update":
+        stored, result = docs.changed(store, index, doc_id, source)
+        return {**docs.written(stored, result), "status": _CREATED if result == "created" else 200}
     if name == "index" and documents.is_stream_name(index):
         raise elastic(
             400, "illegal_argument_exception",
@@ -62,23 +65,43 @@ def _one(store: Store, name: str, meta: dict[str, Any], source: Any) -> dict[str
 
 def _actions(call: Call) -> Iterator[tuple[str, dict[str, Any], Any]]:
     lines = iter([line for line in call.body.split(b"\n") if line.strip()])
+    default = {"_index": call.params["index"]} if "index" in call.params else {}
     for line in lines:
         try:
             action = json.loads(line)
             ((name, meta),) = action.items()
-        except ValueError as error:
+            meta = dict(meta)
+        except (AttributeError, TypeError, ValueError) as error:
             raise elastic(
                 400, "illegal_argument_exception", "Malformed action/metadata line"
             ) from error
-        if name not in {"index", "create", "delete"}:
+        if name not in {"index", "create", "delete", "update"}:
             raise elastic(
                 400,
                 "illegal_argument_exception",
                 f"Malformed action/metadata line, expected one of [create, delete, index, update] "
                 f"but found [{name}]",
             )
-        meta = {"_index": call.params.get("index"), **meta}
-        yield name, meta, None if name == "delete" else json.loads(next(lines))
+        meta = {**default, **meta}
+        if not isinstance(meta.get("_index"), str):
+            raise elastic(
+                400,
+                "action_request_validation_exception",
+                "Validation Failed: 1: index is missing;",
+            )
+        yield name, meta, None if name == "delete" else _source(lines)
+
+
+def _source(lines: Iterator[bytes]) -> dict[str, Any]:
+    """The line after an action. Without one, or when it is no object, the request is refused."""
+    try:
+        source = json.loads(next(lines, b""))
+    except ValueError as error:
+        reason = "The bulk request must be terminated by a newline [\\n], and each source be JSON"
+        raise elastic(400, "illegal_argument_exception", reason) from error
+    if not isinstance(source, dict):
+        raise elastic(400, "document_parsing_exception", "a document is a JSON object")
+    return source
 
 
 ROUTES = (

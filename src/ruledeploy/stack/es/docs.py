@@ -9,6 +9,7 @@ from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.documents import Stored
+from ruledeploy.stack.es.shown import asked_source, filtered_source
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.store import Store
 from ruledeploy.stack.versions import PRIMARY_TERM
@@ -72,6 +73,46 @@ def json_object(call: Call) -> dict[str, Any]:
     return body
 
 
+def changed(store: Store, index: str, doc_id: str, body: dict[str, Any]) -> tuple[Stored, str]:
+    """A document with the fields of `doc` merged in; result is updated, noop or created.
+
+    A 404 when it is not there and the body has neither `upsert` nor `doc_as_upsert`; a 400 for a
+    script.
+    """
+    if "doc" not in body:
+        raise elastic(400, "action_request_validation_exception", "the local stack runs no scripts")
+    backing = documents.ensure_index(store, index)
+    found = documents.get(store, backing, doc_id)
+    if found is None:
+        first = body["doc"] if body.get("doc_as_upsert") else body.get("upsert")
+        if first is None:
+            reason = f"[{doc_id}]: document missing"
+            raise elastic(404, "document_missing_exception", reason, index=index)
+        return documents.put(store, backing, doc_id, first, 1), "created"
+    source = _merged(found.source, body["doc"])
+    if source == found.source:
+        return found, "noop"
+    return documents.put(store, backing, doc_id, source, found.version + 1), "updated"
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    out = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = _merged(out[key], value) if both else value
+    return out
+
+
+def update(stack: Stack, call: Call) -> Answer:
+    """`POST /{index}/_update/{id}` with `doc`, `upsert` or `doc_as_upsert`; no scripts."""
+    index, doc_id = call.params["index"], call.params["id"]
+    if "if_seq_no" in call.query:
+        found = documents.get(stack.store, documents.ensure_index(stack.store, index), doc_id)
+        documents.guard(found, call.query, doc_id)
+    stored, result = changed(stack.store, index, doc_id, json_object(call))
+    return Answer(written(stored, result), 201 if result == "created" else 200)
+
+
 def read(stack: Stack, call: Call) -> Answer:
     """`GET /{index}/_doc/{id}`: 404 with `found: false` when it is not there."""
     name, doc_id = call.params["index"], call.params["id"]
@@ -81,6 +122,7 @@ def read(stack: Stack, call: Call) -> Answer:
     for backing in backings:
         found = documents.get(stack.store, backing, doc_id)
         if found is not None:
+            source = filtered_source(found.source, asked_source(call.query))
             return Answer(
                 {
                     "_index": found.index,
@@ -89,7 +131,7 @@ def read(stack: Stack, call: Call) -> Answer:
                     "_seq_no": found.seq,
                     "_primary_term": PRIMARY_TERM,
                     "found": True,
-                    "_source": found.source,
+                    **({} if source is None else {"_source": source}),
                 }
             )
     return Answer({"_index": name, "_id": doc_id, "found": False}, 404)
@@ -125,6 +167,7 @@ ROUTES = (
     Endpoint("POST", "/{index}/_doc", index, "write"),
     Endpoint("PUT", "/{index}/_create/{id}", create, "write"),
     Endpoint("POST", "/{index}/_create/{id}", create, "write"),
+    Endpoint("POST", "/{index}/_update/{id}", update, "write"),
     Endpoint("GET", "/{index}/_doc/{id}", read),
     Endpoint("HEAD", "/{index}/_doc/{id}", read),
     Endpoint("DELETE", "/{index}/_doc/{id}", delete, "write"),

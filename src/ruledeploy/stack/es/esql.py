@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from ruledeploy.engine.binding import resolve
 from ruledeploy.errors import QueryError
+from ruledeploy.fields import FieldTable
 from ruledeploy.query.parse import ParsedQuery, parse_query
+from ruledeploy.stack.clock import iso
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.docs import json_object
 from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.search import Matching, unreadable
-from ruledeploy.stack.es.sorting import field_reader
+from ruledeploy.stack.es.sorting import comparable, field_reader
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
+# What ES|QL calls the types of mappings.
+_TYPES = {
+    "constant_keyword": "keyword", "wildcard": "keyword", "flattened": "keyword",
+    "match_only_text": "text", "short": "integer", "byte": "integer", "float": "double",
+    "half_float": "double", "scaled_float": "double", "date_nanos": "date",
+}  # fmt: skip
 # What Elasticsearch gives when a query says no limit.
 _DEFAULT_LIMIT = 1_000
 _KEEP = re.compile(r"\|\s*keep\s+([^|]+)", re.IGNORECASE)
@@ -42,18 +52,33 @@ def query(stack: Stack, call: Call) -> Answer:
     names = _columns(text)
     reader = field_reader(matching.table)
 
+    types = {
+        name: _type_of(name, [matching.table(backing) for backing in backings]) for name in names
+    }
+
     def cell(stored: Stored, name: str) -> Any:
-        values = reader(stored, name)
+        values = sorted(reader(stored, name), key=comparable)
+        if types[name] == "keyword":
+            values = list(dict.fromkeys(values))
+        if types[name] == "date":
+            values = [iso(documents.moment(value)) for value in values]
         return values[0] if len(values) == 1 else values or None
 
     return Answer(
         {
             "took": 1,
             "is_partial": False,
-            "columns": [{"name": name, "type": "keyword"} for name in names],
+            "columns": [{"name": name, "type": types[name]} for name in names],
             "values": [[cell(stored, name) for name in names] for stored in rows],
         }
     )
+
+
+def _type_of(name: str, tables: Sequence[FieldTable]) -> str:
+    """A column's type as ES|QL tells it, by the first index that maps it."""
+    found = [entry for entry in (resolve(table, name) for table in tables) if entry is not None]
+    kind = found[0].type.type if found else "keyword"
+    return _TYPES.get(kind, kind)
 
 
 def _parsed(text: str) -> ParsedQuery:

@@ -17,9 +17,10 @@ from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.ir import Node, simplify
 from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es import documents
-from ruledeploy.stack.es.aggregations import aggregate
+from ruledeploy.stack.es.aggregations import Reader, Search, aggregate
 from ruledeploy.stack.es.documents import Stored
-from ruledeploy.stack.es.sorting import Ordered, field_reader, sort_keys, sort_values
+from ruledeploy.stack.es.shown import filtered_source
+from ruledeploy.stack.es.sorting import Ordered, Tables, field_reader, sort_keys, sort_values
 from ruledeploy.stack.es.tables import table_of
 from ruledeploy.stack.paging import WINDOW
 from ruledeploy.stack.store import Store
@@ -104,9 +105,30 @@ def _search(
     _check(body)
     matching = Matching(store, body.get("query"), now)
     hits = [stored for stored in documents.scan(store, list(backings)) if matching.holds(stored)]
-    keys = sort_keys(body.get("sort"))
     reader = field_reader(matching.table)
-    keyed = [(sort_values(stored, keys, reader), stored) for stored in hits]
+    answer: dict[str, Any] = {
+        "took": 1,
+        "timed_out": False,
+        "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0},
+        **_shown(hits, body, reader, matching.table),
+    }
+    aggregations = body.get("aggs", body.get("aggregations"))
+    if aggregations:
+        around = Search(
+            reader,
+            lambda query: Matching(store, query, now).holds,
+            lambda some, options: _shown(some, options, reader, matching.table),
+        )
+        answer["aggregations"] = aggregate(aggregations, hits, around)
+    return answer
+
+
+def _shown(
+    hits: Sequence[Stored], body: Mapping[str, Any], reader: Reader, tables: Tables
+) -> dict[str, Any]:
+    """Hits sorted, cut and told as the body asks."""
+    keys = sort_keys(body.get("sort"))
+    keyed = [(sort_values(stored, keys, reader, tables), stored) for stored in hits]
     if keys:
         keyed.sort(key=lambda pair: Ordered(pair[0], keys))
     after = body.get("search_after")
@@ -114,20 +136,13 @@ def _search(
         keyed = [pair for pair in keyed if Ordered(after, keys) < Ordered(pair[0], keys)]
     start, size = body.get("from", 0), body.get("size", 10)
     shown = keyed[start : start + size]
-    answer: dict[str, Any] = {
-        "took": 1,
-        "timed_out": False,
-        "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0},
+    return {
         "hits": {
             **_total(len(hits), body.get("track_total_hits", WINDOW)),
             "max_score": None if keys or not hits else 1.0,
             "hits": [_hit(stored, values, body, sorting=bool(keys)) for values, stored in shown],
-        },
+        }
     }
-    aggregations = body.get("aggs", body.get("aggregations"))
-    if aggregations:
-        answer["aggregations"] = aggregate(aggregations, hits, reader)
-    return answer
 
 
 def _check(body: Mapping[str, Any]) -> None:
@@ -176,40 +191,6 @@ def _hit(
     if sorting:
         hit["sort"] = values
     return hit
-
-
-def filtered_source(source: dict[str, Any], wanted: Any) -> dict[str, Any] | None:
-    """`_source` as asked: all, nothing, or patterns to include and exclude."""
-    match wanted:
-        case bool():
-            return source if wanted else None
-        case str() | list():
-            includes, excludes = [wanted] if isinstance(wanted, str) else wanted, []
-        case _:
-            includes = wanted.get("includes", wanted.get("include", [])) or ["*"]
-            excludes = wanted.get("excludes", wanted.get("exclude", []))
-    includes = [includes] if isinstance(includes, str) else includes
-    excludes = [excludes] if isinstance(excludes, str) else excludes
-    return _pruned(source, "", (includes, excludes))
-
-
-def _pruned(
-    source: Mapping[str, Any], prefix: str, rules: tuple[list[str], list[str]]
-) -> dict[str, Any]:
-    includes, excludes = rules
-    out: dict[str, Any] = {}
-    for key, value in source.items():
-        path = f"{prefix}{key}"
-        above = [path[:n] for n, char in enumerate(path) if char == "."] + [path]
-        if any(documents.fits_any(a, excludes) for a in above):
-            continue
-        if isinstance(value, Mapping) and not any(documents.fits_any(a, includes) for a in above):
-            inner = _pruned(value, f"{path}.", rules)
-            if inner:
-                out[key] = inner
-        elif any(documents.fits_any(a, includes) for a in above):
-            out[key] = value
-    return out
 
 
 def _flat_values(value: Any, path: str) -> dict[str, list[Any]]:

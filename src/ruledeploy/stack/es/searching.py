@@ -8,6 +8,7 @@ from typing import Any
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.search import matching_documents, named_indices, search, search_body
+from ruledeploy.stack.es.shown import asked_source
 from ruledeploy.stack.es.tables import table_of
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
@@ -24,6 +25,8 @@ def run_search(stack: Stack, call: Call) -> Answer:
         body["track_total_hits"] = call.query["track_total_hits"] == "true"
     if "q" in call.query:
         body["query"] = {"query_string": {"query": call.query["q"]}}
+    if (wanted := asked_source(call.query, None)) is not None:
+        body["_source"] = wanted
     expression = call.params.get("index", "_all")
     pit = body.get("pit")
     if pit is not None:

@@ -13,6 +13,10 @@ from ruledeploy.query.dates import parse_date
 from ruledeploy.stack.es.aggregations import Reader
 from ruledeploy.stack.es.documents import Stored
 
+Tables = Callable[[str], FieldTable]
+_WHOLE = {"long", "integer", "short", "byte", "date", "date_nanos", "boolean", "unsigned_long"}
+_FRACTIONS = {"double", "float", "half_float", "scaled_float"}
+
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
@@ -37,7 +41,7 @@ def sort_keys(given: Any) -> list[SortKey]:
     return out
 
 
-def field_reader(table_of: Callable[[str], FieldTable]) -> Reader:
+def field_reader(table_of: Tables) -> Reader:
     """Values of a field as they sort: dates as milliseconds, the rest as they are."""
     readers: dict[tuple[str, str], Callable[[Stored], list[Any]]] = {}
 
@@ -75,18 +79,36 @@ def field_reader(table_of: Callable[[str], FieldTable]) -> Reader:
     return values
 
 
-def sort_values(stored: Stored, keys: Sequence[SortKey], reader: Reader) -> list[Any]:
-    """A hit's value per key: the smallest of many, or the largest when descending."""
+def sort_values(
+    stored: Stored, keys: Sequence[SortKey], reader: Reader, tables: Tables
+) -> list[Any]:
+    """A hit's value per key: the smallest of many, or the largest when descending.
+
+    Where it has none, the number that comes last, as a server tells it; null for a text.
+    """
     out = []
     for key in keys:
         values = reader(stored, key.field)
         chosen = max if key.descending else min
-        out.append(chosen(values, key=comparable) if values else None)
+        absent = None if values else _absent(key, tables(stored.index))
+        out.append(chosen(values, key=comparable) if values else absent)
     return out
+
+
+def _absent(key: SortKey, table: FieldTable) -> Any:
+    found = resolve(table, key.field)
+    kind = "" if found is None else found.type.type
+    if kind in _WHOLE:
+        return -(2**63) if key.descending else 2**63 - 1
+    if kind in _FRACTIONS:
+        return "-Infinity" if key.descending else "Infinity"
+    return None
 
 
 def comparable(value: Any) -> tuple[int, Any]:
     """Numbers before texts, so that mixed values can be compared at all."""
+    if value in ("Infinity", "-Infinity"):
+        return (0, float(value))
     return (0, value) if isinstance(value, int | float) else (1, str(value))
 
 

@@ -1,0 +1,228 @@
+"""The stack's own Elasticsearch side beside a real node: the same documents, the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+
+from ruledeploy.stack import running_stack
+from support.elasticsearch_node import FreshIndex, Node
+
+MAPPINGS = {
+    "properties": {
+        "@timestamp": {"type": "date"},
+        "host": {"properties": {"name": {"type": "keyword"}}},
+        "n": {"type": "long"},
+        "score": {"type": "double"},
+        "ok": {"type": "boolean"},
+        "tags": {"type": "keyword"},
+    }
+}
+BY_TIME = {"size": 5, "sort": [{"@timestamp": "desc"}], "_source": ["n"]}
+HISTOGRAM = {"date_histogram": {"field": "@timestamp", "fixed_interval": "6h"}}
+SEARCHES: dict[str, dict[str, Any]] = {
+    "sorted": {"size": 7, "sort": [{"n": "desc"}]},
+    "by two": {"size": 20, "sort": [{"host.name": "asc"}, {"@timestamp": "desc"}]},
+    "missing last": {"size": 30, "sort": [{"score": "asc"}, {"n": "asc"}]},
+    "next page": {"size": 4, "sort": [{"n": "asc"}], "search_after": [11]},
+    "from": {"from": 5, "size": 3, "sort": ["n"]},
+    "source": {"size": 2, "sort": ["n"], "_source": {"includes": ["host.*", "n"]}},
+    "no source": {"size": 2, "sort": ["n"], "_source": False},
+    "excluded": {"size": 2, "sort": ["n"], "_source": {"excludes": ["host", "tags"]}},
+    "total": {"size": 0, "track_total_hits": 5},
+    "no total": {"size": 1, "sort": ["n"], "track_total_hits": False},
+    "version": {"size": 1, "sort": ["n"], "version": True, "seq_no_primary_term": True},
+    "query": {
+        "size": 20,
+        "sort": ["n"],
+        "query": {
+            "bool": {
+                "filter": [{"range": {"n": {"gte": 5, "lt": 20}}}, {"exists": {"field": "score"}}],
+                "must_not": [{"term": {"host.name": "a"}}],
+                "should": [{"terms": {"tags": ["x", "y"]}}, {"prefix": {"tags": "z"}}],
+                "minimum_should_match": 1,
+            }
+        },
+    },
+}
+AGGREGATIONS: dict[str, dict[str, Any]] = {
+    "terms": {"terms": {"field": "host.name"}},
+    "terms of many values": {"terms": {"field": "tags", "size": 2}},
+    "terms by key": {"terms": {"field": "tags", "order": {"_key": "desc"}}},
+    "terms by a metric": {
+        "terms": {"field": "host.name", "order": {"most": "desc"}},
+        "aggs": {"most": {"max": {"field": "n"}}},
+    },
+    "terms with a stand-in": {"terms": {"field": "tags", "missing": "none"}},
+    "frequent terms": {"terms": {"field": "host.name", "min_doc_count": 9}},
+    "numbers": {"terms": {"field": "n", "size": 3, "order": {"_key": "asc"}}},
+    "booleans": {"terms": {"field": "ok"}},
+    "histogram": HISTOGRAM,
+    "days": {"date_histogram": {"field": "@timestamp", "calendar_interval": "day"}},
+    "weeks": {"date_histogram": {"field": "@timestamp", "calendar_interval": "week"}},
+    "months": {"date_histogram": {"field": "@timestamp", "calendar_interval": "month"}},
+    "no empty hours": {
+        "date_histogram": {"field": "@timestamp", "fixed_interval": "1h", "min_doc_count": 1}
+    },
+    "histogram by host": {**HISTOGRAM, "aggs": {"hosts": {"terms": {"field": "host.name"}}}},
+    "filter": {"filter": {"term": {"ok": True}}, "aggs": {"n": {"sum": {"field": "n"}}}},
+    "filters": {
+        "filters": {"filters": {"a": {"term": {"host.name": "a"}}, "none": {"term": {"n": -1}}}}
+    },
+    "missing": {"missing": {"field": "score"}},
+    "top hits": {
+        "terms": {"field": "host.name"},
+        "aggs": {"last": {"top_hits": {"size": 1, "sort": [{"n": "desc"}], "_source": ["n"]}}},
+    },
+    "cardinality": {"cardinality": {"field": "tags"}},
+    "count": {"value_count": {"field": "tags"}},
+    "least": {"min": {"field": "n"}},
+    "last time": {"max": {"field": "@timestamp"}},
+    "sum": {"sum": {"field": "score"}},
+    "average": {"avg": {"field": "score"}},
+    "average of nothing": {"avg": {"field": "nowhere"}},
+}
+
+
+@pytest.fixture(scope="module")
+def both(
+    node: Node, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Elasticsearch, Elasticsearch]]:
+    """The node, and the stack's side, through the official client."""
+    with (
+        running_stack(tmp_path_factory.mktemp("stack")) as running,
+        Elasticsearch(running.elasticsearch_url) as stack,
+    ):
+        yield node.client, stack
+
+
+@pytest.fixture
+def index(both: tuple[Elasticsearch, Elasticsearch], fresh_index: FreshIndex) -> str:
+    """The same index on both, with thirty documents."""
+    name = fresh_index("docs")
+    operations: list[dict[str, Any]] = []
+    for n in range(30):
+        document: dict[str, Any] = {
+            "@timestamp": f"2026-{10 + n // 20}-{1 + n % 20:02}T{(n * 7) % 24:02}:00:00.000Z",
+            "host": {"name": "abc"[n % 3]},
+            "n": n,
+            "ok": n % 4 == 0,
+        }
+        if n % 5:
+            document["score"] = n / 4
+        if n % 7:
+            document["tags"] = [("x", "y", "zz")[n % 3], "all"] if n % 2 else "x"
+        operations += [{"index": {"_id": f"d{n}"}}, document]
+    for client in both:
+        client.indices.create(index=name, mappings=MAPPINGS)
+        client.bulk(index=name, operations=operations, refresh=True)
+    return name
+
+
+def plain(value: Any) -> Any:
+    """An answer without what no two servers share: times, scores, shards, and float dust."""
+    match value:
+        case dict():
+            own = {"took", "_shards", "max_score", "_score", "_seq_no", "value_as_string"}
+            return {key: plain(inner) for key, inner in value.items() if key not in own}
+        case list():
+            return [plain(inner) for inner in value]
+        case float():
+            return round(value, 6)
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_searches(both: tuple[Elasticsearch, Elasticsearch], index: str, name: str) -> None:
+    """Hits, their order, what is shown of them, the total."""
+    node, stack = (client.search(index=index, body=SEARCHES[name]).body for client in both)
+    assert plain(stack) == plain(node)
+
+
+def test_aggregations(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
+    """Every kind, alone and nested; all differences at once."""
+    body = {"size": 0, "query": {"range": {"n": {"gte": 1}}}, "aggs": AGGREGATIONS}
+    node, stack = (client.search(index=index, body=body)["aggregations"] for client in both)
+    different = {
+        name: (plain(stack[name]), plain(node[name]))
+        for name in AGGREGATIONS
+        if plain(stack[name]) != plain(node[name])
+    }
+    assert different == {}
+
+
+def test_many_in_one_request(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
+    """`_msearch` and `_mget`: answers beside errors, in the order asked."""
+    searches: list[Any] = [
+        {"index": index},
+        BY_TIME,
+        {"index": "nowhere-at-all"},
+        BY_TIME,
+        {},
+        {"size": 0},
+    ]
+    got = []
+    for client in both:
+        found = client.msearch(index=index, searches=searches)["responses"]
+        errors = [one.get("error", {}).get("type") for one in found]
+        read = client.mget(index=index, ids=["d1", "none"], source_includes=["n"])["docs"]
+        shown = [(one["_id"], one["found"], one.get("_source")) for one in read]
+        got.append((plain(found[0]), [one["status"] for one in found], errors, shown))
+    assert got[0] == got[1]
+
+
+def test_updates(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
+    """A part is merged in; nothing new is no write; a missing document is refused or made."""
+    told = []
+    for client in both:
+        outcomes = [
+            client.update(index=index, id="d1", doc={"host": {"ip": "1.2.3.4"}})["result"],
+            client.update(index=index, id="d1", doc={"n": 1})["result"],
+            client.update(index=index, id="new", doc={"n": 99}, doc_as_upsert=True)["result"],
+        ]
+        with pytest.raises(NotFoundError) as missing:
+            client.update(index=index, id="none", doc={"n": 1})
+        operations: list[Any] = [
+            {"update": {"_id": "d2"}},
+            {"doc": {"n": 77}},
+            {"delete": {"_id": "d3"}},
+        ]
+        bulk = client.bulk(index=index, operations=operations, refresh=True)
+        results = [(name, one["result"]) for item in bulk["items"] for name, one in item.items()]
+        sources = [client.get(index=index, id=one)["_source"] for one in ("d1", "d2", "new")]
+        told.append((outcomes, missing.value.error, results, sources))
+    assert told[0] == told[1]
+
+
+def test_esql(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
+    """Columns with their types, dates as texts, several values as a list."""
+    columns = "n, @timestamp, host.name, tags, ok, score"
+    query = f"from {index} | where n >= 27 | keep {columns} | limit 9"
+    answers = []
+    for client in both:
+        answer = client.esql.query(query=query)
+        answers.append((answer["columns"], sorted(answer["values"])))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [b'{"index":{}}\n', b'{"index":{}}\nnot json\n', b'["index"]\n{}\n', b'{"touch":{}}\n{}\n'],
+)
+def test_a_broken_bulk_is_refused(
+    both: tuple[Elasticsearch, Elasticsearch], index: str, lines: bytes
+) -> None:
+    """Or its broken line is told, as the node does; never a failure of the server."""
+    headers = {"accept": "application/json", "content-type": "application/x-ndjson"}
+    outcomes = []
+    for client in both:
+        try:
+            told = client.perform_request("POST", f"/{index}/_bulk", headers=headers, body=lines)
+            outcomes.append(told.body["errors"])
+        except BadRequestError:
+            outcomes.append(True)
+    assert outcomes == [True, True]
