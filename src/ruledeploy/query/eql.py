@@ -279,6 +279,8 @@ class _Parser(Cursor):
         self.expect_op("(")
         out: list[Scalar | None] = []
         while True:
+            if self.token.kind == "name" and self.following.is_op("("):
+                self.refuse(f"function {self.token.text} in a list", self.token)
             if self.token.kind in ("name", "quoted") and not self.token.is_word(
                 "true", "false", "null"
             ):
@@ -344,7 +346,10 @@ class _Parser(Cursor):
             self.refuse(f"{token.text} of what is no field", token)
         values: list[Scalar | None] = []
         while self.take_op(","):
-            values.append(self.constant())
+            other = self.operand()
+            if not isinstance(other, Literal):
+                self.refuse(f"{token.text} of more than one field", token)
+            values.append(other.value)
         self.expect_op(")")
         if (count is not None and len(values) != count) or (count is None and not values):
             wanted = "a field" + (f" and {count or 'some'} constant" if count != 0 else "")

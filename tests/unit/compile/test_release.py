@@ -70,6 +70,16 @@ def test_an_esql_rule_names_its_indices_itself() -> None:
     assert str(body["query"]).startswith("from logs-endpoint.events.api-* metadata")
 
 
+def test_an_eql_rule_is_one_of_its_own_type() -> None:
+    """Kibana's type `eql`, beside its indices."""
+    body = only(f"{RULE}elastic:\n  language: eql\n").body
+    assert (body["type"], body["language"]) == ("eql", "eql")
+    assert body["index"] == ["logs-endpoint.events.api-*"]
+    assert body["query"] == (
+        'any where event.category == "api" and process.Ext.api.name == "WriteProcessMemory"'
+    )
+
+
 def test_two_families_in_one_rule_are_refused() -> None:
     """A query means something else on other mappings."""
     block = "elastic:\n  index: [logs-endpoint.events.api-*, winlogbeat-*]\n"
