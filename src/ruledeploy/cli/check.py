@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ruledeploy import __version__
 from ruledeploy.cli.options import HERE, Day, Json, NoCache, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
 from ruledeploy.cli.workspace import means, open_project, scenarios
+from ruledeploy.errors import RuledeployError
+from ruledeploy.project import Files, Project, load_project, read_commit
+
+if TYPE_CHECKING:
+    from ruledeploy.compile import Means
+    from ruledeploy.model import Finding
 
 app = command_app()
 
@@ -19,6 +29,8 @@ class Format(StrEnum):
 
     text = "text"
     json = "json"
+    sarif = "sarif"
+    junit = "junit"
     github = "github"
 
 
@@ -31,6 +43,15 @@ def check(
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
     json_: Json = False,
+    changed: Annotated[
+        str,
+        typer.Option(
+            "--changed",
+            metavar="BASE",
+            help="Only findings in files that differ from this Git revision, and those that the "
+            "change brought into other files.",
+        ),
+    ] = "",
     day: Day = "",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as errors do.")] = False,
     no_cache: NoCache = False,
@@ -39,15 +60,12 @@ def check(
 
     Exits 0 when nothing is wrong, 1 when an error was found.
     """
-    from ruledeploy.engine import EmbeddedEngine
-    from ruledeploy.verify.blindspots import blind_spots
-    from ruledeploy.verify.check import check_project
-
     project = open_project(root)
-    findings, releases = check_project(project, parse_day(day), env or (), means(no_cache=no_cache))
-    library = scenarios(project)
-    for release in releases.values():
-        findings += blind_spots(release, EmbeddedEngine(), library)
+    look = partial(_findings, today=parse_day(day), how=means(no_cache=no_cache))
+    envs = env or list(project.env_names)
+    findings = look(project, envs)
+    if changed:
+        findings = _since(read_commit(root, changed), project, findings, partial(look, envs=envs))
     plain = [finding.to_json() for finding in dict.fromkeys(findings)]
     _print(plain, Format.json if json_ else format_)
     failing = {"error", "warning"} if strict else {"error"}
@@ -55,12 +73,50 @@ def check(
         raise typer.Exit(1)
 
 
-def _print(findings: list[dict[str, object]], format_: Format) -> None:
-    from ruledeploy.report.findings import github, print_findings
+def _findings(project: Project, envs: Sequence[str], today: date, how: Means) -> list[Finding]:
+    """Everything there is to say, attacks that an allowlist hides included."""
+    from ruledeploy.engine import EmbeddedEngine
+    from ruledeploy.verify.blindspots import blind_spots
+    from ruledeploy.verify.check import check_project
+
+    known = [name for name in envs if name in project.env_names] or list(envs)
+    findings, releases = check_project(project, today, known, how)
+    library = scenarios(project)
+    for release in releases.values():
+        findings += blind_spots(release, EmbeddedEngine(), library)
+    return findings
+
+
+def _since(
+    files: Files,
+    project: Project,
+    findings: list[Finding],
+    look: Callable[[Project], list[Finding]],
+) -> list[Finding]:
+    """The findings that the files of a revision do not have, or that lie in changed files."""
+    from ruledeploy.verify.check import since
+
+    both = files.keys() | project.files.keys()
+    differ = {path for path in both if files.get(path) != project.files.get(path)}
+    try:
+        before = look(load_project(files))
+    except RuledeployError:
+        before = []  # the revision did not load at all, so everything is new
+    return since(before, findings, differ)
+
+
+def _print(findings: list[dict[str, Any]], format_: Format) -> None:
+    from ruledeploy.report.findings import as_cases, github, print_findings
+    from ruledeploy.report.junit import junit
+    from ruledeploy.report.sarif import sarif
 
     match format_:
         case Format.json:
             print_json({"schema": 1, "findings": findings})
+        case Format.sarif:
+            print_json(sarif(findings, __version__))
+        case Format.junit:
+            typer.echo(junit("ruledeploy check", as_cases(findings)), nl=False)
         case Format.github:
             for line in github(findings):
                 typer.echo(line)

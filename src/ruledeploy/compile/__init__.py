@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from ruledeploy.compile.cache import Cache, cache_folder
-from ruledeploy.compile.release import PLAIN, Means, compile_release, compile_rules, try_release
+from ruledeploy.compile.means import PLAIN, Means, Task, each_file
+from ruledeploy.compile.release import (
+    Compiled,
+    compile_all,
+    compile_release,
+    compile_rules,
+    try_release,
+)
 from ruledeploy.compile.unit import CompiledRule
 from ruledeploy.compile.workers import available_processes
 
 __all__ = [
     "PLAIN",
     "Cache",
+    "Compiled",
     "CompiledRule",
     "Means",
+    "Task",
     "available_processes",
     "cache_folder",
+    "compile_all",
     "compile_release",
     "compile_rules",
+    "each_file",
     "try_release",
 ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-
-from msgspec import MsgspecError
+from functools import partial
 
 from ruledeploy.allowlist import (
     Allowlist,
@@ -18,25 +16,21 @@ from ruledeploy.allowlist import (
     parse_overlays,
 )
 from ruledeploy.allowlist.compile import Scope
-from ruledeploy.compile.cache import Cache, entry_key
+from ruledeploy.compile.means import PLAIN, Means, Task, each_file
 from ruledeploy.compile.together import Library, filters_of, narrowed, with_note
-from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, decode
-from ruledeploy.compile.workers import outcomes
+from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, compile_file
 from ruledeploy.errors import Collector
 from ruledeploy.model import DetectionRule, Environment, Finding, Release
 from ruledeploy.project import Project
-from ruledeploy.sigma import without_repeats
+from ruledeploy.sigma import RuleHead, without_repeats
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """How to compile, which never changes the result: with which cache, in how many processes."""
+class Compiled:
+    """What compiled of an environment, and every rule, correlation and filter that loaded."""
 
-    cache: Cache | None = None
-    processes: int = 1
-
-
-PLAIN = Means()
+    release: Release
+    sources: tuple[RuleHead, ...]
 
 
 def compile_release(
@@ -65,6 +59,17 @@ def try_release(
 
     Never push this: parts may be missing.
     """
+    return compile_all(project, env, today, collector, means).release
+
+
+def compile_all(
+    project: Project,
+    env: Environment,
+    today: date,
+    collector: Collector,
+    means: Means = PLAIN,
+) -> Compiled:
+    """As `try_release`, with the sources that every environment shares."""
     scope = Scope(project.name, env, today)
     compiled, said = compile_rules(project, scope, collector, means)
     allowlist = Allowlist()
@@ -73,7 +78,7 @@ def try_release(
         allowlist = compile_overlays(_overlays(project, env), known, scope)
     rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
     findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]
-    return Release(
+    release = Release(
         env=env.name,
         date=today.isoformat(),
         rules=tuple(sorted(rules, key=lambda rule: rule.rule_id)),
@@ -81,6 +86,7 @@ def try_release(
         items=allowlist.items,
         findings=_sorted(findings),
     )
+    return Compiled(release, tuple(each.source for each in compiled))
 
 
 def compile_rules(
@@ -92,7 +98,8 @@ def compile_rules(
     """
     recipe = Recipe(scope.env, scope.marker, project.env_names)
     collector.errors += project.errors
-    done = _outcomes(recipe, project.rule_files, means)
+    task = Task(recipe.fingerprint(), partial(compile_file, recipe), FileOutcome)
+    done = tuple(each_file(task, project.rule_files, means).values())
     for outcome in done:
         collector.errors += [problem.error() for problem in outcome.problems]
     compiled = _without_repeats([rule for outcome in done for rule in outcome.rules], collector)
@@ -107,31 +114,6 @@ def compile_rules(
             finished.append(with_note(rule, project.files))
     loading = (finding for outcome in done for finding in outcome.findings)
     return finished, (*loading, *said)
-
-
-def _outcomes(recipe: Recipe, files: Mapping[str, bytes], means: Means) -> list[FileOutcome]:
-    """The outcome of every file in the order of their paths; those kept are not made again."""
-    fingerprint = recipe.fingerprint()
-    keys = {} if means.cache is None else {p: entry_key(fingerprint, p, files[p]) for p in files}
-    found = _kept(means.cache, keys)
-    missing = {path: files[path] for path in files if path not in found}
-    made = outcomes(recipe, missing, means.processes)
-    if means.cache is not None:
-        used = [keys[path] for path in found]
-        means.cache.put({keys[path]: data for path, data in made.items()}, used)
-    found |= {path: decode(data) for path, data in made.items()}
-    return [found[path] for path in sorted(found)]
-
-
-def _kept(cache: Cache | None, keys: Mapping[str, bytes]) -> dict[str, FileOutcome]:
-    """What the cache has, by path; a value that does not read as an outcome is a miss."""
-    found: dict[str, FileOutcome] = {}
-    kept = cache.get(list(keys.values())) if cache is not None else {}
-    for path, key in keys.items():
-        if key in kept:
-            with suppress(MsgspecError):
-                found[path] = decode(kept[key])
-    return found
 
 
 def _without_repeats(rules: list[CompiledRule], collector: Collector) -> list[CompiledRule]:

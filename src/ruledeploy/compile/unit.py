@@ -9,9 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-
-import msgspec
 
 from ruledeploy import errors as tree
 from ruledeploy.compile.rule import RuleCompiler
@@ -131,18 +128,3 @@ def problems(found: Iterable[RuledeployError]) -> tuple[Problem, ...]:
         inner = error.errors if isinstance(error, Problems) else (error,)
         flat += [Problem(type(e).__name__, e.message, e.location, e.hint) for e in inner]
     return tuple(flat)
-
-
-def encode(outcome: FileOutcome) -> bytes:
-    """The outcome as bytes: what crosses from a process, and what the cache keeps."""
-    return msgspec.msgpack.encode(outcome)
-
-
-def decode(data: bytes) -> FileOutcome:
-    """The outcome of `encode`. Raises `msgspec.MsgspecError` for anything else."""
-    return _decoder().decode(data)
-
-
-@cache
-def _decoder() -> msgspec.msgpack.Decoder[FileOutcome]:
-    return msgspec.msgpack.Decoder(FileOutcome)

@@ -8,13 +8,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.context import BaseContext
 
-from ruledeploy.compile.unit import Recipe, compile_file, encode
+from msgspec import msgpack
 
 # Below so many files, starting a process costs more than it saves.
 MIN_FILES = 150
@@ -23,6 +23,7 @@ _CHUNKS = 8
 MAX_PROCESSES = 8
 
 Files = Sequence[tuple[str, bytes]]
+Make = Callable[[str, bytes], object]
 
 
 def available_processes() -> int:
@@ -32,24 +33,24 @@ def available_processes() -> int:
     return min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
-def outcomes(recipe: Recipe, files: Mapping[str, bytes], processes: int) -> dict[str, bytes]:
-    """The encoded outcome of every file, by path."""
+def results(make: Make, files: Mapping[str, bytes], processes: int) -> dict[str, bytes]:
+    """What `make` gives for every file, as bytes (MessagePack), by path."""
     todo = list(files.items())
     if processes > 1 and len(todo) >= MIN_FILES:
         try:
-            return _spread(recipe, todo, processes)
+            return _spread(make, todo, processes)
         except (BrokenProcessPool, OSError):
             # No semaphores, no memory for another process, or a killed one: do it here.
             pass
-    return dict(_compile(recipe, todo))
+    return dict(_made(make, todo))
 
 
-def _spread(recipe: Recipe, todo: Files, processes: int) -> dict[str, bytes]:
+def _spread(make: Make, todo: Files, processes: int) -> dict[str, bytes]:
     size = -(-len(todo) // (processes * _CHUNKS))
     chunks = [todo[at : at + size] for at in range(0, len(todo), size)]
     pool = ProcessPoolExecutor(processes, _context(), _start)
     try:
-        done = list(pool.map(partial(_compile, recipe), chunks))
+        done = list(pool.map(partial(_made, make), chunks))
     finally:
         pool.shutdown(cancel_futures=True)
     return dict(pair for chunk in done for pair in chunk)
@@ -61,8 +62,8 @@ def _context() -> BaseContext:
     return multiprocessing.get_context("fork" if alone else "spawn")
 
 
-def _compile(recipe: Recipe, files: Files) -> list[tuple[str, bytes]]:
-    return [(path, encode(compile_file(recipe, path, data))) for path, data in files]
+def _made(make: Make, files: Files) -> list[tuple[str, bytes]]:
+    return [(path, msgpack.encode(make(path, data))) for path, data in files]
 
 
 def _start() -> None:

@@ -97,11 +97,12 @@ class Project:
         return dict(self._below(CASES, ".yml", ".yaml"))
 
     def _below(self, folder: str, *suffixes: str) -> list[tuple[str, bytes]]:
-        root = PurePosixPath(folder)
+        root = PurePosixPath(folder).as_posix()
+        start = "" if root == "." else f"{root.rstrip('/')}/"
         return [
             (path, data)
             for path, data in self.files.items()
-            if PurePosixPath(path).is_relative_to(root) and path.endswith(suffixes)
+            if (path.startswith(start) or path == root) and path.endswith(suffixes)
         ]
 
     def environment(self, name: str, environ: Mapping[str, str] | None = None) -> Environment:

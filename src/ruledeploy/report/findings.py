@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from rich.text import Text
 
+from ruledeploy.report.junit import Case
 from ruledeploy.report.terminal import console
 
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -16,14 +17,41 @@ _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 def print_findings(findings: Sequence[Mapping[str, Any]], stream: IO[str] | None = None) -> None:
     """One block per finding: place, severity, code, message, way out; then the count."""
     out = console(stream)
+    text = Text()
     for finding in findings:
-        line = Text(f"{place(finding)}: ")
-        line.append(finding["severity"], _STYLES[finding["severity"]])
-        line.append(f" [{finding['code']}] {finding['message']}")
-        out.print(line)
+        text.append(f"{place(finding)}: ")
+        text.append(finding["severity"], _STYLES[finding["severity"]])
+        text.append(f" [{finding['code']}] {finding['message']}\n")
         if finding["hint"]:
-            out.print(Text(f"  → {finding['hint']}", "dim"))
-    out.print(Text(count(findings), "bold"))
+            text.append(f"  → {finding['hint']}\n", "dim")
+    text.append(count(findings), "bold")
+    if out.is_terminal:
+        out.print(text)
+    else:
+        # Thousands of findings in a log need no styles, and styling them takes seconds.
+        out.file.write(f"{text.plain}\n")
+
+
+def as_cases(findings: Iterable[Mapping[str, Any]]) -> list[Case]:
+    """Findings as JUnit's test cases, one for each code and file: what is an error fails."""
+    said: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        said.setdefault((finding["path"], finding["code"]), []).append(finding)
+    return [
+        Case(
+            suite="check",
+            classname=path,
+            name=code,
+            path=path,
+            line=group[0]["line"] or 1,
+            failure="\n".join(
+                f"{place(finding)}: {finding['message']}"
+                for finding in group
+                if finding["severity"] == "error"
+            ),
+        )
+        for (path, code), group in said.items()
+    ]
 
 
 def place(finding: Mapping[str, Any]) -> str:

@@ -12,14 +12,14 @@ from ruledeploy.errors import Collector, RuleError
 from ruledeploy.model import TestCase
 from ruledeploy.sigma.cases import read_tests
 from ruledeploy.sigma.reading import Reader, nearest
-from ruledeploy.sigma.source import RuleSource
+from ruledeploy.sigma.source import RuleHead
 from ruledeploy.yamldoc import YamlDoc, load_all
 
 _KEYS = ("rule", "tests")
 
 
 def load_cases(
-    files: Mapping[str, bytes], rules: Iterable[RuleSource]
+    files: Mapping[str, bytes], rules: Iterable[RuleHead]
 ) -> dict[str, tuple[TestCase, ...]]:
     """Cases by the Sigma id of their rule. Raises `Problems` for all that is wrong in any file."""
     names = {name: rule.id for rule in rules for name in (rule.title, rule.id)}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date
 
-from ruledeploy.compile import PLAIN, Means, try_release
+from ruledeploy.compile import PLAIN, Means, Task, compile_all, each_file
 from ruledeploy.errors import Collector, Location, Problems, RefusedError, RuledeployError
 from ruledeploy.model import Finding, Release, TestCase
 from ruledeploy.project import Project
-from ruledeploy.sigma import RuleSource, load_cases, load_rules
+from ruledeploy.sigma import RuleHead, load_cases, load_rules
+from ruledeploy.sigma.lint import lint_file
 
 # Sigma's words for a rule that others may rely on.
 _RELIED_ON = frozenset({"stable", "test"})
@@ -25,26 +26,51 @@ def check_project(
     """
     findings: dict[Finding, None] = {}
     releases: dict[str, Release] = {}
+    sources: tuple[RuleHead, ...] | None = None
     for name in envs or project.env_names:
         collector = Collector()
         with collector.collect():
-            release = try_release(project, project.environment(name), today, collector, means)
-            findings.update(dict.fromkeys(release.findings))
+            compiled = compile_all(project, project.environment(name), today, collector, means)
+            sources = compiled.sources
+            findings.update(dict.fromkeys(compiled.release.findings))
             if not collector.errors:
-                releases[name] = release
+                releases[name] = compiled.release
         for error in collector.errors:
             findings.update(dict.fromkeys(as_findings(error)))
-    sources = load_rules(project.rule_files).rules
+    if sources is None:
+        sources = load_rules(project.rule_files).rules
+    findings.update(dict.fromkeys(_about_cases(project, sources)))
+    linted = each_file(Task("lint", lint_file, tuple[Finding, ...]), project.rule_files, means)
+    findings.update((finding, None) for each in linted.values() for finding in each)
+    ordered = sorted(findings, key=lambda each: (each.location, each.severity, each.message))
+    return ordered, releases
+
+
+def since(
+    base: Iterable[Finding], findings: Iterable[Finding], changed: Container[str]
+) -> list[Finding]:
+    """The findings in changed files, and those that only the change brought into other files.
+
+    A finding is the same when its path, code and message are; lines move.
+    """
+    before = {(each.location.path, each.code, each.message) for each in base}
+    return [
+        each
+        for each in findings
+        if each.location.path in changed
+        or (each.location.path, each.code, each.message) not in before
+    ]
+
+
+def _about_cases(project: Project, sources: Sequence[RuleHead]) -> Iterator[Finding]:
+    """What is wrong with files of test cases, and rules without the cases they need."""
     cases: dict[str, tuple[TestCase, ...]] = {}
     try:
         cases = load_cases(project.case_files, sources)
-    except Problems as problems:
-        findings.update(dict.fromkeys(as_findings(problems)))
+    except RuledeployError as error:
+        yield from as_findings(error)
     for source in sources:
-        own = (*source.tests, *cases.get(source.id, ()))
-        findings.update(dict.fromkeys(_untested(source, own)))
-    ordered = sorted(findings, key=lambda each: (each.location, each.severity, each.message))
-    return ordered, releases
+        yield from _untested(source, (*source.tests, *cases.get(source.id, ())))
 
 
 def as_findings(error: RuledeployError) -> Iterator[Finding]:
@@ -56,7 +82,7 @@ def as_findings(error: RuledeployError) -> Iterator[Finding]:
         yield Finding("error", code, each.message, place, each.hint)
 
 
-def _untested(source: RuleSource, cases: Sequence[TestCase]) -> Iterator[Finding]:
+def _untested(source: RuleHead, cases: Sequence[TestCase]) -> Iterator[Finding]:
     """A rule others rely on needs a case that must alert and one that must not."""
     if source.kind != "rule" or source.status not in _RELIED_ON:
         return

@@ -9,11 +9,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec import msgpack
 
 from ruledeploy.compile import Cache, Means, compile_release
 from ruledeploy.compile.cache import cache_folder, entry_key
-from ruledeploy.compile.unit import Recipe, decode, encode
-from ruledeploy.compile.workers import MIN_FILES, outcomes
+from ruledeploy.compile.unit import FileOutcome, Recipe, compile_file
+from ruledeploy.compile.workers import MIN_FILES
 from ruledeploy.errors import RuledeployError
 from ruledeploy.model import Environment, canonical
 from ruledeploy.project import Project, load_project
@@ -154,9 +155,9 @@ def test_it_stays_within_its_room(tmp_path: Path) -> None:
 def test_an_outcome_survives_its_bytes() -> None:
     """Encoding loses nothing: heads, rules, findings and problems."""
     recipe = Recipe(Environment("local"), "m", ("local",))
-    files = {"r.yml": RULE.format(n=1).encode(), "bad.yml": BAD.encode()}
-    for data in outcomes(recipe, files, 1).values():
-        assert encode(decode(data)) == data
+    for content in (RULE.format(n=1), BAD):
+        outcome = compile_file(recipe, "r.yml", content.encode())
+        assert msgpack.decode(msgpack.encode(outcome), type=FileOutcome) == outcome
 
 
 WRITER = """
