@@ -30,6 +30,7 @@ from ruledeploy.query.meaning import NOTHING, Dropped, Meaning, meaning
 from ruledeploy.query.terms import KEYED, TEXTS
 
 # Fields that every document has, outside the mapping.
+UNLISTED = FieldType("keyword", ignore_above=1024)
 METADATA = {"_id": FieldType("keyword"), "_index": FieldType("keyword")}
 
 
@@ -121,7 +122,8 @@ def resolve(table: FieldTable, name: str) -> Resolved | None:
         above = table.fields.get(".".join(parts[:length]))
         if above is not None and above.type == "flattened":
             return Resolved(name, replace(above, type=KEYED), ".".join(parts[:length]))
-    return None
+    # Indices that nobody has described map what they get, text to keyword.
+    return Resolved(name, UNLISTED) if table.open and not table.lacks(name) else None
 
 
 def name_in(table: FieldTable, parent: str, name: str) -> bool:

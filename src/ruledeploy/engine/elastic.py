@@ -26,6 +26,7 @@ from ruledeploy.errors import (
 )
 from ruledeploy.model import JsonObject
 from ruledeploy.query.dates import from_ms, parse_date
+from ruledeploy.query.esql import EsqlQuery
 from ruledeploy.query.exceptions import build_exception_filter, is_expired, item_clause
 from ruledeploy.query.parse import ParsedQuery, parse_query
 
@@ -93,11 +94,17 @@ class ElasticsearchEngine:
         # Items that Kibana applies after the search are applied with it: the hits are the same.
         hidden = [built.filter["query"]] if built.filter else []
         hidden += [clauses[str(item["item_id"])] for item in built.after_search]
-        alerts = self._ids(search, {"bool": {"must_not": hidden}} if hidden else None)
+        extra: JsonObject | None = {"bool": {"must_not": hidden}} if hidden else None
+        rows: tuple[JsonObject, ...] = ()
+        if search.query.esql is not None and search.query.esql.pipe:
+            alerts, rows = self._piped(search, search.query.esql, extra)
+        else:
+            alerts = self._ids(search, extra)
         suppressed = {item_id: self._ids(search, clauses[item_id]) for item_id in sorted(clauses)}
         limit = search.query.esql.limit if search.query.esql else None
         kept = alerts[:limit]
-        return Hits(len(kept), kept, {item: ids for item, ids in suppressed.items() if ids})
+        some = {item: ids for item, ids in suppressed.items() if ids}
+        return Hits(len(kept) or len(rows), kept, some, rows)
 
     def _ids(self, search: _Search, extra: JsonObject | None) -> tuple[str, ...]:
         """Ids of what the query finds where `extra` holds, by time and then id."""
@@ -169,6 +176,27 @@ class ElasticsearchEngine:
         if len(ids) < _ESQL_ROWS:
             return self._timed(search, ids, field)
         return [row for half in _halves(search) for row in self._esql(half, extra)]
+
+    def _piped(
+        self, search: _Search, esql: EsqlQuery, extra: JsonObject | None
+    ) -> tuple[tuple[str, ...], tuple[JsonObject, ...]]:
+        """The events that a pipe leaves, or the rows it groups them to."""
+        metadata = ", ".join(dict.fromkeys((*esql.metadata, "_id")))
+        sources = search.index or ",".join(esql.sources)
+        with _without_warnings():
+            answer = self._client.esql.query(
+                query=f"from {sources} metadata {metadata} {esql.rest}",
+                filter={"bool": {"filter": _filters(search, extra)}},
+            )
+        names = [str(column["name"]) for column in answer["columns"]]
+        rows = tuple(dict(zip(names, row, strict=True)) for row in answer["values"])
+        if esql.aggregates:
+            return (), rows
+        if "_id" not in names:
+            message = "the query leaves no _id to know its events by"
+            raise QueryError(message, hint="keep _id")
+        timed = self._timed(search, [str(row["_id"]) for row in rows], search.rule.timestamp_field)
+        return tuple(identity for _, identity in sorted(timed)), ()
 
     def _timed(self, search: _Search, ids: list[str], field: str) -> list[Row]:
         """The ids with their times, which rows of a pipe need not have."""

@@ -7,11 +7,14 @@ from datetime import datetime
 
 from ruledeploy.engine.kept import Kept
 from ruledeploy.engine.parallel import run_parts
+from ruledeploy.engine.pipes import piped, types_in
 from ruledeploy.engine.protocol import EngineRule, Files, Hits, Source, Window
-from ruledeploy.engine.rules import Tables, parse_rules
-from ruledeploy.engine.run import Run
+from ruledeploy.engine.rules import Parsed, Tables, parse_rules
+from ruledeploy.engine.run import Found, Run
 from ruledeploy.engine.sources import documents, parts
+from ruledeploy.errors import QueryError
 from ruledeploy.fields import FieldTable, family_of, load_table
+from ruledeploy.query.esql import parse_esql
 
 
 def bundled_table(index: str) -> FieldTable:
@@ -39,7 +42,15 @@ class EmbeddedEngine:
     ) -> dict[str, Hits]:
         """The hits of every rule; see `Engine.run`."""
         if self._kept is not None and isinstance(source, Files):
-            return self._kept.run(self._tables, rules, source, window, now)
+            plain = [rule for rule in rules if not _is_piped(rule)]
+            piped_rules = [rule for rule in rules if _is_piped(rule)]
+            found = self._kept.run(self._tables, plain, source, window, now)
+            return found | self._anew(piped_rules, source, window, now) if piped_rules else found
+        return self._anew(rules, source, window, now)
+
+    def _anew(
+        self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
+    ) -> dict[str, Hits]:
         parsed = parse_rules(rules, self._tables, now)
         run = Run(self._tables, parsed, window, now)
         if isinstance(source, Files):
@@ -47,5 +58,23 @@ class EmbeddedEngine:
         else:
             for document in documents(source):
                 run.put(document)
-        limits = {p.rule.rule_id: p.query.esql.limit if p.query.esql else None for p in parsed}
-        return {rule_id: run.found[rule_id].hits(limit) for rule_id, limit in limits.items()}
+        return {
+            item.rule.rule_id: self._hits(item, run.found[item.rule.rule_id], now)
+            for item in parsed
+        }
+
+    def _hits(self, item: Parsed, found: Found, now: datetime) -> Hits:
+        esql = item.query.esql
+        hits = found.hits(esql.limit if esql else None)
+        if esql is None or not esql.pipe:
+            return hits
+        types = types_in([self._tables(pattern) for pattern in item.patterns])
+        return piped(esql, types, found.rows, now, hits.suppressed)
+
+
+def _is_piped(rule: EngineRule) -> bool:
+    """Whether the rule computes rows, which are not kept; one that does not parse fails later."""
+    try:
+        return rule.language == "esql" and bool(parse_esql(rule.query).pipe)
+    except QueryError:
+        return False

@@ -51,12 +51,15 @@ class Hits:
     """What one rule found.
 
     `event_ids` alert, by time and then id. `suppressed` gives, by item, the events that would
-    alert but for it; an event may be under several items.
+    alert but for it; an event may be under several items. Of an ES|QL query that groups events
+    each row alerts: `rows` are those, as Elasticsearch's JSON has their columns, `count` is their
+    number, and there are no `event_ids`.
     """
 
     count: int = 0
     event_ids: tuple[str, ...] = ()
     suppressed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

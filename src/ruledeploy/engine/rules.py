@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import TypeAlias
 
 from ruledeploy.engine.binding import Binder, Bound, resolve, types_of
+from ruledeploy.engine.pipes import types_in
 from ruledeploy.engine.protocol import EngineRule
 from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.errors import Collector, QueryError, UnsupportedQuery
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import JsonObject
 from ruledeploy.query.dsl import parse_dsl
+from ruledeploy.query.esql_run import run_pipe
 from ruledeploy.query.exceptions import is_expired, item_clause
 from ruledeploy.query.ir import Node, fields_used, simplify
 from ruledeploy.query.kql import Types
@@ -95,13 +97,14 @@ class naming:  # noqa: N801 - a context manager, used like a function
             ) from error
 
 
-def check_columns(item: Parsed, tables: Sequence[FieldTable]) -> None:
-    """ES|QL fails on a column that no index has."""
+def check_columns(item: Parsed, tables: Sequence[FieldTable], now: datetime) -> None:
+    """ES|QL fails on a column that no index has, and on types that do not go together."""
     if item.query.esql is None or not tables:
         return
     for name in sorted(fields_used(item.query.node)):
         if "*" not in name and not any(resolve(table, name) for table in tables):
             raise QueryError(f"unknown column {name}")
+    run_pipe(item.query.esql.pipe, types_in(tables), (), now)
 
 
 class BoundRules:
@@ -125,7 +128,7 @@ class BoundRules:
             with collector.collect():
                 tables = [self._tables(pattern) for pattern in item.patterns]
                 with naming(item.rule):
-                    check_columns(item, tables)
+                    check_columns(item, tables, self._now)
                 for table in tables:
                     self.bind(number, table)
         collector.raise_if_any()

@@ -10,6 +10,7 @@ from typing import Any
 from ruledeploy.engine.document import FieldReader, Values
 from ruledeploy.engine.filing import Entry, Filing
 from ruledeploy.engine.lines import LineReader
+from ruledeploy.engine.pipes import EventRow, RowReader
 from ruledeploy.engine.program import Program, Query
 from ruledeploy.engine.protocol import Document, Hits, Window
 from ruledeploy.engine.rules import BoundRules, Parsed, Tables, constants
@@ -24,10 +25,11 @@ TIMESTAMP = "@timestamp"
 
 @dataclass(frozen=True, slots=True)
 class BoundRule:
-    """A rule in a program, with the queries of its items."""
+    """A rule in a program, with the queries of its items; of a pipe, what reads its rows."""
 
     parsed: Parsed
     items: tuple[tuple[str, Query], ...]
+    reader: RowReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,12 @@ class Found:
 
     alerts: list[tuple[int, str]] = field(default_factory=list)
     suppressed: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    rows: list[EventRow] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
         """Take in what another run found in other events."""
         self.alerts += other.alerts
+        self.rows += other.rows
         for item_id, entries in other.suppressed.items():
             self.suppressed.setdefault(item_id, []).extend(entries)
 
@@ -149,7 +153,8 @@ class Run:
         for number in chosen:
             item = self._rules.parsed[number]
             query, items = self._rules.bind(number, table)
-            rule = BoundRule(item, tuple((id_, program.add(bound)) for id_, bound in items))
+            queries = tuple((id_, program.add(bound)) for id_, bound in items)
+            rule = BoundRule(item, queries, _row_reader(item, table))
             entries.append(Entry(rule, query, program.add(query)))
         # Another program is another set of fields to decode.
         self._lines = None
@@ -216,10 +221,15 @@ class Run:
         event = document()
         times = self._clock.read(event.source)
         for bound in rules:
-            self._record(bound, event.id, times, numbers)
+            self._record(bound, event, times, numbers, plan.constants)
 
     def _record(
-        self, bound: BoundRule, identity: str, times: Values, numbers: frozenset[int]
+        self,
+        bound: BoundRule,
+        event: Document,
+        times: Values,
+        numbers: frozenset[int],
+        given: dict[str, str],
     ) -> None:
         rule = bound.parsed.rule
         at = time_of(times, rule.timestamp_field)
@@ -227,13 +237,20 @@ class Run:
             at is None or not self._bounds[0] <= at <= self._bounds[1]
         ):
             return
-        entry = (at if at is not None else -(2**63), identity)
+        entry = (at if at is not None else -(2**63), event.id)
         found = self.found[rule.rule_id]
         excepted = [item_id for item_id, query in bound.items if query(numbers)]
         for item_id in excepted:
             found.suppressed.setdefault(item_id, []).append(entry)
         if not excepted:
             found.alerts.append(entry)
+            if bound.reader is not None:
+                found.rows.append((entry, bound.reader.read(event, given)))
+
+
+def _row_reader(item: Parsed, table: FieldTable) -> RowReader | None:
+    esql = item.query.esql
+    return RowReader(esql.pipe, table) if esql is not None and esql.pipe else None
 
 
 def time_of(times: Values, name: str) -> int | None:

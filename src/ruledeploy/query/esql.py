@@ -1,7 +1,8 @@
 """ES|QL: a source, then commands in a pipe.
 
-Commands that only choose columns are accepted, since they change nothing about which events match.
-Commands that compute or aggregate are refused by name.
+The first conditions ask columns of the index alone; they become a node, which is evaluated as
+every query is. What follows them, once something computes or aggregates, stays a pipe of commands
+over rows (`esql_run`). Commands beyond both are refused by name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.esql_pipe import Command, Drop, Keep, Limit, Stats, parse_command
 from ruledeploy.query.esql_tokens import Token, commands, source_names, tokenize
 from ruledeploy.query.esql_where import parse_condition
 from ruledeploy.query.ir import ALWAYS, Node, all_of, fields_used
@@ -19,7 +21,9 @@ from ruledeploy.query.ir import ALWAYS, Node, all_of, fields_used
 class EsqlQuery:
     """`sources` are index patterns, `metadata` fields such as `_id`; `where` is null-safe.
 
-    `conditions` are the texts of the `where` commands.
+    `conditions` are the texts of the `where` commands that `where` stands for. `pipe` are the
+    commands over the rows they leave, none for a query that only finds; `rest` is the text after
+    `from` and its sources, from the first pipe sign on.
     """
 
     sources: tuple[str, ...]
@@ -27,17 +31,26 @@ class EsqlQuery:
     where: Node = ALWAYS
     limit: int | None = None
     conditions: tuple[str, ...] = ()
+    pipe: tuple[Command, ...] = ()
+    rest: str = ""
+
+    @property
+    def aggregates(self) -> bool:
+        """Whether rows are groups of events, not events."""
+        return any(isinstance(command, Stats) for command in self.pipe)
 
 
 @dataclass(slots=True)
 class _Pipe:
-    """What the commands read so far say."""
+    """What the commands read so far say; `commands` and `computes` once rows are computed."""
 
     where: Node = ALWAYS
     limit: int | None = None
     conditions: tuple[str, ...] = ()
     kept: tuple[str, ...] | None = None
     dropped: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    computes: bool = False
 
 
 def parse_esql(text: str) -> EsqlQuery:
@@ -55,7 +68,10 @@ def parse_esql(text: str) -> EsqlQuery:
     pipe = _Pipe()
     for start, end in spans[1:]:
         _command(text, start, end, pipe)
-    return EsqlQuery(sources, metadata, pipe.where, pipe.limit, pipe.conditions)
+    rest = text[spans[0][1] :]
+    if not pipe.computes:
+        return EsqlQuery(sources, metadata, pipe.where, pipe.limit, pipe.conditions, (), rest)
+    return EsqlQuery(sources, metadata, pipe.where, None, pipe.conditions, pipe.commands, rest)
 
 
 def tokenize_head(text: str, start: int, end: int) -> Token:
@@ -72,20 +88,33 @@ def tokenize_head(text: str, start: int, end: int) -> Token:
 def _command(text: str, start: int, end: int, pipe: _Pipe) -> None:
     head = tokenize_head(text, start, end)
     rest = head.at + len(head.text)
-    match head.text.lower():
-        case "where":
-            _where(tokenize(text, rest, end), pipe, head.at)
-            pipe.conditions += (text[rest:end].strip(),)
-        case "limit":
-            _limit(tokenize(text, rest, end), pipe)
-        case "keep":
-            pipe.kept = _columns(tokenize(text, rest, end))
-        case "drop":
-            pipe.dropped += _columns(tokenize(text, rest, end))
-        case "":
-            raise QueryError(f"a command is missing at {head.at}", position=head.at)
-        case name:
-            raise UnsupportedQuery(f"ES|QL command {name} at {head.at}", position=head.at)
+    name = head.text.lower()
+    if not name:
+        raise QueryError(f"a command is missing at {head.at}", position=head.at)
+    if name == "where" and not pipe.computes and _found(text, head, end, pipe):
+        return
+    command = parse_command(name, text, rest, end)
+    pipe.commands += (command,)
+    match command:
+        case Limit(count):
+            pipe.limit = count if pipe.limit is None else min(count, pipe.limit)
+        case Keep(patterns):
+            pipe.kept = patterns
+        case Drop(patterns):
+            pipe.dropped += patterns
+        case _:
+            pipe.computes = True
+
+
+def _found(text: str, head: Token, end: int, pipe: _Pipe) -> bool:
+    """Take a condition in that the index answers; False for one that needs computing."""
+    rest = head.at + len(head.text)
+    try:
+        _where(tokenize(text, rest, end), pipe, head.at)
+    except UnsupportedQuery:
+        return False
+    pipe.conditions += (text[rest:end].strip(),)
+    return True
 
 
 def _where(tokens: list[Token], pipe: _Pipe, at: int) -> None:
@@ -97,20 +126,3 @@ def _where(tokens: list[Token], pipe: _Pipe, at: int) -> None:
         if gone or not (pipe.kept is None or any(fnmatchcase(field, g) for g in pipe.kept)):
             raise QueryError(f"column {field} is no longer there", position=at)
     pipe.where = all_of(pipe.where, condition)
-
-
-def _limit(tokens: list[Token], pipe: _Pipe) -> None:
-    first, *rest = tokens
-    if not first.text.isdigit() or [token.kind for token in rest] != ["end"]:
-        raise QueryError("limit takes one number", position=first.at)
-    number = int(first.text)
-    pipe.limit = number if pipe.limit is None else min(number, pipe.limit)
-
-
-def _columns(tokens: list[Token]) -> tuple[str, ...]:
-    """Names or patterns of columns, separated by commas."""
-    text = "".join(token.text for token in tokens)
-    names = tuple(text.split(","))
-    if not all(names):
-        raise QueryError("a column's name is missing", position=tokens[0].at)
-    return names
