@@ -113,7 +113,20 @@ def _found(text: str, head: Token, end: int, pipe: _Pipe) -> bool:
         _where(tokenize(text, rest, end), pipe, head.at)
     except UnsupportedQuery:
         return False
+    except QueryError:
+        # What the index is asked is a part of the language; this may be in the rest of it.
+        if _is_computed(text, rest, end):
+            return False
+        raise
     pipe.conditions += (text[rest:end].strip(),)
+    return True
+
+
+def _is_computed(text: str, start: int, end: int) -> bool:
+    try:
+        parse_command("where", text, start, end)
+    except QueryError:
+        return False
     return True
 
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.dates import from_ms, resolve_date, to_ms
+from ruledeploy.query.dates import from_ms, to_ms
 from ruledeploy.query.esql_expr import Call, Const, Expr, Name, Span, Star
-from ruledeploy.query.esql_functions import FUNCTIONS, scalar
+from ruledeploy.query.esql_functions import FUNCTIONS, moment_of, scalar
 from ruledeploy.query.esql_logic import like
 from ruledeploy.query.esql_types import (
     NUMERIC_TYPES,
@@ -156,7 +156,9 @@ class _Compiler:
         value: int | bool | None
         match other.type:
             case "date":
-                value = resolve_date(text, self.now).first
+                value = moment_of(text)
+                if value is None:
+                    raise QueryError(f"{text!r} is not a date")
             case "ip":
                 value = parse_ip(text)
                 if value is None:
@@ -176,6 +178,9 @@ class _Compiler:
         has_null = len(pairs) < len(call.args) - 1
         if not pairs:
             return Typed("boolean", lambda _: None)
+        if any(option.const is None for _, option in pairs):
+            # Of several values in one, Elasticsearch's answer depends on its optimizer.
+            raise UnsupportedQuery(f"in at {call.at} with a column in its list", position=call.at)
         tests = [scalar("boolean", operator.eq, pair).of for pair in pairs]
 
         def of(row: Row) -> Value:

@@ -7,6 +7,7 @@ changes of case go value by value; those named `mv_…` take the values together
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -192,9 +193,17 @@ def _case(name: str, args: Sequence[Typed], at: int) -> Typed:
 
 
 def _extreme(choose: Callable[..., Any]) -> Maker:
+    """The greatest or least of all values of all arguments, none of which may be null."""
+
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
         _count(name, args, at, 1, 100)
-        return scalar(wider((arg.type for arg in args), name, at), choose, args)
+        type_ = wider((arg.type for arg in args), name, at)
+
+        def of(row: Row) -> Value:
+            values = [each(arg.of(row)) for arg in args]
+            return choose(one for many in values for one in many) if all(values) else None
+
+        return Typed(type_, of)
 
     return make
 
@@ -238,8 +247,9 @@ def half_up(number: float) -> int:
     return math.floor(number + 0.5)
 
 
-def _moment(text: str) -> int | None:
-    span = parse_date(text)
+def moment_of(text: str) -> int | None:
+    """A date of the one format that ES|QL reads, `strict_date_optional_time`; else None."""
+    span = parse_date(text) if re.match(r"\d{4}(?:[-T]|$)", text) else None
     return None if span is None else span.first
 
 
@@ -366,7 +376,7 @@ FUNCTIONS: Mapping[str, Maker] = MappingProxyType(
         ),
         "to_ip": _to("ip", {"keyword": parse_ip}),
         "to_datetime": _to(
-            "date", {"keyword": _moment, "integer": int, "long": int, "double": int}
+            "date", {"keyword": moment_of, "integer": int, "long": int, "double": int}
         ),
         "abs": _of_number(abs),
         "floor": _of_number(lambda number: type(number)(math.floor(number))),

@@ -32,7 +32,7 @@ from ruledeploy.query.ir import (
 )
 from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
 
-# Steps that make null of a value they cannot convert.
+# Steps that drop a value they cannot convert.
 FALLIBLE = frozenset({"ip"})
 
 
@@ -74,9 +74,8 @@ Operand: TypeAlias = Field | Literal
 
 def single(field: Field, matcher: Matcher) -> Tri:
     """A comparison: on one value true or false, on none or several null."""
-    guard: Node = Leaf(field.name, Column(OneValue()))
-    if FALLIBLE & set(field.steps):
-        guard = all_of(guard, Leaf(field.name, Column(Exists(), field.steps)))
+    converted = field.steps if FALLIBLE & set(field.steps) else ()
+    guard = Leaf(field.name, Column(OneValue(), converted))
     asked = Leaf(field.name, Column(matcher, field.steps))
     return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
 

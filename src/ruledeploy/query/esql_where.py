@@ -58,6 +58,8 @@ _STEPS = {
 _CASTS = frozenset(
     {"to_ip", "to_datetime", "to_dt", "to_long", "to_integer", "to_int", "to_double"}
 )
+# Those that a text needs only because it is compared with such a column.
+_READ = frozenset({"to_ip", "to_datetime", "to_dt"})
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -296,6 +298,8 @@ class _Parser:
         self.expect_op(")")
         if name in _CASTS:
             if not isinstance(inner, Field):
+                if isinstance(inner.value, str) and name not in _READ:
+                    raise UnsupportedQuery(f"{name} of a text at {token.at}", position=token.at)
                 return inner
             if name not in _STEPS:
                 raise UnsupportedQuery(f"{name} of a column at {token.at}", position=token.at)
@@ -316,6 +320,8 @@ class _Parser:
             self.take()
             inner = self.value()
             self.expect_op(")")
+            if isinstance(inner, str) and not token.is_word(*_READ):
+                raise UnsupportedQuery(f"{token.text} of a text at {token.at}", position=token.at)
             return inner
         self.at -= 1
         return self.fail("a literal expected")

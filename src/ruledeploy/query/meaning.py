@@ -143,8 +143,6 @@ def _column(inner: Matcher, steps: tuple[str, ...], type_: FieldType, now: datet
         return found is not None and test(found)
 
     match asked:
-        case _ if asked is PRESENT:
-            return Each(lambda term: changed(term) is not None)
         case Equal(wanted):
             whole = _one_text(wanted) if steps == ("lower",) else None
             needle = whole.text if whole else ""
@@ -158,5 +156,11 @@ def _column(inner: Matcher, steps: tuple[str, ...], type_: FieldType, now: datet
                 needle,
                 replace(anchored, fold=True) if sure and anchored else None,
             )
+        case Whole(test):
+            return Whole(lambda terms: test(tuple(filter(_is_there, map(changed, terms)))))
         case _:
             return asked
+
+
+def _is_there(term: IndexTerm | None) -> bool:
+    return term is not None
