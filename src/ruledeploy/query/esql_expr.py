@@ -183,14 +183,14 @@ class ExprParser:
     def _comparison(self) -> Expr:
         left = self._sum()
         at = self.token.at
+        operator = self.take_op(*_COMPARISONS, ":")
+        if operator is not None:
+            left = Call(operator, (left, self._sum()), at)
         if self.take_word("is"):
             name = "is not null" if self.take_word("not") else "is null"
             if not self.take_word("null"):
                 self.fail("null")
             return Call(name, (left,), at)
-        operator = self.take_op(*_COMPARISONS, ":")
-        if operator is not None:
-            return Call(operator, (left, self._sum()), at)
         if self.token.is_word("not") and self.ahead().is_word("in", "like", "rlike"):
             self.take()
             return Call("not", (self._membership(left),), at)

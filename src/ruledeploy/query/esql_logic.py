@@ -64,9 +64,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant."""
+    """A constant; `converted` is a text that a function reads as a date or an address."""
 
     value: Scalar
+    converted: bool = False
 
 
 Operand: TypeAlias = Field | Literal

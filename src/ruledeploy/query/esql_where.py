@@ -226,6 +226,8 @@ class _Parser:
             raise UnsupportedQuery(
                 f"{operator} compares two columns or two constants", position=self.token.at
             )
+        if right.converted and left.steps:
+            raise UnsupportedQuery("a converted text", position=self.token.at)
         value = right.value
         match operator:
             case "==":
@@ -300,7 +302,7 @@ class _Parser:
             if not isinstance(inner, Field):
                 if isinstance(inner.value, str) and name not in _READ:
                     raise UnsupportedQuery(f"{name} of a text at {token.at}", position=token.at)
-                return inner
+                return Literal(inner.value, converted=isinstance(inner.value, str))
             if name not in _STEPS:
                 raise UnsupportedQuery(f"{name} of a column at {token.at}", position=token.at)
         return apply(inner, _STEPS[name])

@@ -39,6 +39,8 @@ def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) ->
         runs.reach(body, tick)
     language, query = _query_of(body)
     parsed = parse_query(language, query)
+    if parsed.esql is not None and parsed.esql.aggregates:
+        raise QueryError("the local stack does not run ES|QL that groups events (stats)")
     patterns = parsed.esql.sources if parsed.esql else _patterns(stack, rule)
     items = {
         item.key: item.body

@@ -36,6 +36,8 @@ def query(stack: Stack, call: Call) -> Answer:
     body = json_object(call)
     text = str(body.get("query", ""))
     parsed = _parsed(text)
+    if parsed.esql is not None and parsed.esql.pipe:
+        raise elastic(400, "verification_exception", "the local stack does not compute columns")
     sources = parsed.esql.sources if parsed.esql else ()
     backings = documents.resolve(stack.store, ",".join(sources))
     if not backings:
