@@ -97,6 +97,7 @@ class Auth:
             "name": key.name,
             "role": key.role,
             "expires": iso(key.expires) if key.expires else None,
+            "indices": list(key.indices),
         }
         self.store.put(Saved("api_key", EVERYWHERE, key.id, key.name, body))
 
@@ -116,6 +117,7 @@ def _key(saved: Saved) -> ApiKey:
         saved.body["name"],
         saved.body["role"],
         datetime.fromisoformat(expires) if expires else None,
+        tuple(saved.body["indices"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -23,13 +24,21 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key sent as `Authorization: ApiKey base64(id:secret)`; None never expires."""
+    """A key sent as `Authorization: ApiKey base64(id:secret)`; None never expires.
+
+    `indices` are patterns of what rules that run with the key may read.
+    """
 
     id: str
     secret: str
     name: str = "key"
     role: Role = "superuser"
     expires: datetime | None = None
+    indices: tuple[str, ...] = ("*",)
+
+    def reads(self, index: str) -> bool:
+        """Whether it may read an index, or all that a pattern names."""
+        return any(fnmatchcase(index, pattern) for pattern in self.indices)
 
 
 @dataclass(frozen=True, slots=True)

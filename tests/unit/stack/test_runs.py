@@ -58,6 +58,25 @@ def test_the_alert_is_the_event_and_the_rule(lab: Lab) -> None:
     assert len(alert["kibana.alert.uuid"]) == 64
 
 
+def test_the_event_may_override_severity_score_and_name(lab: Lab) -> None:
+    """The highest severity that is mapped; a number as the score; a text as the rule's name."""
+    levels = (("1", "low"), ("2", "critical"), ("2", "high"))
+    lab.rule(
+        severity_mapping=[
+            {"field": "event.code", "operator": "equals", "value": code, "severity": level}
+            for code, level in levels
+        ],
+        risk_score_mapping=[{"field": "event.risk", "operator": "equals", "value": ""}],
+        rule_name_override="event.action",
+    )
+    lab.events(1, event={"code": "2", "risk": 12.5, "action": "written"})
+    lab.events(2, event={"code": "3", "risk": 300})
+    lab.clock(5)
+    fields = ("kibana.alert.severity", "kibana.alert.risk_score", "kibana.alert.rule.name")
+    told = [tuple(alert[field] for field in fields) for alert in lab.alerts()]
+    assert told == [("critical", 12.5, "written"), ("high", 73, "Writes")]
+
+
 def test_exceptions_hold_from_the_run_that_sees_them(lab: Lab) -> None:
     """Items are read when the rule runs, by list_id; the id in the link is ignored."""
     lab.rule(exceptions_list=[lab.listed()])
@@ -198,6 +217,50 @@ def test_a_rule_stops_with_the_key_that_enabled_it(tmp_path: Path) -> None:
         assert urllib3.request("POST", url, headers=boss.headers).status == 204
         boss.events(33)
         assert boss.clock(40)["alerts"] == 1
+
+
+def test_a_key_that_may_not_read_an_index_is_told(tmp_path: Path) -> None:
+    """The rule runs over what its key may read, as a search does; ES|QL fails."""
+    boss, who = _basic("a:b"), "logs-windows.*"
+    with running_stack(tmp_path, users=(User("a", "b"),)) as running:
+        lab = Lab(running, boss)
+        lab.clock(0, run=False)
+        rights = {"r": {"indices": [{"names": [who], "privileges": ["read"]}]}}
+        url = f"{running.elasticsearch_url}/_security/api_key"
+        body = {"name": "k", "role_descriptors": rights}
+        key = urllib3.request("POST", url, json=body, headers=lab.headers).json()
+        limited = Lab(running, f"ApiKey {key['encoded']}")
+        limited.rule(index=["logs-*"], query="*:*")
+        query = "from logs-* metadata _id"
+        limited.rule(rule_id="esql", type="esql", language="esql", query=query, index=None)
+        lab.events(1)
+        Lab(running, boss, "logs-windows.sysmon_operational-default").events(2, 3)
+        assert lab.clock(5)["alerts"] == 2
+        last = lab.last()
+        assert last["status"] == "partial failure"
+        assert last["message"].startswith("This rule may not have the required read privileges")
+        assert '["logs-*"]' in last["message"]
+        assert "is unauthorized for API key" in lab.last("esql")["message"]
+
+
+def _basic(pair: str) -> str:
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def test_a_rule_that_is_enabled_again_starts_anew(lab: Lab) -> None:
+    """It runs at once and then by its interval; what it slept through is no gap."""
+    lab.rule()
+    lab.clock(10)
+    for enabled in (False, True):
+        lab.clock(62 if enabled else 12, run=False)
+        rule = lab.send("GET", f"{RULES}?rule_id=wpm")
+        body = {"action": "enable" if enabled else "disable", "ids": [rule["id"]]}
+        lab.send("POST", f"{RULES}/_bulk_action", body)
+    assert lab.last()["date"] == "2026-11-23T01:02:00.000Z"
+    assert lab.last()["status"] == "partial failure"  # no event yet, so no index
+    assert "not queried" not in lab.last()["message"]
+    assert lab.clock(66)["runs"] == 0
+    assert lab.clock(67)["runs"] == 1
 
 
 def test_the_clock_outlives_the_process(tmp_path: Path) -> None:

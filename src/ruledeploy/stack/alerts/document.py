@@ -11,6 +11,7 @@ from typing import Any
 from ruledeploy.stack.alerts.events import index_type
 from ruledeploy.stack.alerts.hits import Finding
 from ruledeploy.stack.alerts.kept import alerts_alias
+from ruledeploy.stack.alerts.overrides import overrides
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.es.documents import moment
 from ruledeploy.stack.store import Saved
@@ -71,8 +72,6 @@ def alert(execution: Execution, finding: Finding, event: dict[str, Any] | None) 
         **{f"kibana.alert.original_event.{k}": v for k, v in original.items()},
         "kibana.alert.original_time": iso(moment(finding.time)),
         "kibana.alert.reason": _reason(finding, found, body),
-        "kibana.alert.risk_score": body["risk_score"],
-        "kibana.alert.severity": body["severity"],
         "kibana.alert.start": now,
         "kibana.alert.status": "active",
         "kibana.alert.url": f"/app/security/alerts/redirect/{finding.id}"
@@ -84,6 +83,7 @@ def alert(execution: Execution, finding: Finding, event: dict[str, Any] | None) 
         **_building_block(body),
         **{f"kibana.alert.{key}": value for key, value in finding.extra.items()},
         **_rule_fields(execution),
+        **overrides(body, found),
         "kibana.space_ids": [rule.space],
         "kibana.version": execution.kibana_version,
     }

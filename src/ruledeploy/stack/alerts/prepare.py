@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ruledeploy.engine import EngineRule
+from ruledeploy.engine.sources import stream_name
 from ruledeploy.errors import QueryError
 from ruledeploy.query.exceptions import is_expired
 from ruledeploy.query.parse import parse_query
 from ruledeploy.stack.alerts import runs
 from ruledeploy.stack.alerts.events import Events, Prepared
 from ruledeploy.stack.alerts.kinds import RUN_TYPES, grouping_fields
+from ruledeploy.stack.config import ApiKey
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.filters import values_of
@@ -21,6 +25,11 @@ from ruledeploy.stack.store import Saved
 _UNTIL = (
     "This warning will persist until one of the following occurs: a matching index is created or "
     "the rule is disabled."
+)
+# A name that no index has.
+_NOTHING = ("nothing.that.may.be.read",)
+_NO_RIGHT = (
+    "This rule may not have the required read privileges to the following index patterns: {}"
 )
 # Kibana's advanced setting for rules that name neither index nor data view.
 DEFAULT_INDEX = (
@@ -57,9 +66,41 @@ def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) ->
         value_lists=values_of(stack, rule.space, items.values()),
     )
     indices = events.indices(patterns)
-    events.check(engine_rule, indices, ticks[0])
     warnings = _warnings(events, body, indices)
+    hidden = _unreadable(stack, rule, patterns)
+    if hidden:
+        engine_rule = _readable(stack, rule, engine_rule, indices)
+        warnings = (_NO_RIGHT.format(json.dumps(hidden)), *warnings)
+    events.check(engine_rule, indices, ticks[0])
     return Prepared(rule, ticks, engine_rule, items, grouping_fields(body), warnings)
+
+
+def _key(stack: Stack, rule: Saved) -> ApiKey | None:
+    """The key the rule runs with; None for a user's own rights, or a key that is gone."""
+    key_id = (rule.state.get("run_as") or {}).get("key_id")
+    return None if key_id is None else stack.auth.key(key_id)
+
+
+def _unreadable(stack: Stack, rule: Saved, patterns: Sequence[str]) -> list[str]:
+    """The patterns that the rule's key may not read in whole."""
+    key = _key(stack, rule)
+    return [p for p in patterns if key and not p.startswith("-") and not key.reads(p)]
+
+
+def _readable(
+    stack: Stack, rule: Saved, engine_rule: EngineRule, indices: Sequence[str]
+) -> EngineRule:
+    """The rule over what its key may read: a search leaves out the rest, ES|QL fails."""
+    key = _key(stack, rule)
+    if key is None:
+        return engine_rule
+    if engine_rule.language == "esql":
+        raise QueryError(
+            f"security_exception: action [indices:data/read/esql] is unauthorized for API key id "
+            f"[{key.id}]"
+        )
+    kept = [name for name in indices if key.reads(stream_name(name))]
+    return replace(engine_rule, index=tuple(kept) or _NOTHING)
 
 
 def _query_of(body: dict[str, Any]) -> tuple[str, str]:

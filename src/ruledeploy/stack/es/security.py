@@ -38,7 +38,10 @@ def authenticate(stack: Stack, call: Call) -> Answer:
 
 
 def create_key(stack: Stack, call: Call) -> Answer:
-    """`POST|PUT /_security/api_key`: the new key has the caller's role."""
+    """`POST|PUT /_security/api_key`: the new key has the caller's role.
+
+    Of `role_descriptors` only the indices to read are heeded, by rules that run with the key.
+    """
     body = json_object(call)
     expiration = body.get("expiration")
     length: timedelta | None = duration(expiration) if expiration else None
@@ -48,6 +51,7 @@ def create_key(stack: Stack, call: Call) -> Answer:
         name=body.get("name", "key"),
         role=call.caller.role,
         expires=stack.clock.now() + length if length else None,
+        indices=_readable(body.get("role_descriptors") or {}),
     )
     stack.auth.save_key(key)
     answer: dict[str, Any] = {
@@ -59,6 +63,22 @@ def create_key(stack: Stack, call: Call) -> Answer:
     if key.expires:
         answer["expiration"] = int(key.expires.timestamp() * 1000)
     return Answer(answer)
+
+
+def _readable(descriptors: dict[str, Any]) -> tuple[str, ...]:
+    """The patterns that roles may read; without any role, everything."""
+    granted = [entry for role in descriptors.values() for entry in _index_rights(role)]
+    names = [
+        name
+        for entry in granted
+        if {"read", "all"} & set(entry.get("privileges", ()))
+        for name in ([entry["names"]] if isinstance(entry["names"], str) else entry["names"])
+    ]
+    return tuple(names) if descriptors else ("*",)
+
+
+def _index_rights(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(role.get("indices", role.get("index", ())))
 
 
 def read_key(stack: Stack, call: Call) -> Answer:
