@@ -12,6 +12,7 @@ from ruledeploy.allowlist.entries import Entries, Entry, compile_entries, verbat
 from ruledeploy.allowlist.overlay import Overlay, OverlayItem
 from ruledeploy.allowlist.policy import expired, item_findings
 from ruledeploy.allowlist.targets import KnownRule, target_rules
+from ruledeploy.allowlist.values import ValueFile, ValueLists
 from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList
 from ruledeploy.errors import Collector, OverlayError
 from ruledeploy.fields import load_table
@@ -21,6 +22,7 @@ from ruledeploy.model import (
     ExceptionList,
     Finding,
     Provenance,
+    ValueList,
     digest,
 )
 
@@ -35,6 +37,7 @@ class Allowlist:
     lists: tuple[ExceptionList, ...] = ()
     items: tuple[ExceptionItem, ...] = ()
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    value_lists: tuple[ValueList, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -53,15 +56,19 @@ class Scope:
 
 
 def compile_overlays(
-    overlays: Sequence[Overlay], rules: Sequence[KnownRule], scope: Scope
+    overlays: Sequence[Overlay],
+    rules: Sequence[KnownRule],
+    scope: Scope,
+    files: Mapping[str, ValueFile] | None = None,
 ) -> Allowlist:
     """Lists, items and links for the overlays that are in force.
 
     One list per overlay and telemetry family of the rules it names, since entries depend on the
-    field table. Expired items are left out and reported. Raises `OverlayError` or `Problems`.
+    field table; `files` are the value lists that items may name. Expired items are left out and reported. Raises `OverlayError` or `Problems`.
     """
     collector = Collector()
-    builder = _Builder(scope, collector)
+    lists = ValueLists(files or {}, scope.project, scope.marker)
+    builder = _Builder(scope, collector, lists)
     for overlay in overlays:
         with collector.collect():
             named, findings = target_rules(overlay, rules)
@@ -74,8 +81,9 @@ def compile_overlays(
 class _Builder:
     """Gathers the objects of one environment."""
 
-    def __init__(self, scope: Scope, collector: Collector) -> None:
+    def __init__(self, scope: Scope, collector: Collector, values: ValueLists) -> None:
         self.scope = scope
+        self.values = values
         self.collector = collector
         self.lists: list[ExceptionList] = []
         self.items: list[ExceptionItem] = []
@@ -88,7 +96,8 @@ class _Builder:
             lists=tuple(sorted(self.lists, key=lambda each: each.list_id)),
             items=tuple(sorted(self.items, key=lambda each: (each.list_id, each.item_id))),
             links={rule: tuple(sorted(lists)) for rule, lists in sorted(self.links.items())},
-            findings=tuple(dict.fromkeys(self.findings)),
+            value_lists=self.values.finished(),
+            findings=tuple(dict.fromkeys([*self.findings, *self.values.unused()])),
         )
 
     def overlay(self, overlay: Overlay, rules: Sequence[KnownRule]) -> None:
@@ -150,7 +159,7 @@ class _Builder:
                 said = verbatim_findings(given.entries, load_table(family), item.location)
                 entries = Entries((tuple(dict(one) for one in given.entries),), tuple(said))
             else:
-                entries = compile_entries(item.match, item.exclude, load_table(family))
+                entries = compile_entries(item.match, item.exclude, load_table(family), self.values)
         except OverlayError as error:
             if error.location is None:
                 error.location = item.location

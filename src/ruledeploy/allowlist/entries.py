@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
+from ruledeploy.allowlist.values import ValueLists
 from ruledeploy.errors import Collector, Location, OverlayError
 from ruledeploy.fields import PRODUCER_FIXED, FieldTable, FieldType
 from ruledeploy.model import Finding
@@ -38,7 +39,10 @@ class Entries:
 
 
 def compile_entries(
-    match: Iterable[FieldMatch], exclude: Iterable[FieldMatch], table: FieldTable
+    match: Iterable[FieldMatch],
+    exclude: Iterable[FieldMatch],
+    table: FieldTable,
+    lists: ValueLists,
 ) -> Entries:
     """Entries that say `match AND NOT each of exclude` on the fields of `table`.
 
@@ -50,11 +54,12 @@ def compile_entries(
     choices: list[list[list[Entry]]] = []
     for line in match:
         with collector.collect():
-            choices.append(_FieldEntries(line, table, findings).included())
+            choices.append(_FieldEntries(line, table, findings).included(lists))
     for line in exclude:
         with collector.collect():
             choices.append([_FieldEntries(line, table, findings).excluded()])
     collector.raise_if_any()
+    _refuse_mixed_large(choices, match, lists)
     total = 1
     for choice in choices:
         total *= len(choice)
@@ -81,9 +86,11 @@ class _FieldEntries:
         self.type = self._searchable_type()
         self.field, self.lowered = self._spelling()
 
-    def included(self) -> list[list[Entry]]:
+    def included(self, lists: ValueLists) -> list[list[Entry]]:
         """Alternatives, each a list of entries joined by AND."""
         line = self.line
+        if line.kind == "list":
+            return [[self._listed(lists)]]
         if line.kind == "exists":
             return [[self._exists("included" if line.present else "excluded")]]
         plain, wild = self._values()
@@ -98,6 +105,11 @@ class _FieldEntries:
     def excluded(self) -> list[Entry]:
         """Entries joined by AND that say the line is false."""
         line = self.line
+        if line.kind == "list":
+            raise self._error(
+                "a value list cannot be excluded: a value added to it would uncover events at once",
+                "put it in the rule",
+            )
         if line.kind == "exists":
             return [self._exists("excluded" if line.present else "included")]
         if line.all_of:
@@ -108,6 +120,19 @@ class _FieldEntries:
         plain, wild = self._values()
         entries = [self._equals(plain, "excluded")] if plain else []
         return entries + [self._wildcard(text, "excluded") for text in wild]
+
+    def _listed(self, lists: ValueLists) -> Entry:
+        """The value lists of Kibana know no letter case of their own: the field decides.
+
+        A list too large for a query is compared with the event as it was sent, so on the field
+        itself.
+        """
+        used = lists.use(self.line.list_name, self.type, self.line.location)
+        field = self.table.resolve(self.line.field)
+        if not used.large and used.type == "keyword" and field not in PRODUCER_FIXED:
+            field = self.table.caseless(field) or field
+        entry = {"field": field, "operator": "included", "type": "list"}
+        return {**entry, "list": {"id": used.id, "type": used.type}}
 
     def _error(self, message: str, hint: str) -> OverlayError:
         return OverlayError(f"{self.line.field}: {message}", location=self.line.location, hint=hint)
@@ -225,6 +250,22 @@ def verbatim_findings(
                 message = f"{entry['field']}: {text!r} {problem}"
                 hint = "an item with it could silence the rule"
                 yield Finding("warning", "bad-entry", message, place, hint)
+
+
+def _refuse_mixed_large(
+    choices: list[list[list[Entry]]], match: Iterable[FieldMatch], lists: ValueLists
+) -> None:
+    """Kibana applies a large list after the search, and then by that entry alone."""
+    entries = [entry for choice in choices for part in choice for entry in part]
+    large = [one for one in entries if one["type"] == "list" and lists.large(one["list"]["id"])]
+    if large and len(entries) > 1:
+        place = next(line.location for line in match if line.kind == "list")
+        raise OverlayError(
+            "a value list this large cannot be joined with other conditions: Kibana would ignore "
+            "them, and hide more than is written",
+            location=place,
+            hint="keep the item to the value list, or the list to 65,536 values",
+        )
 
 
 def _problem(text: str, type_: FieldType, *, network: bool) -> str | None:

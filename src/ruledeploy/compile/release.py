@@ -14,6 +14,7 @@ from ruledeploy.allowlist import (
     compile_overlays,
     effective_overlays,
     parse_overlays,
+    parse_value_files,
 )
 from ruledeploy.allowlist.compile import Scope
 from ruledeploy.compile.means import PLAIN, Means, Task, each_file
@@ -75,7 +76,8 @@ def compile_all(
     allowlist = Allowlist()
     with collector.collect():
         known = [_known(each) for each in compiled]
-        allowlist = compile_overlays(_overlays(project, env), known, scope)
+        files = parse_value_files(project.value_files)
+        allowlist = compile_overlays(_overlays(project, env), known, scope, files)
     rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
     findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]
     release = Release(
@@ -84,6 +86,7 @@ def compile_all(
         rules=tuple(sorted(rules, key=lambda rule: rule.rule_id)),
         lists=allowlist.lists,
         items=allowlist.items,
+        value_lists=allowlist.value_lists,
         findings=_sorted(findings),
     )
     return Compiled(release, tuple(each.source for each in compiled))

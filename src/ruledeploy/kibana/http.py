@@ -48,6 +48,9 @@ MAX_WAIT_SECONDS = 60.0
 MAX_WAITS = 5
 DEFAULT_WAIT_SECONDS = 1.0
 
+# Opened as they are needed; whoever sends more at once waits for one of these.
+MAX_CONNECTIONS = 64
+
 # Answers that proxies give for a server which may still be at work.
 PROXY_STATUS = frozenset({408, 502, 503, 504})
 
@@ -66,7 +69,7 @@ class Peer:
         connection: Connection,
         headers: Mapping[str, str] | None = None,
         *,
-        connections: int = 10,
+        connections: int = MAX_CONNECTIONS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         parts = urlsplit(connection.url)

@@ -87,6 +87,11 @@ class Project:
         return dict(self._below(f"{self.exceptions_folder}/{folder}", ".yml", ".yaml"))
 
     @property
+    def value_files(self) -> dict[str, bytes]:
+        """Value lists, one value a line, by path."""
+        return dict(self._below(f"{self.exceptions_folder}/value_lists", ".txt"))
+
+    @property
     def scenario_files(self) -> dict[str, bytes]:
         """The project's own telemetry scenarios by path."""
         return dict(self._below(SCENARIOS, ".yml", ".yaml"))

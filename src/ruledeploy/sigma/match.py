@@ -62,13 +62,15 @@ class FieldMatch:
     `match`: a value equals one of the patterns, or with `all_of` the field has a value for each.
     `cidr`: an address lies in one of the networks (plain patterns such as `10.0.0.0/8`).
     `exists`: the field is there (`present`) or is not; `values` is empty.
+    `list`: a value stands in the value list `list_name`; `values` is empty.
     `cased`: only this spelling; otherwise letter case does not count.
     """
 
     field: str
-    kind: Literal["match", "cidr", "exists"]
+    kind: Literal["match", "cidr", "exists", "list"]
     values: tuple[Pattern, ...]
     location: Location
     all_of: bool = False
     cased: bool = False
     present: bool = True
+    list_name: str = ""

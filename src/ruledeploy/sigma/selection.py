@@ -65,6 +65,8 @@ def _field_match(key: str, value: Any, place: Location) -> FieldMatch:
         raise OverlayError(message, location=place, hint="name the field")
     for modifier in modifiers:
         _check_modifier(modifier, place)
+    if isinstance(value, Mapping) and "value_list" in value:
+        return _list_match(key, value, place)
     _check_value(field, value, place)
     try:
         item = SigmaDetectionItem.from_mapping(key, value)
@@ -72,6 +74,15 @@ def _field_match(key: str, value: Any, place: Location) -> FieldMatch:
         raise OverlayError(f"{key}: {said(error)}", location=place) from error
     all_of = item.value_linking is ConditionAND and len(item.value) > 1
     return _narrow(field, item.value, place, all_of=all_of)
+
+
+def _list_match(field: str, value: Mapping[str, Any], place: Location) -> FieldMatch:
+    """`field: {value_list: name}`."""
+    name = value["value_list"]
+    if "|" in field or len(value) > 1 or not isinstance(name, str) or not name.strip():
+        message = f"{field}: a value list is named alone, and takes no modifier"
+        raise OverlayError(message, location=place, hint="write  field.name: {value_list: name}")
+    return FieldMatch(field, "list", (), place, list_name=name.strip())
 
 
 def _check_modifier(modifier: str, place: Location) -> None:
