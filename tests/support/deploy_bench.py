@@ -24,7 +24,14 @@ from ruledeploy.deploy import (
 from ruledeploy.deploy.documents import FolderDocuments
 from ruledeploy.deploy.store import Documents
 from ruledeploy.kibana import Connection, Kibana
-from ruledeploy.model import DetectionRule, ExceptionItem, ExceptionList, Provenance, Release
+from ruledeploy.model import (
+    DetectionRule,
+    ExceptionItem,
+    ExceptionList,
+    Provenance,
+    Release,
+    ValueList,
+)
 from ruledeploy.stack import Running, running_stack
 
 OWNER = Owner("acme", "test")
@@ -85,17 +92,38 @@ def item(list_id: str, item_id: str, value: str = "good.exe", **fields: Any) -> 
     return ExceptionItem({**body, **fields}, place)
 
 
-def release(*objects: DetectionRule | ExceptionList | ExceptionItem) -> Release:
+def value_list(name: str, *values: str) -> ValueList:
+    """A value list of keywords, with its values."""
+    body = {
+        "id": name,
+        "name": f"Values {name}",
+        "description": "A value list of the tests",
+        "type": "keyword",
+        "meta": {"ruledeploy": MARK},
+    }
+    return ValueList(body, values, Provenance(f"exceptions/value_lists/{name}.txt", 1, name))
+
+
+def listed(list_id: str, item_id: str, values: str, **fields: Any) -> ExceptionItem:
+    """An item that hides events of every process name in a value list."""
+    used = {"id": values, "type": "keyword"}
+    entry = {"field": "process.name", "type": "list", "operator": "included", "list": used}
+    return item(list_id, item_id, entries=[entry], **fields)
+
+
+def release(*objects: DetectionRule | ExceptionList | ExceptionItem | ValueList) -> Release:
     """A release of these objects, sorted as the compiler sorts."""
     rules = [one for one in objects if isinstance(one, DetectionRule)]
     lists = [one for one in objects if isinstance(one, ExceptionList)]
     items = [one for one in objects if isinstance(one, ExceptionItem)]
+    values = [one for one in objects if isinstance(one, ValueList)]
     return Release(
         env=OWNER.env,
         date="2026-11-24",
         rules=tuple(sorted(rules, key=lambda one: one.rule_id)),
         lists=tuple(sorted(lists, key=lambda one: one.list_id)),
         items=tuple(sorted(items, key=lambda one: one.item_id)),
+        value_lists=tuple(sorted(values, key=lambda one: str(one.body["id"]))),
     )
 
 

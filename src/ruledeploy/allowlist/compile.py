@@ -64,7 +64,8 @@ def compile_overlays(
     """Lists, items and links for the overlays that are in force.
 
     One list per overlay and telemetry family of the rules it names, since entries depend on the
-    field table; `files` are the value lists that items may name. Expired items are left out and reported. Raises `OverlayError` or `Problems`.
+    field table; `files` are the value lists that items may name. Expired items are left out and
+    reported. Raises `OverlayError` or `Problems`.
     """
     collector = Collector()
     lists = ValueLists(files or {}, scope.project, scope.marker)

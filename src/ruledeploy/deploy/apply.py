@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ruledeploy.deploy.live import read_value_list
 from ruledeploy.deploy.lock import Lock, locked, who
 from ruledeploy.deploy.objects import Kind, Ref
 from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Progress
@@ -23,7 +24,14 @@ from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.records import Applied, Entry, Record, State
 from ruledeploy.deploy.safety import READ_SINGLY, refuse_conflicts, refuse_moved, refuse_too_much
 from ruledeploy.deploy.send import Sender, unexpected
-from ruledeploy.deploy.stages import ReadItemsBack, ReadRulesBack, Stage, WriteRecord, stages
+from ruledeploy.deploy.stages import (
+    ReadItemsBack,
+    ReadRulesBack,
+    ReadValuesBack,
+    Stage,
+    WriteRecord,
+    stages,
+)
 from ruledeploy.deploy.store import RecordStore
 from ruledeploy.errors import (
     AlreadyThere,
@@ -195,6 +203,8 @@ class _Push:
     def run(self, stage: Stage) -> None:
         """Carry out one stage; raises when anything in it failed, after trying the rest."""
         match stage:
+            case ReadValuesBack(writes):
+                self._read_values_back(writes)
             case ReadItemsBack(writes) | ReadRulesBack(writes):
                 self._read_back(writes)
             case WriteRecord():
@@ -204,9 +214,13 @@ class _Push:
 
     def _write_all(self, stage: str, writes: Sequence[Write]) -> None:
         """Send all writes of a stage, those of one object in order, a few objects at a time."""
-        by_ref: dict[Ref, list[Write]] = {}
+        by_ref: dict[object, list[Write]] = {}
         for write in writes:
-            by_ref.setdefault(write.ref, []).append(write)
+            # Values may go in any order; all else about one object has an order.
+            alone = write.operation == "remove"
+            by_ref.setdefault(id(write) if alone else write.ref, []).append(write)
+        if any(write.ref.kind == "value_list" and write.operation == "create" for write in writes):
+            self._sender.prepare_value_lists()
         jobs = self._options.jobs or JOBS[writes[0].ref.kind]
         fatal = threading.Event()
 
@@ -300,6 +314,22 @@ class _Push:
                 failures.append(RuledeployError(f"{ref} was written, but differs in {names}"))
         _raise_all(failures)
 
+    def _read_values_back(self, writes: Sequence[Write]) -> None:
+        """Raise for every value list in which a value is missing that was written."""
+        meant: dict[Ref, set[str]] = {}
+        for write in writes:
+            if write.operation == "add" and write.expected:
+                meant.setdefault(write.ref, set()).update(write.expected["values"])
+        failures: list[RuledeployError] = []
+        for ref, values in meant.items():
+            there = read_value_list(self._sender.kibana, ref.id)["values"]
+            missing = sorted(values - set(there))
+            if missing:
+                failures.append(
+                    RuledeployError(f"{ref} lacks {len(missing)} values, such as {missing[0]!r}")
+                )
+        _raise_all(failures)
+
     def _read(self, writes: list[Write]) -> dict[Ref, JsonObject]:
         kibana = self._sender.kibana
         if len(writes) <= READ_SINGLY:
@@ -314,7 +344,7 @@ class _Push:
 
 def _writes_of(stage: Stage) -> tuple[Write, ...]:
     """What a stage sends; read-backs send nothing."""
-    return () if isinstance(stage, ReadItemsBack | ReadRulesBack) else stage.writes
+    return () if isinstance(stage, ReadValuesBack | ReadItemsBack | ReadRulesBack) else stage.writes
 
 
 def _raise_all(failures: list[RuledeployError]) -> None:

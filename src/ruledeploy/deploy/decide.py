@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ruledeploy.deploy import values
 from ruledeploy.deploy.adopted import unmarked
 from ruledeploy.deploy.live import Live
 from ruledeploy.deploy.merge import Merged, merge
@@ -125,6 +126,10 @@ def _create(desired: Desired, situation: Situation) -> Decision:
         body = _with_comments(body, desired, situation)
     body = with_link_ids(body, situation.live)
     reason = "gone from the server since the last push" if known else "new in the sources"
+    if desired.ref.kind == "value_list":
+        change = _change(desired, "create", reason, ("values",))
+        requests = values.creation(desired.ref, body)
+        return Decision(replace(change, after=body, requests=requests), body)
     write = Write(
         desired.ref,
         "create",
@@ -181,6 +186,8 @@ def _update(
         return _contested(desired, live, merged, fields)
     if not fields:
         return Decision(_record_only(desired, live, situation), live, kept)
+    if kind == "value_list":
+        return Decision(_value_change(desired, live, merged.body, entry, fields), merged.body, kept)
     body = with_link_ids(merged.body, situation.live)
     write = _put(desired.ref, live, body, fields)
     change = replace(
@@ -190,6 +197,26 @@ def _update(
         fingerprint=fingerprint(kind, live),
     )
     return Decision(change, body, kept)
+
+
+def _value_change(
+    desired: Desired,
+    live: JsonObject,
+    body: JsonObject,
+    entry: Entry | None,
+    fields: tuple[str, ...],
+) -> Change:
+    """A change of a value list, which shows of its values only those that come and go."""
+    images = _images(fields, live, body)
+    if "values" in fields:
+        going, coming = values.difference(live, body)
+        images["before"]["values"], images["after"]["values"] = going, coming
+    return replace(
+        _change(desired, "update", _why(desired, entry, fields), fields),
+        **images,
+        requests=values.changes(desired.ref, live, body),
+        fingerprint=fingerprint("value_list", live),
+    )
 
 
 def _contested(

@@ -21,6 +21,7 @@ from ruledeploy.model import (
     JsonObject,
     Provenance,
     Release,
+    ValueList,
 )
 
 
@@ -75,9 +76,18 @@ def release_of(entries: Mapping[Ref, Entry], env: str, date: str, place: str) ->
             if ref.kind == kind:
                 yield entries[ref].body, Provenance(place, 0, entries[ref].source_id)
 
+    values = (
+        ValueList(
+            {name: value for name, value in body.items() if name != "values"},
+            tuple(body["values"]),
+            place,
+        )
+        for body, place in of("value_list")
+    )
     return Release(
         env=env,
         date=date,
+        value_lists=tuple(values),
         rules=tuple(DetectionRule(body, "", place) for body, place in of("rule")),
         lists=tuple(ExceptionList(body, "", place) for body, place in of("list")),
         items=tuple(ExceptionItem(body, place) for body, place in of("item")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ruledeploy.deploy.normalise import fingerprint
@@ -15,7 +16,7 @@ from ruledeploy.model import JsonObject, Release, digest
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All rules and lists of a space, the items of our lists, and our value lists.
+    """All rules and lists of a space, the items of our lists, and our value lists with `values`.
 
     `duplicates` holds the younger rules that share a `rule_id`. `complete` is False when the
     space holds more rules than Kibana shows: then links of unseen rules are unknown.
@@ -23,7 +24,6 @@ class Live:
 
     objects: Mapping[Ref, JsonObject]
     duplicates: Mapping[Ref, tuple[JsonObject, ...]] = field(default_factory=dict)
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     complete: bool = True
 
     def get(self, ref: Ref) -> JsonObject | None:
@@ -83,11 +83,11 @@ def read_objects(kibana: Kibana, wanted: Iterable[Ref]) -> Live:
     ours = sorted(ref.id for ref in wanted if ref.kind == "list" and ref in objects)
     for item in kibana.items.find(ours):
         objects[Ref("item", item["item_id"])] = item
-    values: dict[str, Mapping[str, str]] = {}
     for ref in sorted(wanted):
         if ref.kind == "value_list":
-            _read_value_list(kibana, ref, objects, values)
-    return Live(objects, duplicates, values, complete)
+            with suppress(NotThere):
+                objects[ref] = read_value_list(kibana, ref.id)
+    return Live(objects, duplicates, complete)
 
 
 def _read_rules(
@@ -114,15 +114,8 @@ def _read_rules(
     return oldest, duplicates, found.complete
 
 
-def _read_value_list(
-    kibana: Kibana,
-    ref: Ref,
-    objects: dict[Ref, JsonObject],
-    values: dict[str, Mapping[str, str]],
-) -> None:
-    """Read a value list and its values as `{value: Kibana's id of the value}`."""
-    try:
-        objects[ref] = kibana.value_lists.get(ref.id)
-    except NotThere:
-        return
-    values[ref.id] = {item["value"]: item["id"] for item in kibana.value_lists.values(ref.id)}
+def read_value_list(kibana: Kibana, list_id: str) -> JsonObject:
+    """A value list with its `values`, sorted; `NotThere` when there is none."""
+    body = kibana.value_lists.get(list_id)
+    values = sorted({str(item["value"]) for item in kibana.value_lists.values(list_id)})
+    return {**body, "values": values}

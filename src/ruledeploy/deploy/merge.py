@@ -23,7 +23,7 @@ _MISSING: Any = object()
 
 # Analysts' daily work: without a known base these stay as they are on the server.
 _THEIRS_BY_DEFAULT = frozenset({"enabled", "actions"})
-_SETS = frozenset({"tags", "exceptions_list", "meta"})
+_SETS = frozenset({"tags", "exceptions_list", "meta", "values"})
 # A PUT without these keeps what is stored: files that do not speak of them ask for nothing.
 _SILENCE_KEEPS = frozenset({"enabled", "version"})
 

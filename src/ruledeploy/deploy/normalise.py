@@ -116,7 +116,7 @@ def normalise(kind: Kind, body: JsonObject) -> dict[str, Any]:
 def comparable(field: str, value: Any) -> Any:
     """A field's value with everything gone that means nothing: order, server's additions."""
     match field:
-        case "tags" | "index" | "os_types":
+        case "tags" | "index" | "os_types" | "values":
             return sorted(value)
         case "exceptions_list":
             # Kibana resolves links by these two at run time; `id` may be anything.

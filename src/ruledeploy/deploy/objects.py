@@ -87,13 +87,12 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One object of a release under its name on the server."""
+    """One object of a release under its name on the server; a value list with its `values`."""
 
     ref: Ref
     name: str
     body: JsonObject
     provenance: Provenance
-    values: tuple[str, ...] = ()
 
 
 def desired_objects(release: Release, owner: Owner) -> Iterator[Desired]:
@@ -115,6 +114,7 @@ def _desired(
     owner: Owner,
 ) -> Desired:
     ref = Ref(kind, id_)
-    values = source.values if isinstance(source, ValueList) else ()
     body = owner.marked(ref, source.body)
-    return Desired(ref, str(body.get("name", id_)), body, source.provenance, values)
+    if isinstance(source, ValueList):
+        body["values"] = sorted(source.values)
+    return Desired(ref, str(body.get("name", id_)), body, source.provenance)

@@ -27,6 +27,18 @@ def only_overlay(release: Release, applied: Applied, overlay_id: str) -> Release
         for ref, desired in wanted.items()
         if _of(desired.provenance.source_id, overlay_id, ref)
     }
+    # A value list is wanted by whatever item names it; its values come with the items.
+    named = {
+        str(listed["list"]["id"])
+        for entry in come.values()
+        for listed in entry.body.get("entries", ())
+        if listed["type"] == "list"
+    }
+    come |= {
+        ref: Entry(desired.body, desired.provenance.source_id)
+        for ref, desired in wanted.items()
+        if ref.kind == "value_list" and ref.id in named
+    }
     if not gone and not come:
         raise UsageError(
             f"no overlay {overlay_id!r} in this environment", hint="give the overlay's `id`"

@@ -26,7 +26,8 @@ Action = Literal["create", "update", "delete", "disable", "conflict", "record"]
 # `hide`: whatever only hides more; `edit`: item edits that a copy of the old item covers;
 # `rule`: the rules; `unhide`: whatever may hide less.
 Phase = Literal["hide", "edit", "rule", "unhide"]
-Operation = Literal["create", "update", "delete"]
+# `add` and `remove` are of single values of a value list.
+Operation = Literal["create", "update", "delete", "add", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,23 @@ class Write:
             value["operation"],
             value["phase"],
             request,
-            None if value["operation"] == "delete" else request.body,
+            _expected(value["operation"], request),
         )
+
+
+def _expected(operation: Operation, request: Request) -> JsonObject | None:
+    """What a request means the object to be; for values, those that it is about."""
+    match operation:
+        case "delete":
+            return None
+        case "add" if request.upload is not None:
+            return {"values": request.upload.splitlines()}
+        case "add":
+            return {"values": [(request.body or {})["value"]]}
+        case "remove":
+            return {"values": [request.query["value"]]}
+        case _:
+            return request.body
 
 
 @dataclass(frozen=True, slots=True)

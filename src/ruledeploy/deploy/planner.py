@@ -11,7 +11,6 @@ from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.plan import Change, Plan
 from ruledeploy.deploy.records import Applied
 from ruledeploy.deploy.retire import delete_duplicate, retire
-from ruledeploy.errors import RefusedError
 from ruledeploy.model import Release
 
 _NOT_DURABLE = (
@@ -25,11 +24,6 @@ def make_plan(
     release: Release, live: Live, applied: Applied, options: Options | None = None
 ) -> Plan:
     """What a push would do to bring `live` to `release`, given what we applied before."""
-    if release.value_lists:
-        raise RefusedError(
-            "this version does not push value lists",
-            hint="write the values into the overlay, or into a `match` list",
-        )
     situation = Situation.of(live, applied, options or Options())
     decisions: dict[Ref, Decision] = {}
     for desired in desired_objects(release, applied.owner):

@@ -52,6 +52,13 @@ class Sender:
                 return self._look(write), True
             raise
 
+    def prepare_value_lists(self) -> None:
+        """Create the space's data streams for value lists, unless they are there."""
+        try:
+            self.kibana.value_lists.index_exists()
+        except NotThere:
+            self.kibana.value_lists.create_index()
+
     def _arrived(self, write: Write, error: ServerError) -> bool:
         """Whether a request was carried out though it failed; a refusal says that it was not."""
         if not isinstance(error, AnswerLost) and (error.status or 0) < 500:  # noqa: PLR2004  # 5xx
@@ -73,7 +80,7 @@ class Sender:
         try:
             answer: JsonObject = self.kibana.send(write.request)
         except NotThere:
-            if write.operation == "delete":
+            if write.operation in {"delete", "remove"}:
                 return None
             raise
         except AlreadyThere:
@@ -98,7 +105,9 @@ class Sender:
             ) from error
 
     def read(self, write: Write) -> JsonObject | None:
-        """The object that a write is about, as it is now."""
+        """The object that a write is about, as it is now; of a value list only what it is about."""
+        if write.operation in {"add", "remove"}:
+            return self._values(write.ref.id)
         if write.operation == "delete":
             request = Request("GET", write.request.path, write.request.query)
         else:
@@ -110,6 +119,13 @@ class Sender:
                 self.sleep(READ_BACK_WAITS[0])
         return self._get(request)
 
+    def _values(self, list_id: str) -> JsonObject | None:
+        try:
+            found = self.kibana.value_lists.values(list_id)
+        except NotThere:
+            return None
+        return {"values": [item["value"] for item in found]}
+
     def _get(self, request: Request) -> JsonObject | None:
         try:
             answer: JsonObject = self.kibana.send(request)
@@ -119,6 +135,10 @@ class Sender:
 
 
 def _is_done(write: Write, there: JsonObject | None) -> bool:
+    if write.operation in {"add", "remove"}:
+        meant = set((write.expected or {})["values"])
+        found = meant & set((there or {}).get("values", ()))
+        return found == meant if write.operation == "add" else not found
     if write.operation == "delete" or there is None:
         return write.operation == "delete" and there is None
     return not unexpected(write, there)
@@ -130,7 +150,9 @@ def unexpected(write: Write, there: JsonObject) -> tuple[str, ...]:
     A create may come back with fields we did not send (a newer server's defaults). An update was
     merged from the live object, so there even an extra field is a difference.
     """
+    if write.operation in {"add", "remove"}:
+        return () if _is_done(write, there) else ("values",)
     expected = write.expected or {}
-    if write.operation == "create":
+    if write.operation == "create" or write.ref.kind == "value_list":
         expected = {**there, **expected}
     return differing(write.ref.kind, expected, there)

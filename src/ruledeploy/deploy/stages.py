@@ -28,6 +28,13 @@ class WriteValueLists:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadValuesBack:
+    """Read the value lists: no item looks for a value before it is surely there."""
+
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteLists:
     """Create exception lists and rewrite their texts; Kibana names each uuid."""
 
@@ -108,6 +115,7 @@ class WriteRecord:
 Stage = (
     RemoveDuplicates
     | WriteValueLists
+    | ReadValuesBack
     | WriteLists
     | WriteItems
     | ReadItemsBack
@@ -128,10 +136,12 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     def of(phase: Phase, kind: Kind) -> tuple[Write, ...]:
         return tuple(w for w in plan.writes if w.phase == phase and w.ref.kind == kind)
 
+    values = of("hide", "value_list")
     items, edits, rules = of("hide", "item"), of("edit", "item"), of("rule", "rule")
     ordered: tuple[Stage, ...] = (
         RemoveDuplicates(of("hide", "rule")),
-        WriteValueLists(of("hide", "value_list")),
+        WriteValueLists(values),
+        ReadValuesBack(values),
         WriteLists(of("hide", "list")),
         WriteItems(items),
         ReadItemsBack(items),

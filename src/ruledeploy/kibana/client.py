@@ -6,6 +6,7 @@ Bodies go out and come back as Kibana spells them.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,8 +79,16 @@ class Kibana:
 
     def send(self, request: Request) -> Any:
         """The parsed answer of one request inside the space; see `Peer.request` for the errors."""
+        body: object = request.body
+        headers = {}
+        if request.upload is not None:
+            body, headers["content-type"] = _form(request.upload)
         return self._peer.request(
-            request.method, self._prefix + request.path, query=request.query, body=request.body
+            request.method,
+            self._prefix + request.path,
+            query=request.query,
+            body=body,
+            headers=headers,
         )
 
     def status(self) -> JsonObject:
@@ -240,6 +249,18 @@ class ValueLists(Objects):
             request = VALUES.find(
                 list_id=list_id, page=page, per_page=WINDOW, cursor=answer["cursor"]
             )
+
+
+def _form(text: str) -> tuple[bytes, str]:
+    """A form with one text file, and its content type; the boundary occurs nowhere in it."""
+    boundary = f"ruledeploy-{uuid.uuid4().hex}"
+    head = (
+        f"--{boundary}\r\n"
+        'Content-Disposition: form-data; name="file"; filename="values.txt"\r\n'
+        "Content-Type: text/plain\r\n\r\n"
+    )
+    body = f"{head}{text}\r\n--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
 
 
 def _object(answer: Any) -> JsonObject:

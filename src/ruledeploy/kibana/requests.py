@@ -14,26 +14,34 @@ from ruledeploy.model import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request inside a space: `path` without the space's prefix, `query` unescaped."""
+    """One request inside a space: `path` without the space's prefix, `query` unescaped.
+
+    `upload` is the content of a text file, sent as a form instead of a body.
+    """
 
     method: str
     path: str
     query: Mapping[str, str | int | bool] = field(default_factory=dict)
     body: JsonObject | None = None
+    upload: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form `{method, path, query, body}`."""
+        """Plain form `{method, path, query, body}`, and `upload` where there is one."""
+        uploaded = {} if self.upload is None else {"upload": self.upload}
         return {
             "method": self.method,
             "path": self.path,
             "query": dict(self.query),
             "body": self.body,
+            **uploaded,
         }
 
     @staticmethod
     def from_json(value: JsonObject) -> Request:
         """The request whose `to_json` this is."""
-        return Request(value["method"], value["path"], value["query"], value["body"])
+        return Request(
+            value["method"], value["path"], value["query"], value["body"], value.get("upload")
+        )
 
 
 @dataclass(frozen=True, slots=True)
