@@ -50,6 +50,8 @@ from ruledeploy.stack.server import serve
 CALL_MS, CREATE_MS = 50, 1000
 ENV, DAY = "bench", date(2026, 11, 24)
 OWNER = Owner("bench", ENV)
+# The goals.
+SHARE, READS, IDLE_S, WRITES, PLAN_S, MEMORY_MB = 1.2, 40, 5, 6, 4, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,9 @@ def compiled(size: Size) -> Release:
     """The release that the content compiles to."""
     project = load_project(content(size))
     release = compile_release(project, project.environment(ENV), DAY)
-    assert (len(release.rules), len(release.lists), len(release.items)) == (
-        size.rules, size.lists, size.items,
-    )  # fmt: skip
+    made = Size(len(release.rules), len(release.lists), len(release.items))
+    if made != size:
+        sys.exit(f"the content compiles to {made}")
     return release
 
 
@@ -129,7 +131,7 @@ class SlowPeer(Peer):
     def _send(
         self, method: str, target: str, url: str, body: object, headers: Mapping[str, str] | None
     ) -> tuple[int, Mapping[str, str], Any]:
-        create = method == "POST" and target.split("/s/")[0].startswith("/api/exception_lists")
+        create = method == "POST" and target.startswith("/api/exception_lists")
         wait = CREATE_MS if create else CALL_MS
         self.sent[method] += 1
         asked = {**(headers or {}), "x-ruledeploy-fault": f"latency={wait}"}
@@ -197,18 +199,19 @@ def measure(bench: Bench, release: Release, size: Size) -> None:
     """First push, nothing to do, one rule changed; memory at the end."""
     jobs, possible = bench.jobs, least(size, bench.jobs)
     _, total, _, writes = bench.push(release)
-    assert writes == size.rules + size.lists + size.items
+    if writes != size.rules + size.lists + size.items:
+        sys.exit(f"the first push sent {writes} writes")
     say(
         f"first push, {jobs} in flight",
         f"{total:.1f} s = {total / possible:.2f} x {possible:.1f} s",
-        "<= 1.2 x the least",
-        good=total <= 1.2 * possible,
+        f"<= {SHARE} x the least",
+        good=total <= SHARE * possible,
     )
     _, total, sent, writes = bench.push(release)
     reads = sent.total()
     say(
-        "nothing to do", f"{reads} requests, {total:.2f} s", "<= 40 reads, <= 5 s",
-        good=writes == 0 and sent.keys() == {"GET"} and reads <= 40 and total <= 5,
+        "nothing to do", f"{reads} requests, {total:.2f} s", f"<= {READS} reads, <= {IDLE_S} s",
+        good=writes == 0 and sent.keys() == {"GET"} and reads <= READS and total <= IDLE_S,
     )  # fmt: skip
     first = release.rules[0]
     changed = replace(first, body={**first.body, "severity": "low", "risk_score": 21})
@@ -216,10 +219,10 @@ def measure(bench: Bench, release: Release, size: Size) -> None:
     not_read = sent.total() - sent["GET"]
     say(
         "one rule changed", f"{not_read} writes, plan {planned:.2f} s, all {total:.2f} s",
-        "<= 6 writes, plan <= 4 s", good=not_read <= 6 and planned <= 4,
+        f"<= {WRITES} writes, plan <= {PLAN_S} s", good=not_read <= WRITES and planned <= PLAN_S,
     )  # fmt: skip
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    say("memory, at most", f"{memory:.0f} MB", "<= 400 MB", good=memory <= 400)
+    say("memory, at most", f"{memory:.0f} MB", f"<= {MEMORY_MB} MB", good=memory <= MEMORY_MB)
 
 
 def main() -> None:
@@ -229,9 +232,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=20, help="writes in flight at once")
     arguments = parser.parse_args()
     size = FULL if arguments.full else TENTH
-    print(
-        f"{size.rules} rules, {size.lists} lists, {size.items} items; Python {sys.version.split()[0]}"
-    )
+    python = sys.version.split()[0]
+    print(f"{size.rules} rules, {size.lists} lists, {size.items} items; Python {python}")
+
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

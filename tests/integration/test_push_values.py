@@ -147,7 +147,7 @@ def killed(bench: Bench, wanted: Release, life: Life) -> bool:
 
 def test_a_large_list_is_uploaded_whole_and_grows_without_a_gap(bench: Bench) -> None:
     """Some requests for tens of thousands of values, and not one of them missing meanwhile."""
-    many = [f"value {n:05}" for n in range(30_000)]
+    many = [f"value {n:05}" for n in range(2_000)]
     sent: list[Request] = []
     wanted = release(*A.rules, *A.lists, *A.items, value_list("tools", *many))
     bench.push(wanted)
@@ -158,9 +158,9 @@ def test_a_large_list_is_uploaded_whole_and_grows_without_a_gap(bench: Bench) ->
     plan = bench.plan(more)
     sent = [write.request for write in plan.writes]
     assert [request.path for request in sent] == ["/api/lists/items/_import"]
-    assert len((sent[0].upload or "").splitlines()) == 30_000
+    assert len((sent[0].upload or "").splitlines()) == 2_000
     bench.push(more)
-    assert len(values(bench)) == 60_000
+    assert len(values(bench)) == 4_000
     assert bench.plan(more).empty
 
 

@@ -176,7 +176,7 @@ class Watch:
 
     rules: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by Kibana's uuid
     items: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    values: dict[str, dict[str, str]] = field(default_factory=dict)  # list id: {value id: value}
+    values: dict[str, set[str]] = field(default_factory=dict)  # by the list's id
     alerts: dict[str, frozenset[str]] = field(default_factory=dict)
     seen: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
     writes: int = 0
@@ -219,10 +219,8 @@ class Watch:
                 uploaded = call.file()
                 assert uploaded
                 lines = uploaded[1].decode().splitlines()
-                return self._keep_value(
-                    [{"id": f"{body['id']} {v}", "list_id": body["id"], "value": v} for v in lines],
-                    gone=False,
-                )
+                added = [{"list_id": body["id"], "value": line} for line in lines]
+                return self._keep_value(added, gone=False)
             case _:
                 return set()
 
@@ -230,9 +228,8 @@ class Watch:
         lists = set()
         for body in bodies:
             lists.add(body["list_id"])
-            values = self.values.setdefault(body["list_id"], {})
-            kept = {key: v for key, v in values.items() if v != body["value"]}
-            self.values[body["list_id"]] = kept if gone else {**kept, body["id"]: body["value"]}
+            values = self.values.setdefault(body["list_id"], set())
+            (values.discard if gone else values.add)(body["value"])
         using = {
             one["list_id"]
             for one in self.items.values()
@@ -261,7 +258,7 @@ class Watch:
 
     def _evaluate(self, body: Mapping[str, Any], items: list[Mapping[str, Any]]) -> frozenset[str]:
         entries = [[one["item_id"], one["entries"], one.get("expire_time")] for one in items]
-        values = {key: sorted(found.values()) for key, found in self.values.items()}
+        values = {key: sorted(found) for key, found in self.values.items()}
         key = canonical([body["language"], body["query"], entries, values])
         if key not in _EVALUATED:
             engine_rule = EngineRule(

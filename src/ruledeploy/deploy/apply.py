@@ -102,8 +102,9 @@ def _first_record(plan: Plan, applied: Applied, options: ApplyOptions) -> Record
             after[change.ref] = change.entry
         elif not _is_duplicate(change, plan):
             after.pop(change.ref, None)
+    temporary = plan.temporary
     for write in plan.writes:
-        if write.ref in plan.temporary and write.expected is not None:
+        if write.ref in temporary and write.expected is not None:
             after[write.ref] = Entry(write.expected, write.ref.id, retired=True)
     return Record(
         n=plan.base_record + 1,

@@ -78,7 +78,7 @@ class FolderDocuments:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=self.folder, suffix=".tmp", delete=False
         ) as file:
-            json.dump(document, file, ensure_ascii=False, indent=1)
+            file.write(json.dumps(document, ensure_ascii=False))  # `dump` is ten times slower
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(path)

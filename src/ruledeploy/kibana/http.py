@@ -24,6 +24,7 @@ from elastic_transport import (
     NodeConfig,
     SecurityWarning,
     SerializationError,
+    TextSerializer,
     TlsError,
     Transport,
     TransportError,
@@ -100,6 +101,7 @@ class Peer:
                 retry_on_status=(),
                 retry_on_timeout=False,
                 meta_header=False,
+                serializers={"multipart/form-data": TextSerializer()},  # bytes already
             )
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 
 from ruledeploy.deploy import Applied, Live, Options, Plan, Ref, make_plan, stages
@@ -18,8 +17,7 @@ from ruledeploy.deploy.stages import (
     WriteRecord,
     WriteRules,
 )
-from ruledeploy.errors import RefusedError
-from ruledeploy.model import Provenance, Release, ValueList
+from ruledeploy.model import Release
 from support.deploy_bench import OWNER, exception_list, item, release, rule
 from support.deploy_world import releases
 
@@ -76,10 +74,3 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
     """No clock, no random id: a plan is a function of what it was made from."""
     one = make_plan(FIRST, NOTHING, Applied(OWNER))
     assert one.to_json() == make_plan(FIRST, NOTHING, Applied(OWNER)).to_json()
-
-
-def test_value_lists_are_refused_not_forgotten() -> None:
-    """What cannot be pushed is said, with the way out."""
-    values = ValueList({"id": "v", "name": "v", "type": "keyword"}, ("a",), Provenance("v", 1, "v"))
-    with pytest.raises(RefusedError, match="value lists"):
-        make_plan(Release("test", "2026-11-24", value_lists=(values,)), NOTHING, Applied(OWNER))
