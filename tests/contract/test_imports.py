@@ -202,6 +202,22 @@ def test_doubtful_behaviours_can_be_switched(tmp_path: Path, rule: Any) -> None:
         assert large.status == 400
 
 
+def test_doubtful_leniency_can_be_switched_off(tmp_path: Path) -> None:
+    """Spaces that nobody made, and items without entries."""
+    strict = "9.5,ghost_spaces=false,empty_entries=false"
+    with running_stack(tmp_path, profile=strict) as running:
+        kibana = Client(running.kibana_url, running.elasticsearch_url)
+        assert kibana("GET", f"{RULES}/_find", space="soc").status == 404
+        kibana("POST", "/api/spaces/space", {"id": "soc", "name": "SOC"})
+        assert kibana("GET", f"{RULES}/_find", space="soc").status == 200
+        kibana("POST", LISTS, LIST)
+        reply = kibana("POST", f"{LISTS}/items", item("i", entries=[]))
+        assert reply.body["message"] == (
+            "[request body]: entries: Too small: expected array to have >=1 items"
+        )
+        assert kibana("POST", f"{LISTS}/items", item("i")).status == 200
+
+
 def test_an_export_goes_by_the_lists_id(kibana: Client, space: str) -> None:
     """Expired items are in it or not, as asked; an id that is not there is 400."""
     made = kibana("POST", LISTS, LIST, space=space).body

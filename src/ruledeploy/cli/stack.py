@@ -49,7 +49,10 @@ def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Kibana's port; 0 picks one.")] = 5601,
     es_port: Annotated[int, typer.Option(help="Elasticsearch's port; 0 picks one.")] = 9200,
-    profile: Annotated[str, typer.Option(help="Version to imitate: 8.19 or 9.5.")] = "9.5",
+    profile: Annotated[
+        str,
+        typer.Option(help="Version to imitate: 8.19 or 9.5; switches as in 9.5,too_large=400."),
+    ] = "9.5",
     elasticsearch: Annotated[
         str,
         typer.Option(
@@ -63,11 +66,12 @@ def up(
     ] = False,
 ) -> None:
     """Serve the stack until interrupted, or in the background."""
-    from ruledeploy.stack import PROFILES, StackConfig, serve
+    from ruledeploy.stack import StackConfig, parse_profile, serve
 
-    if profile not in PROFILES:
-        known = ", ".join(PROFILES)
-        raise UsageError(f"unknown profile {profile!r}", hint=f"one of {known}")
+    try:
+        imitated = parse_profile(profile)
+    except ValueError as error:
+        raise UsageError(str(error), hint="docs/stack-fidelity.md lists the switches") from error
     folder = _folder(root, data)
     if detach:
         options = ["--host", host, "--port", str(port), "--es-port", str(es_port)]
@@ -78,7 +82,7 @@ def up(
         host=host,
         port=port,
         es_port=es_port,
-        profile=profile,
+        profile=imitated,
         elasticsearch=elasticsearch,
     )
     serve(config, on_ready=_tell)

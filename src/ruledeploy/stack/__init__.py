@@ -6,7 +6,15 @@ process (what `kibana_url = "embedded:"` uses); `serve` serves in the foreground
 
 from __future__ import annotations
 
-from ruledeploy.stack.config import PROFILES, ApiKey, Faults, Profile, StackConfig, User
+from ruledeploy.stack.config import (
+    PROFILES,
+    ApiKey,
+    Faults,
+    Profile,
+    StackConfig,
+    User,
+    parse_profile,
+)
 from ruledeploy.stack.server import Running, running_stack, serve
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "Running",
     "StackConfig",
     "User",
+    "parse_profile",
     "running_stack",
     "serve",
 ]

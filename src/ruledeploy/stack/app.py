@@ -143,6 +143,8 @@ def _checked(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
             f"API [{call.method} {call.url}] is unauthorized for user, this action is granted by "
             f"the Kibana privileges [{endpoint.privilege or 'securitySolution'}]",
         )
+    if not stack.server.ghost_spaces and not spaces.exists(stack, call.space):
+        raise platform(404, "Not Found")
     if call.method == "GET":
         return endpoint.handler(stack, call)
     with stack.store.transaction():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ruledeploy.stack.texts import Zod
 
@@ -48,7 +49,9 @@ class Profile:
     `zod` chooses the validation texts; `unchanged_count` whether an import skips unchanged rules
     and counts them; `put_no_op` whether a PUT without a change leaves `updated_at` alone;
     `too_large` is the status of an upload over the limit; `old_bulk` whether the routes
-    `_bulk_create`, `_bulk_update` and `_bulk_delete` are there.
+    `_bulk_create`, `_bulk_update` and `_bulk_delete` are there; `ghost_spaces` whether API calls
+    to a space that does not exist are served; `empty_entries` whether an exception item may have
+    no entries.
     """
 
     version: str
@@ -57,12 +60,45 @@ class Profile:
     put_no_op: bool = True
     too_large: Literal[400, 413] = 413
     old_bulk: bool = False
+    ghost_spaces: bool = True
+    empty_entries: bool = True
 
 
 PROFILES = {
     "8.19": Profile("8.19.3", "3", put_no_op=False, old_bulk=True),
     "9.5": Profile("9.5.1", "4"),
 }
+_YES_OR_NO = {"true": True, "false": False}
+# What a switch may be set to, by its name in a profile's text.
+_SWITCHES: Mapping[str, Mapping[str, Any]] = {
+    "zod": {"3": "3", "4": "4"},
+    "too_large": {"400": 400, "413": 413},
+    "unchanged_count": _YES_OR_NO,
+    "put_no_op": _YES_OR_NO,
+    "old_bulk": _YES_OR_NO,
+    "ghost_spaces": _YES_OR_NO,
+    "empty_entries": _YES_OR_NO,
+}
+
+
+def parse_profile(text: str) -> Profile:
+    """The profile of a text such as `9.5` or `9.5,too_large=400,put_no_op=false`.
+
+    Raises `ValueError` that names what is known.
+    """
+    name, *switches = text.split(",")
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}, known: {', '.join(PROFILES)}")
+    profile = PROFILES[name]
+    for switch in switches:
+        key, _, value = switch.partition("=")
+        values = _SWITCHES.get(key)
+        if values is None:
+            raise ValueError(f"unknown switch {key!r}, known: {', '.join(_SWITCHES)}")
+        if value not in values:
+            raise ValueError(f"{key} is {value!r}, not one of: {', '.join(values)}")
+        profile = replace(profile, **{key: values[value]})
+    return profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +127,7 @@ class StackConfig:
     """Where the stack keeps its data and how it answers.
 
     Ports of 0 are chosen by the system. Without users and keys nobody needs to log in.
-    `profile` is the name of one, or one made for doubtful behaviours with `dataclasses.replace`.
+    `profile` is one, or its text, which may set switches: see `parse_profile`.
     `scheduler` runs enabled rules by the real clock while no simulated time is set.
     `elasticsearch` is the URL of a node that holds events and alerts in place of the store.
     """
@@ -115,5 +151,5 @@ class StackConfig:
 
     @property
     def server(self) -> Profile:
-        """The server to imitate; `KeyError` for a profile that does not exist."""
-        return self.profile if isinstance(self.profile, Profile) else PROFILES[self.profile]
+        """The server to imitate; `ValueError` for a profile that does not exist."""
+        return parse_profile(self.profile) if isinstance(self.profile, str) else self.profile

@@ -52,10 +52,15 @@ def _existing(stack: Stack, space_id: str) -> Saved:
     return found
 
 
+def exists(stack: Stack, space_id: str) -> bool:
+    """Whether somebody has made that space."""
+    return space_id == "default" or stack.store.get("space", EVERYWHERE, space_id) is not None
+
+
 def create(stack: Stack, call: Call) -> Answer:
     """`POST`: 409 when the id is taken."""
     body = _parsed(call)
-    if body["id"] == "default" or stack.store.get("space", EVERYWHERE, body["id"]) is not None:
+    if exists(stack, body["id"]):
         raise platform(409, f"A space with the identifier {body['id']} already exists.")
     stack.store.put(Saved("space", EVERYWHERE, body["id"], body["id"], body))
     return Answer(body)

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from ruledeploy.stack import schema, versions
+from ruledeploy.stack import schema, texts, versions
 from ruledeploy.stack.auth import Caller
 from ruledeploy.stack.context import Stack
-from ruledeploy.stack.errors import siem
+from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.exceptions import common
 from ruledeploy.stack.exceptions.finding import find_objects
 from ruledeploy.stack.filter import attributes_of_list
@@ -24,7 +24,15 @@ MAX_ITEMS = 10_000
 def create(stack: Stack, call: Call) -> Answer:
     """`POST`: 404 without the list, 409 when the `item_id` is taken anywhere."""
     parsed = schema.parse_body(schema.body_shape(f"POST {ITEMS}"), call.json(), stack.server.zod)
+    _refuse_empty(stack, parsed)
     return Answer(common.shown(store_item(stack, call.space, parsed, call.caller)))
+
+
+def _refuse_empty(stack: Stack, parsed: dict[str, Any]) -> None:
+    """No entries match everything; whether Kibana lets that through is in doubt."""
+    if not parsed["entries"] and not stack.server.empty_entries:
+        text = texts.length_complaint({"minItems": 1}, [], stack.server.zod)
+        raise platform(400, f"[request body]: entries: {text}")
 
 
 def store_item(stack: Stack, space: str, parsed: dict[str, Any], caller: Caller) -> Saved:
@@ -70,6 +78,7 @@ def read(stack: Stack, call: Call) -> Answer:
 def replace(stack: Stack, call: Call) -> Answer:
     """`PUT`: overwrites the item, so omitted expiry, meta, os_types and tags are cleared."""
     parsed = schema.parse_body(schema.body_shape(f"PUT {ITEMS}"), call.json(), stack.server.zod)
+    _refuse_empty(stack, parsed)
     check_comment_order(parsed["comments"])
     if not common.named(parsed, "exception_item"):
         raise siem(404, "either id or item_id need to be defined")
