@@ -69,6 +69,8 @@ def play(lab: Lab) -> tuple[list[Any], list[Any]]:
     lab.rule(rule_id="lucene", **query)
     lab.rule(rule_id="kuery", language="kuery", query="process.name: e* and process.pid >= 2")
     statement = f'from {lab.index} metadata _id | where {HOST} == "b"'
+    counted = f"from {lab.index} | stats n = count(*) by {HOST} | where n >= 3"
+    lab.rule(rule_id="rows", type="esql", language="esql", query=counted, index=None)
     lab.rule(rule_id="esql", type="esql", language="esql", query=statement, index=None)
     lab.rule(
         rule_id="threshold", type="threshold", threshold={"field": [HOST], "value": 3}, **query
@@ -98,6 +100,7 @@ def play(lab: Lab) -> tuple[list[Any], list[Any]]:
         {
             "rule": alert["kibana.alert.rule.rule_id"],
             "at": alert["@timestamp"],
+            "n": alert.get("n"),
             **{key: alert[f"kibana.alert.{key}"] for key in keys if f"kibana.alert.{key}" in alert},
         }
         for alert in lab.alerts()
@@ -120,7 +123,7 @@ def test_the_node_and_the_store_give_the_same_alerts(
     assert played[0] == played[1]
     alerts, statuses = played[0]
     assert {alert["rule"] for alert in alerts} == {
-        "lucene", "kuery", "esql", "threshold", "new", "grouped", "filtered", "few", "override",
+        "lucene", "kuery", "esql", "rows", "threshold", "new", "grouped", "filtered", "few", "override",
     }  # fmt: skip
     assert dict(statuses)["nowhere"] == "partial failure"
     assert dict(statuses)["broken"] == dict(statuses)["eql"] == "failed"

@@ -210,6 +210,27 @@ def test_esql(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "pipe",
+    [
+        "stats n = count(*), latest = max(@timestamp), tags = values(tags) by host.name",
+        "stats s = sum(score), m = avg(n) by ok | where m > 3 | eval d = m * 2",
+        "eval hour = date_trunc(6 hours, @timestamp) | stats count(*) by hour",
+        "eval double = n * 2, host = to_upper(host.name) | sort double desc | keep host, double, n",
+    ],
+)
+def test_esql_that_computes(
+    both: tuple[Elasticsearch, Elasticsearch], index: str, pipe: str
+) -> None:
+    """Columns with their types and order, values as texts where JSON has them so."""
+    answers = []
+    for client in both:
+        answer = client.esql.query(query=f"from {index} | {pipe} | limit 100")
+        rows = [[sorted(v) if isinstance(v, list) else v for v in row] for row in answer["values"]]
+        answers.append((answer["columns"], sorted(plain(rows), key=str)))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
     "lines",
     [b'{"index":{}}\n', b'{"index":{}}\nnot json\n', b'["index"]\n{}\n', b'{"touch":{}}\n{}\n'],
 )

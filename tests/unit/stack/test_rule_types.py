@@ -76,6 +76,72 @@ def test_an_esql_rule_that_finds_events_alerts_once_on_each(lab: Lab) -> None:
     assert {a["host"]["name"] for a in lab.alerts()} == {"a"}
 
 
+def test_an_esql_rule_that_groups_alerts_on_each_row_of_each_run(lab: Lab) -> None:
+    """Rows are no events: overlapping runs repeat them, and the alert has their columns."""
+    query = "from logs-* | stats n = count(*), latest = max(@timestamp) by host.name | where n >= 3"
+    lab.rule(type="esql", language="esql", query=query, index=None)
+    lab.events(1, 2, 3, **on("a"))
+    lab.events(1, 2, **on("b"))
+    assert lab.clock(5)["alerts"] == 1
+    (alert,) = lab.alerts()
+    assert (alert["n"], alert[HOST]) == (3, "a")
+    assert alert["latest"] == "2026-11-23T00:03:00.000Z"
+    assert alert["kibana.alert.original_time"] == "2026-11-23T00:05:00.000Z"
+    assert alert["kibana.alert.rule.rule_type_id"] == "siem.esqlRule"
+    assert lab.clock(10)["alerts"] == 1  # minutes 1 to 10 hold them still
+    assert lab.clock(20)["alerts"] == 0
+
+
+def test_grouped_rows_heed_exceptions_limits_and_suppression(lab: Lab) -> None:
+    """Exceptions hide events before they are counted."""
+    link = lab.listed()
+    lab.item("good", "good.exe")
+    query = "from logs-* | stats n = count(*) by host.name, process.name"
+    lab.rule(
+        type="esql", language="esql", query=query, index=None, max_signals=2,
+        exceptions_list=[link],
+    )  # fmt: skip
+    grouped = {"group_by": [HOST]}
+    lab.rule(rule_id="s", type="esql", language="esql", query=query, index=None,
+             alert_suppression=grouped)  # fmt: skip
+    for process in ("x.exe", "y.exe", "z.exe", "good.exe"):
+        lab.events(1, **on("a", process))
+    lab.clock(5)
+    found = [alert for alert in lab.alerts() if alert["kibana.alert.rule.rule_id"] == "wpm"]
+    assert len(found) == 2
+    assert "good.exe" not in {alert["process.name"] for alert in found}
+    assert lab.last()["message"].startswith("This rule reached the maximum alert limit")
+    (one,) = [alert for alert in lab.alerts() if alert["kibana.alert.rule.rule_id"] == "s"]
+    assert one["kibana.alert.suppression.docs_count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "alerts"),
+    [
+        ('process where process.name : "EVIL.EXE"', 0),
+        ('api where process.name : "EVIL.EXE" and host.name == "a"', 1),
+        ('any where process.Ext.api.name == "WriteProcessMemory"', 2),
+    ],
+)
+def test_an_eql_rule_alerts_on_single_events(lab: Lab, query: str, alerts: int) -> None:
+    """`:` in any case, `==` to the letter; the category is the event's."""
+    lab.rule(type="eql", language="eql", query=query)
+    lab.events(1, **on("a"))
+    lab.events(2, **on("b", "other.exe"))
+    assert lab.clock(5)["alerts"] == alerts
+    assert lab.last()["status"] == "succeeded"
+
+
+def test_an_eql_sequence_fails_by_name(lab: Lab) -> None:
+    """It is not run as something else."""
+    query = "sequence by host.name [api where true] [file where true]"
+    lab.rule(type="eql", language="eql", query=query)
+    lab.events(1)
+    lab.clock(5)
+    assert lab.last()["status"] == "failed"
+    assert "sequence" in lab.last()["message"]
+
+
 def test_types_that_need_more_than_this_stack_fail_by_name(lab: Lab) -> None:
     """They are stored and validated; running says why there is nothing."""
     mapping = [{"entries": [{"field": "file.hash.sha256", "type": "mapping", "value": "h"}]}]

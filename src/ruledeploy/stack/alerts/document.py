@@ -94,7 +94,7 @@ def _ancestors(
 ) -> list[dict[str, Any]]:
     """Where the alert comes from; an alert on an alert is one deeper than that."""
     if finding.hit is None:
-        index = ",".join(body.get("index", ()))
+        index = ",".join(body.get("index", ()))  # an ES|QL query names its own
         return [{"id": finding.id, "type": "event", "index": index, "depth": 0}]
     depth = found.get("kibana.alert.depth")
     own = {

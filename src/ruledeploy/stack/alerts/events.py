@@ -6,12 +6,12 @@ The other place is an Elasticsearch node (`node.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
-from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
+from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory, Window
 from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.stack.alerts import runs
 from ruledeploy.stack.alerts.hits import Hit, Values
@@ -27,7 +27,8 @@ from ruledeploy.stack.store import Saved, Store
 class Prepared:
     """A rule with the ticks to run, and what an engine needs to find its hits.
 
-    `fields` are those whose values each hit must carry.
+    `fields` are those whose values each hit must carry. Of a rule that is `grouped` each row of its
+    query alerts, and each run asks it anew.
     """
 
     rule: Saved
@@ -36,6 +37,7 @@ class Prepared:
     items: dict[str, dict[str, Any]]
     fields: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    grouped: bool = False
 
 
 class Events(Protocol):
@@ -55,6 +57,10 @@ class Events(Protocol):
 
     def find(self, prepared: Sequence[Prepared]) -> dict[str, list[Hit]]:
         """By rule id, all events each rule matches over the reach of its ticks."""
+        ...
+
+    def rows(self, one: Prepared, at: datetime) -> Sequence[Mapping[str, Any]]:
+        """What the query of a grouped rule gives over the window of a run."""
         ...
 
     def sources(self, hits: Iterable[Hit]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -103,6 +109,18 @@ class LocalEvents:
             for key in (*result.event_ids, *hiding):
                 wanted.setdefault(key, []).append((one, tuple(hiding.get(key, ()))))
         return self._hits(prepared, wanted)
+
+    def rows(self, one: Prepared, at: datetime) -> Sequence[Mapping[str, Any]]:
+        """Over the events that were ingested by then."""
+        start, end = runs.window(one.rule.body, at)
+        present = runs.milliseconds(at)
+        seen = (
+            document
+            for document in self._documents([replace(one, ticks=[at])])
+            if (documents.timestamp(dict(document.source), "event.ingested") or 0) <= present
+        )
+        window = Window(documents.moment(start), documents.moment(end))
+        return self._engine.run([one.engine_rule], Memory(seen), window, at)[one.rule.id].rows
 
     def _documents(self, prepared: Sequence[Prepared]) -> Iterator[Document]:
         """Events with a time that some run looks at, one by one; their ids name the index too."""

@@ -94,7 +94,8 @@ def run_rules(
         except (RuledeployError, ValueError) as error:
             outcomes[rule.id] = _failed(rule, ticks, str(error))
     started = time.perf_counter()
-    hits, failed = _find(events, prepared)
+    hits, failed = _find(events, [one for one in prepared if not one.grouped])
+    hits.update({one.rule.id: [] for one in prepared if one.grouped})
     searched = _milliseconds_since(started)
     outcomes.update(failed)
     with stack.store.transaction():
@@ -148,17 +149,17 @@ def _run_one(
     """All runs of one rule, and how each went; a gap before the first is told in each."""
     rule, preview, alerts = one.rule, preview_id is not None, alerts_of(stack)
     timeline = runs.Timeline(hits, one.items, as_of=stack.clock.simulated)
-    session = Session(rule, timeline, alerts, preview=preview)
+    session = Session(one, timeline, (events, alerts), preview=preview)
     gap = timedelta(0) if preview else runs.gap(rule, one.ticks[0])
     written, told = 0, []
     for tick in one.ticks:
         if _key_is_gone(stack, rule, tick):
             told.append(_execution(tick, "failed", _NO_KEY))
             continue
-        found = session.run(tick)
-        started = time.perf_counter()
         execution = Execution(rule, tick, execution_id(), stack.server.version, preview_id)
         try:
+            found = session.run(tick)
+            started = time.perf_counter()
             written += _write(events, alerts, execution, found)
         except RuledeployError as error:
             told.append(_execution(tick, "failed", error.message))

@@ -69,6 +69,14 @@ class Finding:
     group: Group | None = None
     extends: Mapping[str, Any] | None = None
 
+    @property
+    def values(self) -> Values:
+        """The values to group by: the event's, or those of the finding itself."""
+        if self.hit is not None:
+            return self.hit.values
+        listed = {k: v if isinstance(v, list) else [v] for k, v in self.source.items()}
+        return {name: tuple(values) for name, values in listed.items()}
+
 
 def key_of(terms: Terms) -> str:
     """Terms as one text, under which a group is remembered."""

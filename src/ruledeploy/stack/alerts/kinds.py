@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from ruledeploy.stack.alerts.events import Events, Prepared
 from ruledeploy.stack.alerts.hits import Finding, Group, Hit, Terms, combinations, digest, key_of
 from ruledeploy.stack.alerts.runs import Timeline, milliseconds, reach, visible, window
 from ruledeploy.stack.clock import iso
-from ruledeploy.stack.es.documents import moment
+from ruledeploy.stack.es.documents import moment, timestamp
 from ruledeploy.stack.store import Saved
 
 EVENT_TYPES = frozenset({"query", "saved_query", "eql", "esql"})
@@ -30,8 +31,11 @@ class Kind(Protocol):
         ...
 
 
-def kind_of(rule: Saved, timeline: Timeline, counted: dict[str, int]) -> Kind:
+def kind_of(one: Prepared, timeline: Timeline, counted: dict[str, int], events: Events) -> Kind:
     """The rule's type over its hits; `counted` tells up to when (ms) each group is alerted."""
+    rule = one.rule
+    if one.grouped:
+        return _Rows(one, events)
     match rule.body["type"]:
         case "threshold":
             return _Threshold(rule, timeline, counted)
@@ -121,6 +125,24 @@ class _Threshold:
             extra={"threshold_result": result},
             group=group,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """ES|QL rules that group events: every row alerts, in every run that gives it."""
+
+    one: Prepared
+    events: Events
+
+    def candidates(self, at: datetime) -> Iterator[Finding]:
+        """One per row; the alert has the columns that are not null."""
+        rule = self.one.rule
+        run = (*window(rule.body, at), rule.body["query"], f"{rule.space}:{rule.id}")
+        for number, row in enumerate(self.events.rows(self.one, at)):
+            source = {name: value for name, value in row.items() if value is not None}
+            time = timestamp(source, "@timestamp")
+            own = milliseconds(at) if time is None else time
+            yield Finding(digest(*run, number), own, source=source)
 
 
 def _distinct(asked: Iterable[dict[str, Any]], hits: list[Hit]) -> list[dict[str, Any]] | None:

@@ -95,6 +95,13 @@ class NodeEvents:
                 hits.extend(self._hits(one, chunk, hiding))
         return out
 
+    def rows(self, one: Prepared, at: datetime) -> Sequence[Mapping[str, Any]]:
+        """As the node groups them."""
+        start, end = runs.window(one.rule.body, at)
+        engine = ElasticsearchEngine(self._node.client, url=self._node.url)
+        window = Window(moment(start), moment(end))
+        return engine.run([one.engine_rule], Indices(), window, at)[one.rule.id].rows
+
     def _hits(
         self, one: Prepared, ids: list[str], hiding: Mapping[str, Sequence[str]]
     ) -> Iterator[Hit]:

@@ -48,8 +48,6 @@ def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) ->
         runs.reach(body, tick)
     language, query = _query_of(body)
     parsed = parse_query(language, query)
-    if parsed.esql is not None and parsed.esql.aggregates:
-        raise QueryError("the local stack does not run ES|QL that groups events (stats)")
     patterns = parsed.esql.sources if parsed.esql else _patterns(stack, rule)
     items = {
         item.key: item.body
@@ -72,7 +70,8 @@ def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) ->
         engine_rule = _readable(stack, rule, engine_rule, indices)
         warnings = (_NO_RIGHT.format(json.dumps(hidden)), *warnings)
     events.check(engine_rule, indices, ticks[0])
-    return Prepared(rule, ticks, engine_rule, items, grouping_fields(body), warnings)
+    fields, grouped = grouping_fields(body), parsed.esql is not None and parsed.esql.aggregates
+    return Prepared(rule, ticks, engine_rule, items, fields, warnings, grouped=grouped)
 
 
 def _key(stack: Stack, rule: Saved) -> ApiKey | None:

@@ -9,12 +9,12 @@ from itertools import islice
 from typing import Any
 
 from ruledeploy.stack.alerts import runs
+from ruledeploy.stack.alerts.events import Events, Prepared
 from ruledeploy.stack.alerts.hits import Finding
 from ruledeploy.stack.alerts.kept import Alerts
 from ruledeploy.stack.alerts.kinds import EVENT_TYPES, alert_id, kind_of
 from ruledeploy.stack.alerts.suppression import Suppression
 from ruledeploy.stack.clock import duration
-from ruledeploy.stack.store import Saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class Session:
     """One rule's runs. What later sessions must know is read from its state, and in `memory`."""
 
     def __init__(
-        self, rule: Saved, timeline: runs.Timeline, alerts: Alerts, *, preview: bool
+        self, one: Prepared, timeline: runs.Timeline, place: tuple[Events, Alerts], *, preview: bool
     ) -> None:
+        rule, (events, alerts) = one.rule, place
         memory = {} if preview else rule.state.get("memory", {})
         self._counted: dict[str, int] = dict(memory.get("counted", {}))
         self._open: dict[str, list[Any]] = dict(memory.get("open", {}))
         self._rule = rule
-        self._kind = kind_of(rule, timeline, self._counted)
+        self._kind = kind_of(one, timeline, self._counted, events)
         self._limit = min(rule.body["max_signals"], runs.MAX_ALERTS_PER_RUN)
         self._alerts = None if preview else alerts
         self._written: dict[str, bool] = {}

@@ -43,11 +43,10 @@ class Suppression:
         fields = tuple(self._given.get("group_by", ()))
         groups: dict[Terms, list[Finding]] = {}
         for finding in findings:
-            if finding.hit is None:
-                yield finding  # a threshold's bucket is a group already
+            if finding.group is not None:
+                yield finding  # a threshold's bucket
                 continue
-            values = finding.hit.values
-            terms = tuple((name, _one(values.get(name, ()))) for name in fields)
+            terms = tuple((name, _one(finding.values.get(name, ()))) for name in fields)
             missing = any(value is None for _, value in terms)
             if missing and self._given.get("missing_fields_strategy") == "doNotSuppress":
                 yield finding

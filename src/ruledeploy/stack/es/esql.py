@@ -1,14 +1,20 @@
-"""`POST /_query`: ES|QL that finds and keeps; nothing that computes."""
+"""`POST /_query`: ES|QL as the embedded engine evaluates it; a query that finds needs a `keep`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from ruledeploy.engine import Document
 from ruledeploy.engine.binding import resolve
+from ruledeploy.engine.pipes import RowReader, types_in
 from ruledeploy.errors import QueryError
 from ruledeploy.fields import FieldTable
+from ruledeploy.query.esql import EsqlQuery
+from ruledeploy.query.esql_run import Table, run_pipe
+from ruledeploy.query.esql_types import present
 from ruledeploy.query.parse import ParsedQuery, parse_query
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.context import Stack
@@ -36,8 +42,6 @@ def query(stack: Stack, call: Call) -> Answer:
     body = json_object(call)
     text = str(body.get("query", ""))
     parsed = _parsed(text)
-    if parsed.esql is not None and parsed.esql.pipe:
-        raise elastic(400, "verification_exception", "the local stack does not compute columns")
     sources = parsed.esql.sources if parsed.esql else ()
     backings = documents.resolve(stack.store, ",".join(sources))
     if not backings:
@@ -50,8 +54,13 @@ def query(stack: Stack, call: Call) -> Answer:
         stored
         for stored in documents.scan(stack.store, backings)
         if matching.holds(stored) and asked.holds(stored)
-    ][: _DEFAULT_LIMIT if limit is None else limit]
+    ]
     names = _columns(text)
+    if parsed.esql is not None and parsed.esql.pipe:
+        tables = {backing: matching.table(backing) for backing in backings}
+        table = _run(parsed.esql, tables, rows, now)
+        return _answer(table, list(table.columns.made) if parsed.esql.aggregates else names)
+    rows = rows[: _DEFAULT_LIMIT if limit is None else limit]
     reader = field_reader(matching.table)
 
     types = {
@@ -72,6 +81,35 @@ def query(stack: Stack, call: Call) -> Answer:
             "is_partial": False,
             "columns": [{"name": name, "type": types[name]} for name in names],
             "values": [[cell(stored, name) for name in names] for stored in rows],
+        }
+    )
+
+
+def _run(
+    esql: EsqlQuery, tables: Mapping[str, FieldTable], rows: Sequence[Stored], now: datetime
+) -> Table:
+    """What the commands that compute make of the documents; a 400 where they do not fit."""
+    readers = {index: RowReader(esql.pipe, table) for index, table in tables.items()}
+    read = (
+        readers[stored.index].read(Document(stored.index, stored.id, stored.source), {})
+        for stored in rows
+    )
+    try:
+        return run_pipe(esql.pipe, types_in(list(tables.values())), read, now)
+    except QueryError as error:
+        raise unreadable(error) from error
+
+
+def _answer(table: Table, names: Sequence[str]) -> Answer:
+    types = {name: table.columns.type(name) or "keyword" for name in names}
+    return Answer(
+        {
+            "took": 1,
+            "is_partial": False,
+            "columns": [{"name": name, "type": kind} for name, kind in types.items()],
+            "values": [
+                [present(kind, row.get(name)) for name, kind in types.items()] for row in table.rows
+            ],
         }
     )
 
