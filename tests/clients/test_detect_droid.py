@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,8 @@ detection:
 custom: {{{custom}}}
 level: high
 """
+# How it ends when a search finds something.
+FOUND = 66
 LOGIN = {"DROID_ELASTIC_USERNAME": "ann", "DROID_ELASTIC_PASSWORD": "secret"}
 Droid = Callable[..., str]
 
@@ -69,13 +72,15 @@ def droid(install: Install, stack: StackProcess, tmp_path: Path) -> Droid:
     )
     file = tmp_path / "rule.yml"
 
-    def run(command: str, platform: str, title: str = "Droid", custom: str = "") -> str:
+    def run(
+        command: str, platform: str, *, title: str = "Droid", custom: str = "", code: int = 0
+    ) -> str:
         file.write_text(RULE.format(title=title, rule_id=RULE_ID, custom=custom), "utf-8")
         done = program.run(
             "droid", "rules", command, "-r", str(file), "-c", str(config), "-p", platform,
             env=LOGIN,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     return run
@@ -111,6 +116,11 @@ def test_another_language_is_another_rule(droid: Droid, kibana: Client) -> None:
     droid("export", "eql", custom="removed: true")
 
 
-def test_it_searches_with_the_rule(droid: Droid) -> None:
-    """Its ES|QL search goes to the second port through the official client."""
-    assert "Successfully searched the rules" in droid("search", "esql")
+def test_it_searches_with_the_rule(droid: Droid, kibana: Client) -> None:
+    """Its ES|QL search goes to the second port through the official client, and finds an event."""
+    process = {"executable": r"C:\evil.exe"}
+    event = {"@timestamp": datetime.now(UTC).isoformat(), "process": process}
+    url = f"{kibana.elasticsearch_url}/logs-endpoint.events.process-default/_doc"
+    made = kibana.pool.request("POST", url, json=event, headers=kibana.credentials)
+    assert made.status == 201
+    assert "1 hit(s) found" in droid("search", "esql", code=FOUND)

@@ -237,3 +237,17 @@ def test_an_export_goes_by_the_lists_id(kibana: Client, space: str) -> None:
     assert reply.body["message"] == (
         "[request query]: id: Invalid input: expected string, received undefined"
     )
+
+
+@pytest.mark.parametrize("path", [f"{RULES}/_import", f"{LISTS}/_import"])
+def test_the_part_must_be_called_file(kibana: Client, path: str) -> None:
+    """And have a file name; anything else is no file, which is a 500."""
+    for fields in ({"upload": ("x.ndjson", "{}")}, {"file": "{}"}):
+        raw = kibana.pool.request(
+            "POST", kibana.url + path, fields=fields, headers={"kbn-xsrf": "x"}
+        )
+        assert kibana.reply("POST", path, raw).status == 500
+    raw = kibana.pool.request(
+        "POST", kibana.url + path, fields={"file": ("X.NDJSON", "")}, headers={"kbn-xsrf": "x"}
+    )
+    assert kibana.reply("POST", path, raw).status == 200

@@ -53,14 +53,14 @@ class Call:
             raise platform(400, "Invalid request payload JSON format") from error
 
     def file(self) -> tuple[str, bytes] | None:
-        """Name and content of the multipart part that carries a file name."""
+        """Name and content of the multipart part `file`, if it carries a file name."""
         kind = self.headers.get("content-type", "")
         if not kind.startswith("multipart/form-data"):
             return None
         head = f"Content-Type: {kind}\r\n\r\n".encode()
         for part in BytesParser(policy=HTTP).parsebytes(head + self.body).iter_parts():
             name = part.get_filename()
-            if name:
+            if name and part.get_param("name", header="content-disposition") == "file":
                 content = part.get_payload(decode=True)
                 return name, content if isinstance(content, bytes) else b""
         return None
