@@ -6,6 +6,7 @@ lets a cluster do it. The first is held to the second by a differential test.
 
 from __future__ import annotations
 
+from ruledeploy.engine.asking import Load
 from ruledeploy.engine.elastic import ElasticsearchEngine
 from ruledeploy.engine.embedded import EmbeddedEngine
 from ruledeploy.engine.kept import Kept
@@ -17,7 +18,10 @@ from ruledeploy.engine.protocol import (
     Hits,
     Indices,
     Memory,
+    Shape,
     Source,
+    Summarizer,
+    Summary,
     Window,
 )
 
@@ -31,7 +35,11 @@ __all__ = [
     "Hits",
     "Indices",
     "Kept",
+    "Load",
     "Memory",
+    "Shape",
     "Source",
+    "Summarizer",
+    "Summary",
     "Window",
 ]

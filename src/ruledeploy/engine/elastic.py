@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ruledeploy.engine.protocol import EngineRule, Hits, Indices, Source, Window
+from ruledeploy.engine.aggregation import slices, summary_body, tally_of
+from ruledeploy.engine.asking import Asking, Load, Question
+from ruledeploy.engine.protocol import EngineRule, Hits, Indices, Shape, Source, Summary, Window
+from ruledeploy.engine.rules import refuse_pipe
+from ruledeploy.engine.tally import Tally
 from ruledeploy.errors import (
     Collector,
     NotAuthorized,
@@ -55,11 +59,23 @@ class _Search:
 
 
 class ElasticsearchEngine:
-    """Runs rules on a cluster; `client` is an `elasticsearch.Elasticsearch`."""
+    """Runs rules on a cluster; `client` is an `elasticsearch.Elasticsearch`.
 
-    def __init__(self, client: Elasticsearch, *, url: str = "elasticsearch") -> None:
+    `summarize` cuts its window into pieces of at most `slice_width`, and keeps to `load`.
+    """
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        *,
+        url: str = "elasticsearch",
+        load: Load | None = None,
+        slice_width: timedelta | None = None,
+    ) -> None:
         self._client = client
         self._url = url
+        self._load = load or Load()
+        self._slice_width = slice_width
 
     def run(
         self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
@@ -68,32 +84,69 @@ class ElasticsearchEngine:
 
         Raises ServerError when the cluster fails, Unreachable when there is none.
         """
-        if not isinstance(source, Indices):
-            raise RuledeployError(
-                "the elasticsearch engine reads indices", hint="load the events first"
-            )
         collector = Collector()
         out: dict[str, Hits] = {}
         for rule in rules:
             with collector.collect(), self._errors(rule):
-                query = parse_query(rule.language, rule.query)
-                patterns = query.esql.sources if query.esql else rule.index
-                index = source.pattern or ",".join(patterns)
-                out[rule.rule_id] = self._hits(_Search(rule, query, index, window), now)
+                out[rule.rule_id] = self._hits(_search(rule, source, window), now)
         collector.raise_if_any()
         return out
 
+    def summarize(
+        self,
+        rules: Sequence[EngineRule],
+        source: Source,
+        window: Window | None,
+        now: datetime,
+        shape: Shape,
+    ) -> dict[str, Summary]:
+        """What every rule finds, summed up; see `Summarizer.summarize`. The source is `Indices`.
+
+        Lucene and KQL are counted where the events are. Of ES|QL and EQL the ids are fetched, and
+        the events behind them counted there. Values are counted among the 1,000 most frequent of a
+        field and slice.
+        """
+        collector = Collector()
+        tallies = {rule.rule_id: Tally() for rule in rules}
+        questions: list[Question] = []
+        for rule in rules:
+            with collector.collect(), self._errors(rule):
+                for part in slices(window, self._slice_width):
+                    search = _search(rule, source, part)
+                    refuse_pipe(rule, search.query)
+                    questions += self._questions(search, now, shape, tallies[rule.rule_id])
+        collector.raise_if_any()
+        failed: dict[str, RuledeployError] = {}
+        for question, answer in Asking(self._client, self._load, self._failure).answers(questions):
+            if isinstance(answer, RuledeployError):
+                failed.setdefault(question.rule_id, answer)
+            else:
+                tallies[question.rule_id].add(tally_of(answer, shape))
+        for error in failed.values():
+            with collector.collect():
+                raise error
+        collector.raise_if_any()
+        return {rule_id: tally.summary(shape) for rule_id, tally in tallies.items()}
+
+    def _questions(
+        self, search: _Search, now: datetime, shape: Shape, tally: Tally
+    ) -> Iterator[Question]:
+        """The searches that sum a rule up; what items hide of ES|QL and EQL is tallied at once."""
+        rule, field = search.rule, search.rule.timestamp_field
+        hidden, clauses = _exceptions(rule, now)
+        if search.query.language in ("lucene", "kuery"):
+            body = summary_body(_query(search, None), hidden, clauses, field, shape)
+            yield Question(rule.rule_id, search.index, body)
+            return
+        alerts = self._ids(search, {"bool": {"must_not": hidden}} if hidden else None)
+        tally.suppressed.update({id_: len(self._ids(search, c)) for id_, c in clauses.items()})
+        for start in range(0, len(alerts), _PAGE):
+            ids = {"ids": {"values": list(alerts[start : start + _PAGE])}}
+            body = summary_body({"bool": {"filter": [ids]}}, (), {}, field, shape)
+            yield Question(rule.rule_id, search.index, body)
+
     def _hits(self, search: _Search, now: datetime) -> Hits:
-        rule = search.rule
-        built = build_exception_filter(rule.items, now, rule.value_lists)
-        clauses = {
-            str(item["item_id"]): item_clause(item, rule.value_lists)
-            for item in rule.items
-            if not is_expired(item, now)
-        }
-        # Items that Kibana applies after the search are applied with it: the hits are the same.
-        hidden = [built.filter["query"]] if built.filter else []
-        hidden += [clauses[str(item["item_id"])] for item in built.after_search]
+        hidden, clauses = _exceptions(search.rule, now)
         extra: JsonObject | None = {"bool": {"must_not": hidden}} if hidden else None
         rows: tuple[JsonObject, ...] = ()
         if search.query.esql is not None and search.query.esql.pipe:
@@ -120,14 +173,7 @@ class ElasticsearchEngine:
 
     def _lucene(self, search: _Search, extra: JsonObject | None) -> Iterator[Row]:
         """Every hit, page by page over a point in time."""
-        text = search.query.text
-        must: list[JsonObject] = []
-        if search.query.dsl is not None:
-            must.append(search.query.dsl)
-        elif text.strip():
-            options = {"query": text, "analyze_wildcard": True, "time_zone": "Zulu"}
-            must.append({"query_string": options})
-        query = {"bool": {"must": must, "filter": _filters(search, extra)}}
+        query = _query(search, extra)
         field = search.rule.timestamp_field
         pit = self._client.open_point_in_time(
             index=search.index, keep_alive=_KEEP_ALIVE, ignore_unavailable=True
@@ -253,13 +299,17 @@ class ElasticsearchEngine:
                 f"rule {rule.rule_id}: {error.message}", position=error.position, hint=error.hint
             ) from error
         except ApiError as error:
-            message = f"rule {rule.rule_id}: {_reason(error.body)}"
-            if error.status_code == 400:  # noqa: PLR2004 - the cluster refuses the query
-                raise QueryError(message) from error
-            kind = NotAuthorized if error.status_code in (401, 403) else ServerError
-            raise kind(message, url=self._url, status=error.status_code) from error
+            raise self._failure(rule.rule_id, error.body, error.status_code) from error
         except TransportError as error:
             raise Unreachable(f"no answer: {error.message}", url=self._url) from error
+
+    def _failure(self, rule_id: str, body: Any, status: int) -> RuledeployError:
+        """The error that an answer with an error body is."""
+        message = f"rule {rule_id}: {_reason(body)}"
+        if status == 400:  # noqa: PLR2004 - the cluster refuses the query
+            return QueryError(message)
+        kind = NotAuthorized if status in (401, 403) else ServerError
+        return kind(message, url=self._url, status=status)
 
 
 @contextmanager
@@ -289,6 +339,43 @@ def _halves(search: _Search) -> tuple[_Search, _Search]:
         _Search(search.rule, search.query, search.index, first),
         _Search(search.rule, search.query, search.index, second),
     )
+
+
+def _search(rule: EngineRule, source: Source, window: Window | None) -> _Search:
+    if not isinstance(source, Indices):
+        raise RuledeployError(
+            "the elasticsearch engine reads indices", hint="load the events first"
+        )
+    query = parse_query(rule.language, rule.query)
+    patterns = query.esql.sources if query.esql else rule.index
+    return _Search(rule, query, source.pattern or ",".join(patterns), window)
+
+
+def _exceptions(rule: EngineRule, now: datetime) -> tuple[list[JsonObject], dict[str, JsonObject]]:
+    """What hides events, and the clause of each item.
+
+    Items that Kibana applies after the search are applied with it: the hits are the same.
+    """
+    built = build_exception_filter(rule.items, now, rule.value_lists)
+    clauses = {
+        str(item["item_id"]): item_clause(item, rule.value_lists)
+        for item in rule.items
+        if not is_expired(item, now)
+    }
+    hidden = [built.filter["query"]] if built.filter else []
+    return hidden + [clauses[str(item["item_id"])] for item in built.after_search], clauses
+
+
+def _query(search: _Search, extra: JsonObject | None) -> JsonObject:
+    """The query of a search in Lucene or KQL, as Kibana sends it."""
+    text = search.query.text
+    must: list[JsonObject] = []
+    if search.query.dsl is not None:
+        must.append(search.query.dsl)
+    elif text.strip():
+        options = {"query": text, "analyze_wildcard": True, "time_zone": "Zulu"}
+        must.append({"query_string": options})
+    return {"bool": {"must": must, "filter": _filters(search, extra)}}
 
 
 def _filters(search: _Search, extra: JsonObject | None) -> list[JsonObject]:

@@ -10,9 +10,9 @@ import multiprocessing as mp
 from collections.abc import Sequence
 from itertools import pairwise
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ruledeploy.engine.run import Found, Run
+from ruledeploy.engine.run import Run
 from ruledeploy.engine.sources import Part
 from ruledeploy.errors import RuledeployError
 
@@ -53,7 +53,7 @@ def _cuts(part: Part, share: int) -> list[Part]:
     return [Part(part.path, low, high) for low, high in pairwise(bounds)]
 
 
-def run_parts(run: Run, parts: Sequence[Part], index: str, jobs: int) -> None:
+def run_parts(run: Run[Any], parts: Sequence[Part], index: str, jobs: int) -> None:
     """Put all events of the files to a run. Raises what any of the processes raises."""
     can_fork = "fork" in mp.get_all_start_methods()
     shares = shares_of(parts, jobs) if jobs > 1 and can_fork else [list(parts)]
@@ -71,7 +71,7 @@ def run_parts(run: Run, parts: Sequence[Part], index: str, jobs: int) -> None:
 class _Child:
     """A process with a share of the files."""
 
-    def __init__(self, context: ForkContext, run: Run, share: list[Part], index: str) -> None:
+    def __init__(self, context: ForkContext, run: Run[Any], share: list[Part], index: str) -> None:
         self._answer, there = context.Pipe(duplex=False)
         self._process: ForkProcess = context.Process(
             target=_work, args=(there, run, share, index), daemon=True
@@ -79,7 +79,7 @@ class _Child:
         self._process.start()
         there.close()
 
-    def found(self) -> dict[str, Found]:
+    def found(self) -> dict[str, Any]:
         """What the process found, waited for."""
         try:
             answer = self._answer.recv()
@@ -90,7 +90,7 @@ class _Child:
             ) from None
         if isinstance(answer, BaseException):
             raise answer
-        found: dict[str, Found] = answer
+        found: dict[str, Any] = answer
         return found
 
     def end(self) -> None:
@@ -100,7 +100,7 @@ class _Child:
         self._answer.close()
 
 
-def _work(answer: Connection, run: Run, share: list[Part], index: str) -> None:
+def _work(answer: Connection, run: Run[Any], share: list[Part], index: str) -> None:
     try:
         for part in share:
             run.put_part(part, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -63,6 +63,38 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """How hits are to be summed up.
+
+    `bucket` is the width of the histogram's buckets, which begin at 1970; `fields` are those whose
+    `top` most frequent values are counted; `samples` is how many ids are shown.
+    """
+
+    bucket: timedelta = timedelta(days=1)
+    fields: tuple[str, ...] = ()
+    top: int = 10
+    samples: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one rule found, without the events.
+
+    `count` are the events that alert, `suppressed` those that each item hides. `histogram` has the
+    buckets that are not empty, `top` each field's values by how many of the alerting events have
+    them, `samples` the ids of the first events, `first` and `last` their times.
+    """
+
+    count: int = 0
+    suppressed: Mapping[str, int] = field(default_factory=dict)
+    histogram: tuple[tuple[datetime, int], ...] = ()
+    top: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    samples: tuple[str, ...] = ()
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Events at hand."""
 
@@ -105,5 +137,24 @@ class Engine(Protocol):
 
         Items that expired before `now` do not count. Raises QueryError (several as Problems) for
         rules that cannot run, naming them, before any event is looked at.
+        """
+        ...
+
+
+class Summarizer(Protocol):
+    """Sums up what rules find: for rules by the hundred over very many events."""
+
+    def summarize(
+        self,
+        rules: Sequence[EngineRule],
+        source: Source,
+        window: Window | None,
+        now: datetime,
+        shape: Shape,
+    ) -> dict[str, Summary]:
+        """What `Engine.run` would find, summed up.
+
+        A `limit` of ES|QL does not count. Raises what `run` raises, and QueryError for a field
+        whose values cannot be counted (a text).
         """
         ...

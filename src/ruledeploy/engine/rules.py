@@ -107,6 +107,14 @@ def check_columns(item: Parsed, tables: Sequence[FieldTable], now: datetime) -> 
     run_pipe(item.query.esql.pipe, types_in(tables), (), now)
 
 
+def refuse_pipe(rule: EngineRule, query: ParsedQuery) -> None:
+    """Raise UnsupportedQuery for a pipe that computes rows: they are no events to be summed up."""
+    if query.esql is not None and query.esql.pipe:
+        raise UnsupportedQuery(
+            f"rule {rule.rule_id}: a pipe that computes is not summed up", hint="run it instead"
+        )
+
+
 class BoundRules:
     """Rules bound to the field tables of the indices they search.
 

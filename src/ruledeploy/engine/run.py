@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from ruledeploy.engine.document import FieldReader, Values
 from ruledeploy.engine.filing import Entry, Filing
@@ -19,6 +19,7 @@ from ruledeploy.engine.sources import Part, read_document
 from ruledeploy.errors import Location
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dates import parse_date, to_ms
+from ruledeploy.query.esql_types import Row
 
 TIMESTAMP = "@timestamp"
 
@@ -39,9 +40,38 @@ class Plan:
     `constants` are the `data_stream` fields that the mapping gives an event without them.
     """
 
+    table: FieldTable
     program: Program
     rules: Filing[BoundRule]
     constants: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that a rule found: its time in milliseconds, and the field table it lies under.
+
+    `row` are the columns that the rule's pipe reads, if it has one.
+    """
+
+    document: Document
+    at: int | None
+    table: FieldTable
+    row: Row | None = None
+
+
+class Recorder(Protocol):
+    """Takes what one rule finds."""
+
+    def record(self, event: Event, excepted: Sequence[str]) -> None:
+        """Note one event, and the items that hide it."""
+        ...
+
+    def add(self, other: Any) -> None:
+        """Take in what another of its kind found in other events."""
+        ...
+
+
+Record = TypeVar("Record", bound=Recorder)
 
 
 @dataclass(slots=True)
@@ -58,6 +88,16 @@ class Found:
         self.rows += other.rows
         for item_id, entries in other.suppressed.items():
             self.suppressed.setdefault(item_id, []).extend(entries)
+
+    def record(self, event: Event, excepted: Sequence[str]) -> None:
+        """Note one event, and the items that hide it."""
+        entry = (event.at if event.at is not None else -(2**63), event.document.id)
+        for item_id in excepted:
+            self.suppressed.setdefault(item_id, []).append(entry)
+        if not excepted:
+            self.alerts.append(entry)
+            if event.row is not None:
+                self.rows.append((entry, event.row))
 
     def hits(self, limit: int | None) -> Hits:
         """By time and then id."""
@@ -112,13 +152,21 @@ class _View:
         out.extend(self._program.answers(values))
 
 
-class Run:
-    """One pass; `found` is by rule id. Raises QueryError before any event is looked at."""
+class Run(Generic[Record]):
+    """One pass; what each rule finds is put into `found`, by rule id.
+
+    Raises QueryError before any event is looked at.
+    """
 
     def __init__(
-        self, tables: Tables, parsed: Sequence[Parsed], window: Window | None, now: datetime
+        self,
+        tables: Tables,
+        parsed: Sequence[Parsed],
+        window: Window | None,
+        now: datetime,
+        record: Callable[[], Record],
     ) -> None:
-        self.found = {item.rule.rule_id: Found() for item in parsed}
+        self.found: dict[str, Record] = {item.rule.rule_id: record() for item in parsed}
         self._rules = BoundRules(tables, parsed, now)
         self._bounds = None if window is None else (to_ms(window.start), to_ms(window.end))
         self._plans: dict[str, list[Plan]] = {}
@@ -145,7 +193,7 @@ class Run:
         if key not in self._programs:
             self._programs[key] = self._program(table, chosen)
         program, rules = self._programs[key]
-        return Plan(program, rules, constants(table, index))
+        return Plan(table, program, rules, constants(table, index))
 
     def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, Filing[BoundRule]]:
         program = Program()
@@ -173,7 +221,7 @@ class Run:
             answers += program.meta(document.index, document.id)
             self._ask(plan, answers, lambda: document)
 
-    def add(self, found: Mapping[str, Found]) -> None:
+    def add(self, found: Mapping[str, Record]) -> None:
         """Take in what another process found."""
         for rule_id, more in found.items():
             self.found[rule_id].add(more)
@@ -221,31 +269,18 @@ class Run:
         event = document()
         times = self._clock.read(event.source)
         for bound in rules:
-            self._record(bound, event, times, numbers, plan.constants)
+            rule = bound.parsed.rule
+            at = time_of(times, rule.timestamp_field)
+            if self._in_window(at):
+                excepted = [item_id for item_id, query in bound.items if query(numbers)]
+                row = bound.reader.read(event, plan.constants) if bound.reader else None
+                found = Event(event, at, plan.table, row)
+                self.found[rule.rule_id].record(found, excepted)
 
-    def _record(
-        self,
-        bound: BoundRule,
-        event: Document,
-        times: Values,
-        numbers: frozenset[int],
-        given: dict[str, str],
-    ) -> None:
-        rule = bound.parsed.rule
-        at = time_of(times, rule.timestamp_field)
-        if self._bounds is not None and (
-            at is None or not self._bounds[0] <= at <= self._bounds[1]
-        ):
-            return
-        entry = (at if at is not None else -(2**63), event.id)
-        found = self.found[rule.rule_id]
-        excepted = [item_id for item_id, query in bound.items if query(numbers)]
-        for item_id in excepted:
-            found.suppressed.setdefault(item_id, []).append(entry)
-        if not excepted:
-            found.alerts.append(entry)
-            if bound.reader is not None:
-                found.rows.append((entry, bound.reader.read(event, given)))
+    def _in_window(self, at: int | None) -> bool:
+        if self._bounds is None:
+            return True
+        return at is not None and self._bounds[0] <= at <= self._bounds[1]
 
 
 def _row_reader(item: Parsed, table: FieldTable) -> RowReader | None:
