@@ -87,7 +87,13 @@ def elasticsearch_client(env: Environment) -> Elasticsearch:
         options["basic_auth"] = (env.username, env.password.reveal())
     if env.elasticsearch_url.startswith("https"):
         options["verify_certs"] = env.verify_certs
-        options |= {"ca_certs": env.ca_certs} if env.ca_certs else {}
+        certificates = {
+            "ca_certs": env.ca_certs,
+            "ssl_assert_fingerprint": env.ca_fingerprint,
+            "client_cert": env.client_cert,
+            "client_key": env.client_key,
+        }
+        options |= {name: value for name, value in certificates.items() if value}
     return Elasticsearch(env.elasticsearch_url, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import uuid
 from collections.abc import Iterator, Sequence
@@ -70,6 +71,7 @@ class RuleCompiler:
             "threat": threats,
             "tags": [*source.tags, self.marker],
             "note": note(source, source.elastic.note),
+            "actions": _actions(source, self.env),
             "meta": {
                 "from": source.elastic.lookback or self.env.lookback,
                 "ruledeploy": {"path": source.path, "hash": _hash(source, filters)},
@@ -155,6 +157,32 @@ class RuleCompiler:
         }
 
 
+def _actions(source: RuleSource, env: Environment) -> list[dict[str, Any]] | None:
+    """The rule's connectors under this environment's ids; None leaves actions to Kibana.
+
+    Raises `RuleError` for a connector that the environment does not name.
+    """
+    for name in source.elastic.actions:
+        if name not in env.connectors:
+            near = difflib.get_close_matches(name, env.connectors, n=1)
+            way_out = f"write [env.{env.name}.connectors.{name}] with id and type"
+            raise RuleError(
+                f"env.{env.name} has no connector {name!r}",
+                location=source.doc.at("elastic", "actions"),
+                hint=f"did you mean {near[0]!r}?" if near else way_out,
+            )
+    chosen = (env.connectors[name] for name in source.elastic.actions)
+    return [
+        {
+            "id": one.id,
+            "action_type_id": one.type,
+            "group": one.group,
+            "params": dict(one.params),
+        }
+        for one in chosen
+    ] or None
+
+
 def note(source: RuleHead, text: str | None) -> str:
     """The investigation guide: the author's text, and the file the rule comes from."""
     return f"{(text or '').rstrip()}\n\nSource: `{source.path}`".strip()
@@ -227,12 +255,6 @@ def _texts(source: RuleSource) -> dict[str, Any]:
 def _options(source: RuleSource) -> dict[str, Any]:
     """What only the `elastic:` block says, under Kibana's names."""
     block = source.elastic
-    if block.actions:
-        raise RuleError(
-            "actions cannot be deployed yet",
-            location=source.doc.at("elastic", "actions"),
-            hint="attach connectors in Kibana; a push keeps them",
-        )
     fields = {"field_names": list(block.investigation_fields)}
     return {
         "max_signals": block.max_signals,

@@ -21,7 +21,8 @@ RETIRED = frozenset({"deprecated", "unsupported"})
 # Of an environment, what no compiled rule depends on.
 _ELSEWHERE = frozenset(
     {
-        "api_key", "ca_certs", "confirm", "elasticsearch_url", "kibana_url", "line", "overlays",
+        "api_key", "ca_certs", "ca_fingerprint", "client_cert", "client_key", "proxy",
+        "confirm", "elasticsearch_url", "kibana_url", "line", "overlays",
         "password", "policy", "space", "username", "verify_certs",
     }
 )  # fmt: skip

@@ -16,7 +16,9 @@ DEFAULT_TIMEOUT = 30.0
 class Connection:
     """One HTTP peer: `url` (never holds credentials), a Kibana space, and one kind of credential.
 
-    `timeout` is in seconds, per request. An API key wins over a user name and password.
+    `ca_certs`, `client_cert` and `client_key` are PEM files; `ca_fingerprint` is the SHA-256 of a
+    certificate in the server's chain, which is then trusted instead. `timeout` is in seconds, per
+    request. An API key wins over a user name and password.
     """
 
     url: str
@@ -25,6 +27,10 @@ class Connection:
     username: str | None = None
     password: Secret | None = None
     ca_certs: str | None = None
+    ca_fingerprint: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    proxy: Secret | None = None
     verify_certs: bool = True
     timeout: float = DEFAULT_TIMEOUT
 
@@ -72,6 +78,10 @@ class Connection:
             username=env.username if own else connection.username,
             password=env.password if own else connection.password,
             ca_certs=env.ca_certs,
+            ca_fingerprint=env.ca_fingerprint,
+            client_cert=env.client_cert,
+            client_key=env.client_key,
+            proxy=env.proxy,
             verify_certs=env.verify_certs,
         )
 

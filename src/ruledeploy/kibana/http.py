@@ -17,11 +17,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from elastic_transport import (
     ConnectionTimeout,
-    NodeConfig,
     SecurityWarning,
     SerializationError,
     TextSerializer,
@@ -40,6 +39,7 @@ from ruledeploy.errors import (
     Unreachable,
 )
 from ruledeploy.kibana.connection import Connection
+from ruledeploy.kibana.node import Node, node_config
 
 # The transport warns of "dead nodes"; we raise what happened, and standard error is the user's.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
@@ -73,30 +73,18 @@ class Peer:
         connections: int = MAX_CONNECTIONS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(connection.url)
         self.connection = connection
         self._base = connection.url.rstrip("/")
         self._sleep = sleep
         self._headers = {"accept": "application/json", **(headers or {})}
         if connection.authorization:
             self._headers["authorization"] = connection.authorization
-        https = parts.scheme == "https"
         with warnings.catch_warnings():
             # Whoever set verify_certs = false knows; `doctor` says it again.
             warnings.simplefilter("ignore", SecurityWarning)
-            node = NodeConfig(
-                scheme=parts.scheme,
-                host=parts.hostname or "",
-                port=parts.port or (443 if https else 80),
-                path_prefix=parts.path.rstrip("/"),
-                connections_per_node=connections,
-                request_timeout=connection.timeout,
-                verify_certs=connection.verify_certs if https else None,
-                ca_certs=connection.ca_certs if https else None,
-                ssl_show_warn=False,
-            )
             self._transport = Transport(
-                [node],
+                [node_config(connection, connections)],
+                node_class=Node,
                 max_retries=0,
                 retry_on_status=(),
                 retry_on_timeout=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ruledeploy.model.environment import Environment, ExceptionPolicy, Secret
+from ruledeploy.model.environment import Connector, Environment, ExceptionPolicy, Secret
 from ruledeploy.model.event import Event, Label, event_id
 from ruledeploy.model.finding import Finding, Severity
 from ruledeploy.model.jsonvalue import JsonObject, canonical, digest
@@ -17,6 +17,7 @@ from ruledeploy.model.release import (
 from ruledeploy.model.testcase import Expectation, TestCase
 
 __all__ = [
+    "Connector",
     "DetectionRule",
     "Environment",
     "Event",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +46,25 @@ class ExceptionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Connector:
+    """A connector of an environment's space (`[env.X.connectors.NAME]`), for rules' `actions`.
+
+    `id` and `type` (`.slack`) are Kibana's; `params` is what the action says, `group` when.
+    """
+
+    id: str
+    type: str
+    group: str = "default"
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One `[env.NAME]`, defaults merged in, variables filled in.
 
     `indices` maps a Sigma logsource (`product/category`, `product/service`, with `@variant`) to
     index patterns, `placeholders` the name in a rule's `%name%` to its values. `kibana_url` is
-    `embedded:` for the local stack.
+    `embedded:` for the local stack. `proxy` may hold credentials, so it is a secret.
     """
 
     name: str
@@ -62,6 +75,10 @@ class Environment:
     username: str | None = None
     password: Secret | None = None
     ca_certs: str | None = None
+    ca_fingerprint: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    proxy: Secret | None = None
     verify_certs: bool = True
     overlays: tuple[str, ...] = ()
     language: str = "lucene"
@@ -72,6 +89,7 @@ class Environment:
     attack_version: str = "v18"
     confirm: bool = False
     policy: ExceptionPolicy = field(default_factory=ExceptionPolicy)
+    connectors: Mapping[str, Connector] = field(default_factory=dict)
     line: int = 0
 
     @property

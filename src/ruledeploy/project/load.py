@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from ruledeploy.errors import ConfigError, Location, RefusedError, RuledeployError
-from ruledeploy.model import Environment, ExceptionPolicy, Secret
+from ruledeploy.model import Connector, Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
 from ruledeploy.project.settings import Settings, Table, parse_settings
 
@@ -46,6 +47,10 @@ _FALLBACKS = {
     "username": ("KIBANA_USERNAME",),
     "password": ("KIBANA_PASSWORD",),
     "ca_certs": ("KIBANA_CA_CERTS",),
+    "ca_fingerprint": ("KIBANA_CA_FINGERPRINT",),
+    "client_cert": ("KIBANA_CLIENT_CERT",),
+    "client_key": ("KIBANA_CLIENT_KEY",),
+    "proxy": ("KIBANA_PROXY",),
 }
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -123,7 +128,7 @@ class Project:
             known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.env_names)}"
             place = Location(self.settings.path)
             raise ConfigError(f"no environment {name!r}", location=place, hint=known)
-        self._refuse_shared_target(name)
+        self._refuse_shared_target(name, environ or {})
         own = self.settings.envs[name]
         reach = dict(own) if environ is None else self._filled(name, own, environ)
         return self._build(name, own, reach)
@@ -154,6 +159,10 @@ class Project:
             username=reach.get("username"),
             password=_secret(reach.get("password")),
             ca_certs=reach.get("ca_certs"),
+            ca_fingerprint=reach.get("ca_fingerprint"),
+            client_cert=reach.get("client_cert"),
+            client_key=reach.get("client_key"),
+            proxy=_secret(reach.get("proxy")),
             verify_certs=own.get("verify_certs", True),
             overlays=tuple(own.get("exceptions", ("base", name))),
             language=merged.get("language", default.language),
@@ -168,6 +177,9 @@ class Project:
                 max_days=policy.get("max_days"),
                 warn_days=policy.get("warn_days", default.policy.warn_days),
             ),
+            connectors={
+                key: Connector(**connector) for key, connector in own.get("connectors", {}).items()
+            },
             line=self.settings.at("env", name).line,
         )
 
@@ -203,13 +215,16 @@ class Project:
 
         return _VARIABLE.sub(value, text)
 
-    def _refuse_shared_target(self, name: str) -> None:
+    def _refuse_shared_target(self, name: str, environ: Mapping[str, str]) -> None:
         """Two environments on one server and space would prune each other's objects."""
 
-        def target(env: str) -> tuple[str | None, str]:
+        def target(env: str) -> tuple[str, str]:
             table = self.settings.envs[env]
-            url = table.get("kibana_url", "embedded:").rstrip("/")
-            return url, table.get("space", "default")
+            url = _VARIABLE.sub(
+                lambda found: environ.get(found.group(1)) or found.group(),
+                table.get("kibana_url") or table.get("cloud_id") or environ.get("KIBANA_URL", ""),
+            )
+            return _plain_url(url), table.get("space", "default")
 
         for other in self.env_names:
             if other != name and target(other) == target(name):
@@ -225,6 +240,16 @@ def load_project(files: Files, errors: Sequence[RuledeployError] = ()) -> Projec
     if CONFIG not in files:
         raise ConfigError(f"no {CONFIG}", location=Location(CONFIG))
     return Project(parse_settings(files[CONFIG], CONFIG), files, tuple(errors))
+
+
+def _plain_url(url: str) -> str:
+    """One spelling of a server's URL: host in lower case, no default port, no trailing slash."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return url
+    ports = {"http": ":80", "https": ":443"}
+    host = parts.netloc.rpartition("@")[2].lower().removesuffix(ports.get(parts.scheme, "-"))
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
 def _secret(value: str | None) -> Secret | None:

@@ -39,11 +39,17 @@ _ENV = _DEFAULTS | {
     "username": _TEXT,
     "password": _TEXT,
     "ca_certs": _TEXT,
+    "ca_fingerprint": _TEXT,
+    "client_cert": _TEXT,
+    "client_key": _TEXT,
+    "proxy": _TEXT,
     "verify_certs": _FLAG,
     "exceptions": _TEXTS,
     "confirm": _FLAG,
     "policy": _TABLE,
+    "connectors": _TABLE,
 }
+_CONNECTOR = {"id": _TEXT, "type": _TEXT, "group": _TEXT, "params": _TABLE}
 _POLICY = {"exceptions": _TABLE}
 _POLICY_EXCEPTIONS = {"require": _TEXTS, "max_days": _NUMBER, "warn_days": _NUMBER}
 
@@ -55,6 +61,7 @@ _DURATION = re.compile(r"^[1-9][0-9]*[smhd]$")
 _USERINFO = re.compile(r"^\w+://[^/@]+@")
 # Kibana's space ids; the project name goes into list ids and tags.
 _SPACE = re.compile(r"^[a-z0-9_-]+$")
+_FINGERPRINT = re.compile(r"^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
 
@@ -161,12 +168,30 @@ class _Checker:
                     f"{secret} is written out in the file",
                     f'write {secret} = "${{VARIABLE}}" and keep the value in the environment',
                 )
-        for url in ("kibana_url", "elasticsearch_url"):
+        self.connectors(env, (*keys, "connectors"))
+        if "client_key" in env and "client_cert" not in env:
+            self.fail((*keys, "client_key"), "client_key without client_cert", "name both files")
+        fingerprint = env.get("ca_fingerprint", "${}")
+        if "${" not in str(fingerprint) and not _FINGERPRINT.match(str(fingerprint)):
+            hint = "64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints them"
+            self.fail((*keys, "ca_fingerprint"), "no SHA-256 fingerprint", hint)
+        for url in ("kibana_url", "elasticsearch_url", "proxy"):
             if _USERINFO.match(str(env.get(url, ""))):
                 hint = 'take them out of the URL: username, and password = "${VARIABLE}"'
+                if url == "proxy":
+                    hint = 'write  proxy = "${VARIABLE}"  and keep the URL in the environment'
                 self.fail((*keys, url), f"credentials are written out in {url}", hint)
         if not _SPACE.match(str(env.get("space", "default"))):
             self.fail((*keys, "space"), "a space id takes a-z, 0-9, - and _ only", None)
+
+    def connectors(self, env: Table, keys: tuple[str, ...]) -> None:
+        """Each `[env.NAME.connectors.NAME]`."""
+        for name, connector in _tables(env.get("connectors")):
+            self.table(connector, (*keys, name), _CONNECTOR)
+            for needed in ("id", "type"):
+                if not connector.get(needed):
+                    hint = "id and type as Kibana shows them, such as .slack"
+                    self.fail((*keys, name), f"the connector {name!r} needs {needed}", hint)
 
     def values(self, table: object, keys: tuple[str, ...]) -> None:
         """The values that `[defaults]` and an environment share."""

@@ -132,3 +132,25 @@ def test_every_broken_file_is_reported_at_once() -> None:
         "rules/one.yml",
         "rules/two.yml",
     }
+
+
+CONNECTOR = """
+[env.local.connectors.chat]
+id = "4f1b"
+type = ".slack"
+params = { message = "hello" }
+"""
+
+
+def test_actions_name_the_connectors_of_the_environment() -> None:
+    """The same rule speaks through another connector elsewhere; none named leaves them alone."""
+    rule = f"{RULE}\nelastic: {{actions: [chat]}}\n" if "elastic:" not in RULE else RULE
+    assert only(rule, settings=SETTINGS + CONNECTOR).body["actions"] == [
+        {"id": "4f1b", "action_type_id": ".slack", "group": "default",
+         "params": {"message": "hello"}},
+    ]  # fmt: skip
+    assert "actions" not in only().body
+    with pytest.raises(RuleError, match="has no connector 'chat'"):
+        release(rule)
+    with pytest.raises(RuleError, match="did you mean 'chat'"):
+        release(rule.replace("[chat]", "[chta]"), settings=SETTINGS + CONNECTOR)

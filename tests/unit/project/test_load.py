@@ -88,6 +88,15 @@ def test_an_unknown_environment_suggests_the_nearest() -> None:
         project().environment("prd")
 
 
+@pytest.mark.parametrize("url", ["${SERVER}", "HTTP://LOCALHOST:5601", "http://localhost:5601/"])
+def test_two_spellings_of_one_space_are_refused(url: str) -> None:
+    """A variable is what it holds; case and a trailing slash do not make another server."""
+    text = CONFIG + f'[env.twin]\nkibana_url = "{url}"\n'
+    files = {"ruledeploy.toml": text.encode()}
+    with pytest.raises(RefusedError, match="same server and space"):
+        load_project(files).environment("twin", {"SERVER": "http://localhost:5601"})
+
+
 def test_two_environments_on_one_space_are_refused() -> None:
     """They would prune each other's objects."""
     text = CONFIG + '[env.twin]\nkibana_url = "http://localhost:5601/"\n'
