@@ -102,7 +102,7 @@ def _features(subject: Subject) -> Check:
     """Whether we may write rules in this space, asked of Elasticsearch by the feature's name."""
     what = "Kibana privilege"
     try:
-        names = [str(one["id"]) for one in subject.kibana.features()]
+        names = [str(one.get("id")) for one in subject.kibana.features()]
     except ServerError as error:
         return remark(what, error)
     feature = _newest(names)

@@ -28,7 +28,8 @@ def preflight(kibana: Kibana) -> Preflight:
     Kibana does not refuse writes to a space that does not exist, so this does.
     """
     status = _status(kibana)
-    version = str(status.get("version", {}).get("number", ""))
+    told = status.get("version")
+    version = str(told.get("number", "")) if isinstance(told, dict) else ""
     url, space = kibana.connection.url, kibana.connection.space or "default"
     if not version:
         raise NotAuthorized(

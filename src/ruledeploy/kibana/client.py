@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
+from ruledeploy.errors import ServerError
 from ruledeploy.kibana.connection import Connection
 from ruledeploy.kibana.http import Peer
 from ruledeploy.kibana.requests import (
@@ -119,8 +120,8 @@ class Kibana:
 
     def features(self) -> Sequence[JsonObject]:
         """The features that roles are made of, each with its `id`."""
-        found: Sequence[JsonObject] = self._peer.request("GET", "/api/features")
-        return found
+        answer = self._peer.request("GET", "/api/features")
+        return [_object(one) for one in answer] if isinstance(answer, list) else []
 
     def key_owners(self) -> dict[str, JsonObject]:
         """Whose API key runs each rule of the space, by the rule's saved-object id.
@@ -264,12 +265,27 @@ def _form(text: str) -> tuple[bytes, str]:
 
 
 def _object(answer: Any) -> JsonObject:
-    result: JsonObject = answer
-    return result
+    """An answer that must be an object. Raises `ServerError`: whoever answers is no Kibana."""
+    if not isinstance(answer, Mapping):
+        raise _strange(answer)
+    return answer
 
 
 def _found(answer: Any) -> Found:
-    return Found(tuple(answer["data"]), int(answer["total"]))
+    """What `_find` answered. Raises `ServerError` as `_object` does."""
+    objects, total = _object(answer).get("data"), _object(answer).get("total")
+    if not isinstance(objects, list) or not isinstance(total, int):
+        raise _strange(answer)
+    return Found(tuple(_object(one) for one in objects), total)
+
+
+def _strange(answer: Any) -> ServerError:
+    shape = ", ".join(sorted(map(str, answer))[:5]) if isinstance(answer, Mapping) else "no object"
+    return ServerError(
+        f"an answer has not the shape of Kibana's (it has: {shape})",
+        url="kibana_url",
+        hint="is this Kibana's own URL, or something in front of it?",
+    )
 
 
 def batches(list_ids: Sequence[str]) -> Iterator[list[str]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ruledeploy.errors import UsageError
+from ruledeploy.kibana.redact import inner_secrets, redactor
 from ruledeploy.model import Environment, Secret
 
 DEFAULT_TIMEOUT = 30.0
+_HEADER = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,12 @@ class Connection:
             raise UsageError(
                 f"the URL of {parts.hostname} holds credentials",
                 hint="set api_key, or username and password, instead",
+            )
+        if self.api_key and not _HEADER.fullmatch(self.api_key.reveal().strip()):
+            # The HTTP library would refuse it too, and quote it.
+            raise UsageError(
+                "api_key holds characters that an HTTP header cannot carry",
+                hint="set the base64 form `encoded` that Kibana showed once, on one line",
             )
 
     @staticmethod
@@ -96,9 +105,16 @@ class Connection:
     def authorization(self) -> str | None:
         """The `Authorization` header's value; a secret."""
         if self.api_key:
-            return f"ApiKey {self.api_key.reveal()}"
+            return f"ApiKey {self.api_key.reveal().strip()}"
         if self.username:
             password = self.password.reveal() if self.password else ""
             pair = f"{self.username}:{password}".encode()
             return f"Basic {base64.b64encode(pair).decode('ascii')}"
         return None
+
+    def redact(self, text: str) -> str:
+        """A text that a peer gave, without our credentials in any spelling."""
+        key = self.api_key.reveal().strip() if self.api_key else ""
+        password = self.password.reveal() if self.password else None
+        token = (self.authorization or "").partition(" ")[2]
+        return redactor(*inner_secrets(key), password, token)(text)

@@ -48,6 +48,8 @@ logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
 MAX_WAIT_SECONDS = 60.0
 MAX_WAITS = 5
 DEFAULT_WAIT_SECONDS = 1.0
+# A proxy's page says no more in its thousandth line.
+MAX_MESSAGE = 1_000
 
 # Opened as they are needed; whoever sends more at once waits for one of these.
 MAX_CONNECTIONS = 64
@@ -173,7 +175,8 @@ class Peer:
 
     def _error(self, method: str, url: str, status: int, answer: Any) -> ServerError:
         """The error a status means, with the peer's own words."""
-        message = f"{method} answered {status}: {_message(answer)}"
+        said = self.connection.redact(_message(answer))[:MAX_MESSAGE]
+        message = f"{method} answered {status}: {said}"
         match status:
             case 401:
                 return NotAuthorized(
@@ -229,7 +232,7 @@ def _asked_wait(status: int, headers: Mapping[str, str]) -> float | None:
 def _message(answer: Any) -> str:
     """The peer's message: Kibana's two envelopes (text or list), Elasticsearch's, or raw text."""
     if not isinstance(answer, Mapping):
-        return str(answer).strip()[:500] or "no message"
+        return str(answer).strip() or "no message"
     error = answer.get("error")
     if isinstance(error, Mapping):
         return f"{error.get('type')}: {error.get('reason')}"
