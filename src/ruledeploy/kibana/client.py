@@ -130,14 +130,14 @@ class Kibana:
         the one that some request was sent with.
         """
         found: dict[str, JsonObject] = {}
-        page, total = 1, 1
-        while len(found) < total:
+        page = 1
+        while True:
             query: dict[str, str | int | bool] = {"page": page, "per_page": ALERTING_PAGE}
-            answer = self.send(Request("GET", "/api/alerting/rules/_find", query))
-            found.update({str(one["id"]): one for one in answer["data"]})
-            total = int(answer["total"]) if answer["data"] else len(found)
+            answer = _found(self.send(Request("GET", "/api/alerting/rules/_find", query)))
+            found.update({str(one.get("id")): one for one in answer.objects})
+            if not answer.objects or len(found) >= answer.total:
+                return found
             page += 1
-        return found
 
     def update_api_key(self, uuid: str) -> None:
         """Make the rule with this saved-object id run as the caller from now on."""
