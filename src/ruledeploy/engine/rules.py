@@ -44,10 +44,12 @@ def parse_rules(rules: Sequence[EngineRule], tables: Tables, now: datetime) -> l
     """Every rule parsed, with the items that live at `now`. Raises what is wrong, all at once."""
     collector = Collector()
     out: list[Parsed] = []
+    # Rules that share lists share their items' bodies: each is parsed once.
+    known: dict[int, Node] = {}
     for rule in rules:
         with collector.collect(), naming(rule):
             items = tuple(
-                (str(item["item_id"]), _item(item, rule))
+                (str(item["item_id"]), _item_once(item, rule, known))
                 for item in rule.items
                 if not is_expired(item, now)
             )
@@ -68,6 +70,15 @@ def _types(rule: EngineRule, tables: Tables) -> Types:
         return found.type.type if found else None
 
     return type_of
+
+
+def _item_once(item: JsonObject, rule: EngineRule, known: dict[int, Node]) -> Node:
+    """The item's query, parsed when it is met first; one with value lists depends on the rule."""
+    if any(entry["type"] == "list" for entry in item["entries"]):
+        return _item(item, rule)
+    if id(item) not in known:
+        known[id(item)] = _item(item, rule)
+    return known[id(item)]
 
 
 def _item(item: JsonObject, rule: EngineRule) -> Node:
@@ -127,6 +138,7 @@ class BoundRules:
         self._now = now
         self._binders: dict[int, tuple[FieldTable, Binder]] = {}
         self._bound: dict[tuple[int, int], tuple[Bound, Items]] = {}
+        self._items: dict[tuple[int, int], Bound] = {}
         self._check()
 
     def _check(self) -> None:
@@ -149,9 +161,16 @@ class BoundRules:
             _, binder = self._binders.setdefault(id(table), (table, Binder(table, self._now)))
             item = self.parsed[number]
             with naming(item.rule):
-                items = tuple((id_, binder.bind(node)) for id_, node in item.items)
+                items = tuple((id_, self._item(node, table, binder)) for id_, node in item.items)
                 self._bound[key] = (binder.bind(item.query.node), items)
         return self._bound[key]
+
+    def _item(self, node: Node, table: FieldTable, binder: Binder) -> Bound:
+        """An item's query, bound once for all the rules that share it."""
+        key = (id(node), id(table))
+        if key not in self._items:
+            self._items[key] = binder.bind(node)
+        return self._items[key]
 
     def queries(self) -> list[Bound]:
         """All queries and items that were bound so far."""

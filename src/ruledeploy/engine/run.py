@@ -198,10 +198,14 @@ class Run(Generic[Record]):
     def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, Filing[BoundRule]]:
         program = Program()
         entries = []
+        shared: dict[int, Query] = {}
         for number in chosen:
             item = self._rules.parsed[number]
             query, items = self._rules.bind(number, table)
-            queries = tuple((id_, program.add(bound)) for id_, bound in items)
+            for _, bound in items:
+                if id(bound) not in shared:
+                    shared[id(bound)] = program.add(bound)
+            queries = tuple((id_, shared[id(bound)]) for id_, bound in items)
             rule = BoundRule(item, queries, _row_reader(item, table))
             entries.append(Entry(rule, query, program.add(query)))
         # Another program is another set of fields to decode.

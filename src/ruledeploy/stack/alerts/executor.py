@@ -15,7 +15,7 @@ from ruledeploy.stack.alerts.document import Execution, alert, execution_id
 from ruledeploy.stack.alerts.events import Events, Prepared
 from ruledeploy.stack.alerts.hits import Hit
 from ruledeploy.stack.alerts.kept import Alerts
-from ruledeploy.stack.alerts.prepare import prepare
+from ruledeploy.stack.alerts.prepare import LinkedItems, prepare
 from ruledeploy.stack.alerts.session import Found, Session
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.context import Stack
@@ -85,12 +85,12 @@ def run_rules(
     stack: Stack, due: Sequence[tuple[Saved, list[datetime]]], preview_id: str | None = None
 ) -> Tally:
     """Run rules at their ticks, all in one pass over the events."""
-    events = events_of(stack)
+    events, linked = events_of(stack), LinkedItems(stack)
     prepared: list[Prepared] = []
     outcomes: dict[str, _Outcome] = {}
     for rule, ticks in due:
         try:
-            prepared.append(prepare(stack, events, rule, ticks))
+            prepared.append(prepare(stack, events, linked, rule, ticks))
         except (RuledeployError, ValueError) as error:
             outcomes[rule.id] = _failed(rule, ticks, str(error))
     started = time.perf_counter()

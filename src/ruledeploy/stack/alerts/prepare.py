@@ -38,7 +38,36 @@ DEFAULT_INDEX = (
 )  # fmt: skip
 
 
-def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) -> Prepared:
+class LinkedItems:
+    """Exception items of rules, each list read once however many rules link it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._lists: dict[tuple[str, str], list[Saved]] = {}
+
+    def of(self, rule: Saved) -> list[Saved]:
+        """Items of the linked lists, found by `list_id` and namespace alone.
+
+        A list that is missing has none; the endpoint list is not for rules.
+        """
+        out = []
+        for link in rule.body["exceptions_list"]:
+            if link["list_id"] != "endpoint_list":
+                where = common.space_of(rule.space, link["namespace_type"])
+                out.extend(self._items(where, link["list_id"]))
+        return out
+
+    def _items(self, space: str, list_id: str) -> list[Saved]:
+        found = self._lists.get((space, list_id))
+        if found is None:
+            found = self._stack.store.all("exception_item", space, list_id)
+            self._lists[space, list_id] = found
+        return found
+
+
+def prepare(
+    stack: Stack, events: Events, linked: LinkedItems, rule: Saved, ticks: list[datetime]
+) -> Prepared:
     """What the engine needs.
 
     Raises QueryError for a rule it cannot evaluate, ValueError for a window that is none.
@@ -49,11 +78,7 @@ def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) ->
     language, query = _query_of(body)
     parsed = parse_query(language, query)
     patterns = parsed.esql.sources if parsed.esql else _patterns(stack, rule)
-    items = {
-        item.key: item.body
-        for item in linked_items(stack, rule)
-        if not is_expired(item.body, ticks[0])
-    }
+    items = {item.key: item.body for item in linked.of(rule) if not is_expired(item.body, ticks[0])}
     engine_rule = EngineRule(
         rule_id=rule.id,
         language=language,
@@ -69,7 +94,8 @@ def prepare(stack: Stack, events: Events, rule: Saved, ticks: list[datetime]) ->
     if hidden:
         engine_rule = _readable(stack, rule, engine_rule, indices)
         warnings = (_NO_RIGHT.format(json.dumps(hidden)), *warnings)
-    events.check(engine_rule, indices, ticks[0])
+    # Items are left out: many rules share many, and what is wrong with one shows when they run.
+    events.check(replace(engine_rule, items=()), indices, ticks[0])
     fields, grouped = grouping_fields(body), parsed.esql is not None and parsed.esql.aggregates
     return Prepared(rule, ticks, engine_rule, items, fields, warnings, grouped=grouped)
 
@@ -118,19 +144,6 @@ def _patterns(stack: Stack, rule: Saved) -> tuple[str, ...]:
         found = stack.store.get("data_view", rule.space, view)
         return tuple(found.body["title"].split(",")) if found else (view,)
     return tuple(rule.body.get("index", DEFAULT_INDEX))
-
-
-def linked_items(stack: Stack, rule: Saved) -> list[Saved]:
-    """Items of the linked lists, found by `list_id` and namespace alone.
-
-    A list that is missing has none; the endpoint list is not for rules.
-    """
-    out = []
-    for link in rule.body["exceptions_list"]:
-        if link["list_id"] != "endpoint_list":
-            where = common.space_of(rule.space, link["namespace_type"])
-            out.extend(stack.store.all("exception_item", where, link["list_id"]))
-    return out
 
 
 def _warnings(events: Events, body: dict[str, Any], indices: Sequence[str]) -> tuple[str, ...]:

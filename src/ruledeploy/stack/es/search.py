@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from ruledeploy.engine import Document
@@ -104,7 +106,10 @@ def _search(
 ) -> dict[str, Any]:
     _check(body)
     matching = Matching(store, body.get("query"), now)
-    hits = [stored for stored in documents.scan(store, list(backings)) if matching.holds(stored)]
+    found = (stored for stored in documents.scan(store, list(backings)) if matching.holds(stored))
+    aggregations = body.get("aggs", body.get("aggregations"))
+    # Only aggregations look at documents again: otherwise those not shown are not kept.
+    hits = list(found) if aggregations else found
     reader = field_reader(matching.table)
     answer: dict[str, Any] = {
         "took": 1,
@@ -112,8 +117,7 @@ def _search(
         "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0},
         **_shown(hits, body, reader, matching.table),
     }
-    aggregations = body.get("aggs", body.get("aggregations"))
-    if aggregations:
+    if isinstance(hits, list):
         around = Search(
             reader,
             lambda query: Matching(store, query, now).holds,
@@ -124,25 +128,49 @@ def _search(
 
 
 def _shown(
-    hits: Sequence[Stored], body: Mapping[str, Any], reader: Reader, tables: Tables
+    hits: Iterable[Stored], body: Mapping[str, Any], reader: Reader, tables: Tables
 ) -> dict[str, Any]:
     """Hits sorted, cut and told as the body asks."""
+    counted = _Counted(hits)
     keys = sort_keys(body.get("sort"))
-    keyed = [(sort_values(stored, keys, reader, tables), stored) for stored in hits]
-    if keys:
-        keyed.sort(key=lambda pair: Ordered(pair[0], keys))
+    keyed = ((sort_values(stored, keys, reader, tables), stored) for stored in counted)
     after = body.get("search_after")
     if after is not None:
-        keyed = [pair for pair in keyed if Ordered(after, keys) < Ordered(pair[0], keys)]
-    start, size = body.get("from", 0), body.get("size", 10)
-    shown = keyed[start : start + size]
+        bound = Ordered(after, keys)
+        keyed = (pair for pair in keyed if bound < Ordered(pair[0], keys))
+    start, end = body.get("from", 0), body.get("from", 0) + body.get("size", 10)
+    if keys:
+        first = heapq.nsmallest(end, keyed, key=lambda pair: Ordered(pair[0], keys))
+    else:
+        first = list(islice(keyed, end))
+    counted.finish()
     return {
         "hits": {
-            **_total(len(hits), body.get("track_total_hits", WINDOW)),
-            "max_score": None if keys or not hits else 1.0,
-            "hits": [_hit(stored, values, body, sorting=bool(keys)) for values, stored in shown],
+            **_total(counted.count, body.get("track_total_hits", WINDOW)),
+            "max_score": None if keys or not counted.count else 1.0,
+            "hits": [
+                _hit(stored, values, body, sorting=bool(keys)) for values, stored in first[start:]
+            ],
         }
     }
+
+
+class _Counted:
+    """Documents that are counted as they pass."""
+
+    def __init__(self, hits: Iterable[Stored]) -> None:
+        self._hits = iter(hits)
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Stored]:
+        for stored in self._hits:
+            self.count += 1
+            yield stored
+
+    def finish(self) -> None:
+        """Count those that nobody asked for."""
+        for _ in self:
+            pass
 
 
 def _check(body: Mapping[str, Any]) -> None:
@@ -212,6 +240,14 @@ def matching_documents(
     """All documents a query holds for, in the order they were written."""
     matching = Matching(store, query, now)
     return [stored for stored in documents.scan(store, list(backings)) if matching.holds(stored)]
+
+
+def count_documents(
+    store: Store, backings: Iterable[str], query: Mapping[str, Any] | None, now: datetime
+) -> int:
+    """How many documents a query holds for."""
+    matching = Matching(store, query, now)
+    return sum(matching.holds(stored) for stored in documents.scan(store, list(backings)))
 
 
 def search_body(text: bytes) -> dict[str, Any]:

@@ -7,7 +7,13 @@ from typing import Any
 
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.es import documents
-from ruledeploy.stack.es.search import matching_documents, named_indices, search, search_body
+from ruledeploy.stack.es.search import (
+    count_documents,
+    matching_documents,
+    named_indices,
+    search,
+    search_body,
+)
 from ruledeploy.stack.es.shown import asked_source
 from ruledeploy.stack.es.tables import table_of
 from ruledeploy.stack.http import Answer, Call, Endpoint
@@ -44,7 +50,7 @@ def count(stack: Stack, call: Call) -> Answer:
     """`_count`."""
     backings = named_indices(stack.store, call.params.get("index", "_all"), call.query)
     query = search_body(call.body).get("query")
-    found = len(matching_documents(stack.store, backings, query, stack.clock.now()))
+    found = count_documents(stack.store, backings, query, stack.clock.now())
     shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
     return Answer({"count": found, "_shards": shards})
 
