@@ -19,6 +19,13 @@ _PIECES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
+# Words that are no part of a column's name unless quoted, in any letter case (as 8.19 has it).
+RESERVED = frozenset(
+    {
+        *("and", "asc", "by", "desc", "false", "first", "in", "is", "last", "like", "not", "null"),
+        *("nulls", "on", "or", "rlike", "true", "where", "with"),
+    }
+)
 _SOURCE = re.compile(r'"(?P<quoted>[^"]*)"|(?P<bare>[^\s,|()\[\]"=]+)')
 
 

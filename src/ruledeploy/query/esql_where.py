@@ -20,7 +20,7 @@ from ruledeploy.query.esql_logic import (
     plain,
     single,
 )
-from ruledeploy.query.esql_tokens import Token
+from ruledeploy.query.esql_tokens import RESERVED, Token
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
@@ -285,6 +285,8 @@ class _Parser:
         while True:
             if self.token.kind not in ("name", "quoted"):
                 self.fail("a column's name expected")
+            if self.token.is_word(*RESERVED):
+                self.fail(f"a part of a name that is a keyword is quoted: `{self.token.text}`")
             parts.append(self.take().text)
             if not self.take_op("."):
                 return ".".join(parts)

@@ -17,6 +17,7 @@ from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
 from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 
 from ruledeploy.errors import Location
+from ruledeploy.query.esql_tokens import RESERVED
 from ruledeploy.sigma.forms import (
     AllOf,
     AnyOf,
@@ -221,8 +222,9 @@ def _address(form: Network) -> str:
 
 
 def field_name(name: str) -> str:
-    """A column; quoted when a part of it is not a plain identifier."""
-    return name if _NAME.fullmatch(name) else f"`{name.replace('`', '``')}`"
+    """A column; quoted when a part of it is not a plain identifier, or a word of the language."""
+    plain = _NAME.fullmatch(name) and RESERVED.isdisjoint(name.lower().split("."))
+    return name if plain else f"`{name.replace('`', '``')}`"
 
 
 def like(pattern: Pattern) -> str:
