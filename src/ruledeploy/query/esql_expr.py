@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.esql_tokens import Token
+from ruledeploy.query.esql_tokens import RESERVED, Token
 from ruledeploy.query.ir import MAX_DEPTH
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -288,8 +288,8 @@ class ExprParser:
         """A column's name, its parts joined by dots."""
         parts = []
         while True:
-            if self.token.kind not in ("name", "quoted"):
-                self.fail("a column's name")
+            if self.token.kind not in ("name", "quoted") or self.token.is_word(*RESERVED):
+                self.fail("a column's name, its keywords in backquotes,")
             parts.append(self.take().text)
             if not self.take_op("."):
                 return ".".join(parts)

@@ -39,14 +39,14 @@ def run(query: str, **more: Any) -> Hits:
 
 def test_groups_are_rows() -> None:
     """One row per group, an event of two values in both groups, one without in none's."""
-    hits = run("| stats c = count(*), first = min(@timestamp) by user | sort user")
+    hits = run("| stats c = count(*), oldest = min(@timestamp) by user | sort user")
     assert hits.count == 4
     assert hits.event_ids == ()
     assert hits.rows == (
-        {"c": 2, "first": "2026-01-01T10:00:00.000Z", "user": "x"},
-        {"c": 1, "first": "2026-01-01T10:04:00.000Z", "user": "y"},
-        {"c": 1, "first": "2026-01-01T10:06:00.000Z", "user": "z"},
-        {"c": 1, "first": "2026-01-01T11:00:00.000Z", "user": None},
+        {"c": 2, "oldest": "2026-01-01T10:00:00.000Z", "user": "x"},
+        {"c": 1, "oldest": "2026-01-01T10:04:00.000Z", "user": "y"},
+        {"c": 1, "oldest": "2026-01-01T10:06:00.000Z", "user": "z"},
+        {"c": 1, "oldest": "2026-01-01T11:00:00.000Z", "user": None},
     )
 
 
