@@ -330,3 +330,12 @@ def test_value_files_have_a_limit(kibana: Client, space: str) -> None:
     path = "/api/lists/items/_import"
     reply = upload(kibana, f"{path}?type=keyword", ["x" * 9_000_000], space, "v.txt")
     assert reply.status == 413
+
+
+@pytest.mark.parametrize("depth", [50, 700, 990, 100_000])
+def test_a_body_nested_too_deeply_is_refused(kibana: Client, rule: Any, depth: int) -> None:
+    """However deep, it is stored or it is 400."""
+    text = json.dumps(rule(meta={})).replace("{}", '{"a":' * depth + "1" + "}" * depth)
+    raw = kibana.pool.request("POST", kibana.url + RULES, body=text, headers={"kbn-xsrf": "x"})
+    assert raw.status in ({200} if depth == 50 else {200, 400})
+    assert kibana("GET", f"{RULES}/_find").status == 200

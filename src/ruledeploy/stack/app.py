@@ -123,6 +123,8 @@ def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
         return _checked(stack, endpoint, call)
     except Refusal as refusal:
         return _refused(refusal)
+    except RecursionError:
+        return _refused(platform(400, "Invalid request payload JSON format"))
     except Exception:  # noqa: BLE001 - a server answers 500 and goes on
         _LOG.exception("%s %s", call.method, call.url)
         return Answer(platform(500, _BROKEN).body, 500)

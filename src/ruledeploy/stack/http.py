@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from ruledeploy.stack.auth import Access, Caller
 from ruledeploy.stack.errors import platform
+from ruledeploy.stack.jsontext import read_json
 
 if TYPE_CHECKING:
     from ruledeploy.stack.context import Stack
@@ -48,8 +49,8 @@ class Call:
         if not self.body:
             return None
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
+            return read_json(self.body)
+        except ValueError as error:
             raise platform(400, "Invalid request payload JSON format") from error
 
     def file(self) -> tuple[str, bytes] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.http import Answer, Call
+from ruledeploy.stack.jsontext import read_json
 
 MEDIA = "application/ndjson"
 
@@ -43,6 +44,6 @@ def uploaded(call: Call, limit: int, too_large: int) -> list[Any]:
 
 def _line(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return read_json(line)
     except ValueError as error:
         return ValueError(f"Unexpected token in JSON: {error}")

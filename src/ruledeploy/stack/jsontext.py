@@ -1,0 +1,45 @@
+"""JSON as JavaScript reads it, where Python is laxer or stricter."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+# An escape that may be one half of a character.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def read_json(text: bytes) -> Any:
+    """The value of a JSON text; `ValueError` when it is none.
+
+    NaN and Infinity are no JSON. A number beyond a double's range becomes null, as it would when
+    it is written again, and half a character the replacement character.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return _whole(value) if _SURROGATE.search(text) else value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {_whole(key): _whole(item) for key, item in value.items()}
+        case _:
+            return value
