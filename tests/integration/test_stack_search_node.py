@@ -56,6 +56,9 @@ AGGREGATIONS: dict[str, dict[str, Any]] = {
         "terms": {"field": "host.name", "order": {"most": "desc"}},
         "aggs": {"most": {"max": {"field": "n"}}},
     },
+    "terms by count, then key": {
+        "terms": {"field": "tags", "order": [{"_count": "asc"}, {"_key": "desc"}]}
+    },
     "terms with a stand-in": {"terms": {"field": "tags", "missing": "none"}},
     "frequent terms": {"terms": {"field": "host.name", "min_doc_count": 9}},
     "numbers": {"terms": {"field": "n", "size": 3, "order": {"_key": "asc"}}},
@@ -66,6 +69,9 @@ AGGREGATIONS: dict[str, dict[str, Any]] = {
     "months": {"date_histogram": {"field": "@timestamp", "calendar_interval": "month"}},
     "no empty hours": {
         "date_histogram": {"field": "@timestamp", "fixed_interval": "1h", "min_doc_count": 1}
+    },
+    "histogram in milliseconds": {
+        "date_histogram": {"field": "@timestamp", "fixed_interval": "86400000ms"}
     },
     "histogram by host": {**HISTOGRAM, "aggs": {"hosts": {"terms": {"field": "host.name"}}}},
     "filter": {"filter": {"term": {"ok": True}}, "aggs": {"n": {"sum": {"field": "n"}}}},

@@ -11,7 +11,15 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
-from ruledeploy.cli.past import Events, Since, Until, past_of, window_of
+from ruledeploy.cli.past import (
+    MOST_AT_ONCE,
+    Events,
+    MaxConcurrent,
+    Since,
+    Until,
+    past_of,
+    window_of,
+)
 from ruledeploy.cli.workspace import elasticsearch_client, means, open_project, reachable
 from ruledeploy.errors import UsageError
 
@@ -44,6 +52,7 @@ def backtest(
     compare: Annotated[
         str, typer.Option("--compare", metavar="BASE", help="A Git revision to compare with.")
     ] = "",
+    max_concurrent: MaxConcurrent = MOST_AT_ONCE,
     top: Annotated[
         list[str] | None, typer.Option("--top", metavar="FIELD", help="Count this field's values.")
     ] = None,
@@ -74,7 +83,7 @@ def backtest(
         from ruledeploy.project import load_project, read_commit
 
         base = _release(load_project(read_commit(root, compare)), env, day)
-    with past_of(project, root, env, events, (since, until)) as past:
+    with past_of(project, root, env, events, (since, until), at_once=max_concurrent) as past:
         made = run(release, past, base, only=rule, top_fields=top or TOP_FIELDS).to_json()
     match Format.json if json_ else format_:
         case Format.json:

@@ -27,6 +27,11 @@ Since = Annotated[
     str, typer.Option("--since", metavar="WHEN", help="From then on: 7d, 12h, or a date.")
 ]
 Until = Annotated[str, typer.Option("--until", metavar="WHEN", help="Up to then; now if unsaid.")]
+MaxConcurrent = Annotated[
+    int,
+    typer.Option("--max-concurrent", min=1, help="Searches that a cluster gets at once."),
+]
+MOST_AT_ONCE = 4
 
 _AGO = re.compile(r"(\d+)([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -34,12 +39,20 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 @contextmanager
 def past_of(
-    project: Project, root: Path, name: str, events: list[Path] | None, when: tuple[str, str]
+    project: Project,
+    root: Path,
+    name: str,
+    events: list[Path] | None,
+    when: tuple[str, str],
+    *,
+    at_once: int = MOST_AT_ONCE,
 ) -> Iterator[Past]:
     """The events to look at: files, or the environment's cluster, which needs --since.
 
     `when` is what --since and --until say.
     """
+    from ruledeploy.compile import available_processes
+    from ruledeploy.engine import Load
     from ruledeploy.verify.past import ClusterPast, FilePast
 
     window = window_of(*when, datetime.now(UTC))
@@ -47,12 +60,12 @@ def past_of(
         for path in events:
             if not path.exists():
                 raise UsageError(f"no such file or folder: {path}")
-        yield FilePast(tuple(events), window)
+        yield FilePast(tuple(events), window, available_processes())
         return
     if window is None:
         raise UsageError("say which events: --since, or --events FILE", hint="such as --since 7d")
     with reachable(project, name, root) as env, elasticsearch_client(env) as client:
-        yield ClusterPast(client, window, str(env.elasticsearch_url))
+        yield ClusterPast(client, window, str(env.elasticsearch_url), Load(at_once))
 
 
 def window_of(since: str, until: str, now: datetime) -> Window | None:

@@ -47,8 +47,10 @@ def _verdict(made: Mapping[str, Any]) -> str:
     if not made["compared"]:
         return f"{made['env']}: {after} alerts of {len(made['rules'])} rules"
     before = sum(rule["before"]["alerts"] for rule in made["rules"] if rule["before"])
-    new, gone = (sum(rule[key] for rule in made["rules"]) for key in ("new", "gone"))
-    return f"{made['env']}: {before} → {after} alerts, {new} new, {gone} gone"
+    new, gone = (sum(rule[key] or 0 for rule in made["rules"]) for key in ("new", "gone"))
+    counts = f"{made['env']}: {before} → {after} alerts, {new} new, {gone} gone"
+    unknown = sum(rule["new"] is None for rule in made["rules"])
+    return f"{counts}, {unknown} rules not compared event by event" if unknown else counts
 
 
 def _lines(rule: Mapping[str, Any], *, compared: bool) -> Iterator[str]:
@@ -60,8 +62,6 @@ def _lines(rule: Mapping[str, Any], *, compared: bool) -> Iterator[str]:
     if side is None:
         return
     yield f"{side['matches']} matches, {side['hidden']} hidden, {side['alerts']} alerts"
-    if side["detailed"] < side["alerts"]:
-        yield f"what follows is of the first {side['detailed']} alerts"
     for source_id, count in side["items"].items():
         yield f"hidden by {source_id.rpartition('/')[2]}: {count}"
     if side["days"]:
@@ -70,7 +70,10 @@ def _lines(rule: Mapping[str, Any], *, compared: bool) -> Iterator[str]:
     for name, pairs in side["top"].items():
         if pairs:
             yield f"{name}: {', '.join(f'{value} ({count})' for value, count in pairs)}"
-    yield from _schedule(side["schedule"])
+    if side["schedule"] is None:
+        yield "too many matches to play the schedule, or to compare event by event"
+    else:
+        yield from _schedule(side["schedule"])
 
 
 def _change(rule: Mapping[str, Any]) -> str:
@@ -79,7 +82,7 @@ def _change(rule: Mapping[str, Any]) -> str:
     if rule["after"] is None:
         return "the rule is gone"
     counts = f"{rule['before']['alerts']} → {rule['after']['alerts']} alerts"
-    return f"{counts}, {rule['new']} new, {rule['gone']} gone"
+    return counts if rule["new"] is None else f"{counts}, {rule['new']} new, {rule['gone']} gone"
 
 
 def _schedule(played: Mapping[str, Any]) -> Iterator[str]:

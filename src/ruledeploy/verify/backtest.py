@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ruledeploy.engine import Document, EmbeddedEngine, Hits, Window
+from ruledeploy.engine import Document, EmbeddedEngine, Hits, Shape, Summary, Window
 from ruledeploy.model import DetectionRule, Finding, Release
 from ruledeploy.query.dates import from_ms, parse_date
 from ruledeploy.verify.past import Past
@@ -19,7 +19,7 @@ SCHEMA = 1
 TOP_FIELDS = ("host.name", "user.name", "process.executable")
 _TOP = 5
 _EXAMPLES = 5
-# Of so many alerts of a rule the events themselves are read; beyond, all is counted but details.
+# Up to so many matches of a rule the events themselves are looked at, one by one.
 DETAILED = 10_000
 
 
@@ -27,9 +27,9 @@ DETAILED = 10_000
 class Side:
     """One release's rule on the events.
 
-    `matches` are the query's own; `hidden` of them by allowlist items (`items`: how many each), the
-    rest is `alerts`. Days, top values, first and last are those of alerts, and like `played` they
-    are of the first `DETAILED` alerts when there are more (`detailed` says of how many).
+    `matches` are the query's own; `hidden` of them by allowlist items (`items`: how many each, some
+    by several), the rest is `alerts`. `days`, `top`, `first` and `last` are of alerts. `played` is
+    None when there are more than `DETAILED` matches.
     """
 
     matches: int
@@ -40,8 +40,7 @@ class Side:
     top: Mapping[str, tuple[tuple[str, int], ...]]
     first: str | None
     last: str | None
-    played: Played
-    detailed: int
+    played: Played | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain form."""
@@ -54,21 +53,23 @@ class Side:
             "top": {name: [list(pair) for pair in pairs] for name, pairs in self.top.items()},
             "first": self.first,
             "last": self.last,
-            "schedule": self.played.to_json(),
-            "detailed": self.detailed,
+            "schedule": self.played.to_json() if self.played else None,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class RuleBacktest:
-    """One rule on both sides; None where a release has no such rule, or it is off."""
+    """One rule on both sides; None where a release has no such rule, or it is off.
+
+    `new` and `gone` are None when there are too many events to compare one by one.
+    """
 
     rule_id: str
     name: str
     after: Side | None
     before: Side | None
-    new: int
-    gone: int
+    new: int | None
+    gone: int | None
     new_examples: tuple[EventNote, ...]
     gone_examples: tuple[EventNote, ...]
 
@@ -112,17 +113,23 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class _Ran:
-    """A release's rules and their hits, by rule id."""
+    """A release on the events, by rule id: summed up, and event by event where they are few."""
 
     rules: Mapping[str, DetectionRule]
+    counted: Mapping[str, Summary]
+    bare: Mapping[str, int]
     hits: Mapping[str, Hits]
     names: Mapping[str, str]
     findings: tuple[Finding, ...]
 
-    def alerting(self, rule_id: str) -> tuple[str, ...]:
-        """Ids that alert; none for a rule that is not there."""
-        found = self.hits.get(rule_id)
-        return found.event_ids if found else ()
+    def alerting(self, rule_id: str) -> tuple[str, ...] | None:
+        """Ids that alert: none for a rule that is not there, None when they were only counted."""
+        if rule_id not in self.rules:
+            return ()
+        return self.hits[rule_id].event_ids if rule_id in self.hits else None
+
+
+_NOTHING = _Ran({}, {}, {}, {}, {}, ())
 
 
 def backtest(
@@ -138,10 +145,11 @@ def backtest(
     `only` narrows to rules with the text in their name. Rules that do not decide event by event
     are left out with a finding.
     """
-    now = _run(release, past, only)
-    was = _run(base, past, only) if base else _Ran({}, {}, {}, ())
+    shape = Shape(fields=tuple(top_fields), top=_TOP, samples=0)
+    now = _run(release, past, only, shape)
+    was = _run(base, past, only, shape) if base else _NOTHING
     ids = sorted({*now.rules, *was.rules}, key=lambda one: (_rule(one, now, was).name, one))
-    rules = [_compared(_rule(one, now, was), now, was, past, top_fields) for one in ids]
+    rules = [_compared(_rule(one, now, was), now, was, past) for one in ids]
     if base is None:
         rules = [replace(one, new=0, new_examples=()) for one in rules]
     findings = tuple(dict.fromkeys((*now.findings, *was.findings)))
@@ -152,62 +160,69 @@ def _rule(rule_id: str, now: _Ran, was: _Ran) -> DetectionRule:
     return now.rules.get(rule_id) or was.rules[rule_id]
 
 
-def _run(release: Release, past: Past, only: str) -> _Ran:
+def _run(release: Release, past: Past, only: str, shape: Shape) -> _Ran:
     table = bench(EmbeddedEngine(), release)
     good, findings = table.runnable(release)
     rules = {rule.rule_id: rule for rule in good if only.lower() in rule.name.lower()}
     asked = [engine_rule(release, rule) for rule in rules.values()]
-    hits = past.engine.run(asked, past.source, past.window, table.now) if asked else {}
-    names = {item.item_id: item_ref(item).source_id for item in release.items}
-    return _Ran(rules, hits, names, findings)
-
-
-def _compared(
-    rule: DetectionRule, now: _Ran, was: _Ran, past: Past, top_fields: Sequence[str]
-) -> RuleBacktest:
-    rule_id = rule.rule_id
-    after, before = now.alerting(rule_id), was.alerting(rule_id)
-    new, gone = set(after) - set(before), set(before) - set(after)
-    wanted = {*after[:DETAILED], *before[:DETAILED]}
-    indices = tuple(rule.body.get("index", ()))
-    events = {one.id: one for one in past.events(indices, wanted)} if wanted else {}
-    return RuleBacktest(
-        rule_id=rule_id,
-        name=rule.name,
-        after=_side(rule_id, now, events, top_fields),
-        before=_side(rule_id, was, events, top_fields),
-        new=len(new),
-        gone=len(gone),
-        new_examples=_examples(new, events),
-        gone_examples=_examples(gone, events),
+    bare = [replace(rule, items=()) for rule in asked]
+    where = (past.source, past.window, table.now)
+    counted = past.engine.summarize(asked, *where, shape) if asked else {}
+    matches = past.engine.summarize(bare, *where, Shape(samples=0)) if asked else {}
+    few = [rule for rule in asked if matches[rule.rule_id].count <= DETAILED]
+    return _Ran(
+        rules=rules,
+        counted=counted,
+        bare={rule_id: one.count for rule_id, one in matches.items()},
+        hits=past.engine.run(few, *where) if few else {},
+        names={item.item_id: item_ref(item).source_id for item in release.items},
+        findings=findings,
     )
 
 
-def _side(
-    rule_id: str, ran: _Ran, events: Mapping[str, Document], top_fields: Sequence[str]
-) -> Side | None:
+def _compared(rule: DetectionRule, now: _Ran, was: _Ran, past: Past) -> RuleBacktest:
+    rule_id = rule.rule_id
+    after, before = now.alerting(rule_id), was.alerting(rule_id)
+    indices = tuple(rule.body.get("index", ()))
+    wanted = {*(after or ()), *(before or ())}
+    events = {one.id: one for one in past.events(indices, wanted)} if wanted else {}
+    new = gone = None
+    if after is not None and before is not None:
+        new, gone = set(after) - set(before), set(before) - set(after)
+    return RuleBacktest(
+        rule_id=rule_id,
+        name=rule.name,
+        after=_side(rule_id, now, events),
+        before=_side(rule_id, was, events),
+        new=None if new is None else len(new),
+        gone=None if gone is None else len(gone),
+        new_examples=_examples(new or (), events),
+        gone_examples=_examples(gone or (), events),
+    )
+
+
+def _side(rule_id: str, ran: _Ran, events: Mapping[str, Document]) -> Side | None:
     if rule_id not in ran.rules:
         return None
-    body, hits = ran.rules[rule_id].body, ran.hits[rule_id]
-    hidden = {one for ids in hits.suppressed.values() for one in ids}
+    body, counted = ran.rules[rule_id].body, ran.counted[rule_id]
     items: Counter[str] = Counter()
-    for item_id, ids in hits.suppressed.items():
-        items[ran.names[item_id]] += len(ids)
-    known = [events[one] for one in hits.event_ids[:DETAILED] if one in events]
-    time_field = str(body.get("timestamp_override", "@timestamp"))
-    seen = [_hit(one, time_field) for one in known]
-    times = sorted(hit.time for hit in seen)
+    for item_id, count in counted.suppressed.items():
+        items[ran.names[item_id]] += count
+    played = None
+    if (ids := ran.alerting(rule_id)) is not None:
+        time_field = str(body.get("timestamp_override", "@timestamp"))
+        hits = (_hit(events[one], time_field) for one in ids if one in events)
+        played = play(Schedule.of(body), hits)
     return Side(
-        matches=hits.count + len(hidden),
-        hidden=len(hidden),
-        alerts=hits.count,
+        matches=ran.bare[rule_id],
+        hidden=ran.bare[rule_id] - counted.count,
+        alerts=counted.count,
         items=dict(sorted(items.items())),
-        days=_days(times),
-        top={name: _top(known, name) for name in top_fields},
-        first=_text(times[0]) if times else None,
-        last=_text(times[-1]) if times else None,
-        played=play(Schedule.of(body), seen),
-        detailed=len(known),
+        days={when.date().isoformat(): count for when, count in counted.histogram},
+        top=counted.top,
+        first=_text(counted.first),
+        last=_text(counted.last),
+        played=played,
     )
 
 
@@ -224,20 +239,10 @@ def _time(event: Document, name: str) -> datetime | None:
     return from_ms(found.first) if found else None
 
 
-def _days(times: Iterable[datetime]) -> dict[str, int]:
-    return dict(sorted(Counter(time.date().isoformat() for time in times).items()))
-
-
-def _top(events: Iterable[Document], name: str) -> tuple[tuple[str, int], ...]:
-    """The most frequent values of a field, ties by value."""
-    counts = Counter(
-        str(value) for one in events if (value := value_of(one.source, name)) is not None
-    )
-    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_TOP])
-
-
-def _text(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _text(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _examples(ids: Iterable[str], events: Mapping[str, Document]) -> tuple[EventNote, ...]:

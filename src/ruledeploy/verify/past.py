@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,9 @@ from ruledeploy.engine import (
     Engine,
     Files,
     Indices,
+    Load,
     Source,
+    Summarizer,
     Window,
 )
 from ruledeploy.engine.sources import documents
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
+class Asked(Engine, Summarizer, Protocol):
+    """An engine that also sums up."""
+
+
 class Past(Protocol):
     """Events of a time gone by. `engine` answers for `source` within `window`."""
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Asked:
         """Who answers."""
         ...
 
@@ -54,11 +60,12 @@ class FilePast:
 
     paths: tuple[Path, ...]
     window: Window | None = None
+    jobs: int = 1
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Asked:
         """The embedded engine."""
-        return EmbeddedEngine()
+        return EmbeddedEngine(jobs=self.jobs)
 
     @property
     def source(self) -> Source:
@@ -78,11 +85,12 @@ class ClusterPast:
     client: Elasticsearch
     window: Window
     url: str = "elasticsearch"
+    load: Load = field(default_factory=Load)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Asked:
         """The cluster itself."""
-        return ElasticsearchEngine(self.client, url=self.url)
+        return ElasticsearchEngine(self.client, url=self.url, load=self.load)
 
     @property
     def source(self) -> Source:

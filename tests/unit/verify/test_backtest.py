@@ -100,6 +100,7 @@ def test_late_events_are_lost_by_timestamp_and_kept_by_arrival(
         rule = make_rule(timestamp_override=field, **schedule)
         (found,) = backtest(make_release(rules=[rule]), late).rules
         assert found.after is not None
+        assert found.after.played is not None
         assert found.after.played.late == lost
 
 
@@ -112,6 +113,7 @@ def test_a_burst_beyond_max_signals_is_named(
     (found,) = backtest(make_release(rules=[rule]), past(tmp_path, *burst)).rules
     assert found.after is not None
     played = found.after.played
+    assert played is not None
     assert (played.alerted, len(played.cut), played.full, played.busiest) == (4, 6, 1, 10)
 
 
@@ -123,3 +125,17 @@ def test_the_window_bounds_what_counts(tmp_path: Path, make_release: ReleaseMake
     assert made.rules[0].after is not None
     assert made.rules[0].after.days == {"2026-01-06": 1}
     assert made.to_json()["since"] == "2026-01-06T00:00:00+00:00"
+
+
+def test_many_matches_are_counted_and_not_compared(
+    tmp_path: Path, make_release: ReleaseMaker, sensor: ExceptionItem, monkeypatch: Any
+) -> None:
+    """Beyond the limit: every count is there, and what needs single events says that it is not."""
+    monkeypatch.setattr("ruledeploy.verify.backtest.DETAILED", 2)
+    events = [event(n, f"2026-01-05T08:0{n}:00.000Z", **(SENSOR if n else {})) for n in range(3)]
+    made = backtest(make_release(sensor), past(tmp_path, *events), make_release())
+    (rule,) = made.rules
+    assert rule.after is not None
+    assert rule.before is not None
+    assert (rule.after.alerts, rule.after.hidden, rule.before.alerts) == (1, 2, 3)
+    assert (rule.new, rule.gone, rule.after.played) == (None, None, None)

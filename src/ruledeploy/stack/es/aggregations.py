@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ruledeploy.stack.clock import duration, iso
@@ -115,17 +116,20 @@ Term = tuple[Any, list[Stored], dict[str, Any]]
 
 
 def _ordered(order: Any, terms: Iterable[Term]) -> list[Term]:
-    """By count, the most first, unless asked by `_key`, `_count` or a metric inside."""
-    ((by, direction),) = (order or {"_count": "desc"}).items()
+    """By count, the most first, unless asked by `_key`, `_count` or metrics inside, ties by key."""
+    wanted = order or {"_count": "desc"}
     out = sorted(terms, key=lambda term: str(term[0]))
+    for one in reversed(wanted if isinstance(wanted, list) else [wanted]):
+        ((by, direction),) = one.items()
+        out.sort(key=partial(_rank, by), reverse=direction == "desc")
+    return out
 
-    def rank(term: Term) -> Any:
-        value, members, body = term
-        if by == "_key":
-            return value
-        return len(members) if by == "_count" else body[by.partition(".")[0]]["value"]
 
-    return sorted(out, key=rank, reverse=direction == "desc")
+def _rank(by: str, term: Term) -> Any:
+    value, members, body = term
+    if by == "_key":
+        return value
+    return len(members) if by == "_count" else body[by.partition(".")[0]]["value"]
 
 
 def _key(value: Any) -> dict[str, Any]:
@@ -165,8 +169,11 @@ def _floor(milliseconds: int, interval: Any) -> datetime:
 
 def _step(interval: Any) -> timedelta:
     try:
+        if interval.endswith("ms"):
+            # A duration counts from a second up; a thousandth of one is as long in milliseconds.
+            return duration(interval.removesuffix("ms") + "s") / 1000
         return duration(_CALENDAR.get(interval, interval))
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         reason = f"failed to parse interval [{interval}]"
         raise elastic(400, "illegal_argument_exception", reason) from error
 
