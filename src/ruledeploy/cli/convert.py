@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, NoCache, Root, command_app, parse_day
-from ruledeploy.cli.output import say, write_file
-from ruledeploy.errors import Collector, UsageError
+from ruledeploy.cli.options import HERE, Day, Json, NoCache, Root, command_app, parse_day
+from ruledeploy.cli.output import print_json, say, write_file
+from ruledeploy.errors import Collector, RuledeployError, UsageError
 
 if TYPE_CHECKING:
     from ruledeploy.model import DetectionRule, Environment
     from ruledeploy.project import Project
 
 app = command_app()
+
+# Quoted words, dotted field names and numbers.
+_NAMES = re.compile(r"`[^`]*`|'[^']*'|%[^%]+%|\b[\w@-]+(?:\.[\w@-]+)+|\b\d[\d,]*\b")
 
 
 class Format(StrEnum):
@@ -52,6 +57,7 @@ def convert(
     skip_refused: Annotated[
         bool, typer.Option("--skip-refused", help="Exit 0 although rules were refused.")
     ] = False,
+    json_: Json = False,
     day: Day = "",
     no_cache: NoCache = False,
 ) -> None:
@@ -71,16 +77,51 @@ def convert(
     scope = Scope(project.name, target, parse_day(day))
     compiled, _ = compile_rules(project, scope, collector, means(no_cache=no_cache))
     rules = [rule for each in compiled for rule in each.rules]
-    text = "".join(f"{line}\n" for line in _lines(rules, format_))
     if output is not None:
-        write_file(output, text)
+        write_file(output, _text(rules, format_))
+    elif not json_:
+        typer.echo(_text(rules, format_), nl=False)
+    idle = sum(not each.rules and not each.problems for each in compiled)
+    summary = _summary(rules, idle, collector.errors)
+    if json_:
+        bodies = {} if output else {"rules": [dict(rule.body) for rule in rules]}
+        print_json({**summary, **bodies})
     else:
-        typer.echo(text, nl=False)
-    for error in collector.errors:
-        say(f"refused: {error}")
-    say(f"{len(rules)} converted, {len(collector.errors)} refused")
+        _say(summary, collector.errors)
     if collector.errors and not skip_refused:
         raise typer.Exit(1)
+
+
+def _summary(
+    rules: Sequence[DetectionRule], idle: int, errors: Sequence[RuledeployError]
+) -> dict[str, Any]:
+    """What became of the documents; `idle` of them make no rule here."""
+    from ruledeploy.verify.check import as_findings
+
+    refused = [finding.to_json() for error in errors for finding in as_findings(error)]
+    reasons = Counter(_reason(each["message"]) for each in refused)
+    return {
+        "schema": 1,
+        "converted": len(rules),
+        "not_deployed": idle,
+        "refused": refused,
+        "reasons": dict(reasons.most_common()),
+    }
+
+
+def _reason(message: str) -> str:
+    """A message without the names in it, so that like refusals count as one kind."""
+    return _NAMES.sub("…", message)
+
+
+def _say(summary: Mapping[str, Any], errors: Sequence[RuledeployError]) -> None:
+    for error in errors:
+        say(f"refused: {error}")
+    if len(summary["reasons"]) > 1:
+        for reason, count in summary["reasons"].items():
+            say(f"{count:6} × {reason}")  # noqa: RUF001 - a count
+    idle = f", {summary['not_deployed']} not deployed" if summary["not_deployed"] else ""
+    say(f"{summary['converted']} converted, {len(summary['refused'])} refused{idle}")
 
 
 def _target(root: Path, env: str, paths: list[Path]) -> tuple[Project, Environment]:
@@ -97,6 +138,10 @@ def _target(root: Path, env: str, paths: list[Path]) -> tuple[Project, Environme
     if not env and not names:
         raise UsageError("the project has no environment", hint="write one, such as [env.prod]")
     return project, project.environment(env or names[0])
+
+
+def _text(rules: Sequence[DetectionRule], format_: Format) -> str:
+    return "".join(f"{line}\n" for line in _lines(rules, format_))
 
 
 def _lines(rules: Sequence[DetectionRule], format_: Format) -> Iterator[str]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from ruledeploy.allowlist.compile import NAMESPACE
 from ruledeploy.errors import QueryError, RuleError, UnsupportedQuery
-from ruledeploy.fields import family_of, load_table
+from ruledeploy.fields import FieldTable, family_of, load_table
 from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
+from ruledeploy.query.ir import Node, fields_used
 from ruledeploy.query.limits import LimitExceeded, check_limits
 from ruledeploy.query.parse import parse_query
 from ruledeploy.sigma import RuleHead, RuleSource, Target, convert, severity, threat
@@ -59,7 +60,7 @@ class RuleCompiler:
         language = (variant.language if variant else None) or source.elastic.language
         language = language or self.env.language
         target = Target(language, index, load_table(family), self.env.placeholders)
-        query = self._query(source, target, filters, findings)
+        query, fields = self._query(source, target, filters, findings)
         threats, said = threat(source.tags, self.env.attack_version, source.doc.at("tags"))
         findings += said
         body = {
@@ -69,6 +70,7 @@ class RuleCompiler:
             **_texts(source),
             **_options(source),
             "threat": threats,
+            "required_fields": fields,
             "tags": [*source.tags, self.marker],
             "note": note(source, source.elastic.note),
             "actions": _actions(source, self.env),
@@ -111,8 +113,11 @@ class RuleCompiler:
         target: Target,
         filters: Sequence[RuleSource],
         findings: list[Finding],
-    ) -> str:
-        """The query, written by hand or converted; nothing that does not parse gets through."""
+    ) -> tuple[str, list[JsonObject]]:
+        """The query, written by hand or converted, and the fields that it reads.
+
+        Nothing that does not parse gets through.
+        """
         if source.elastic.query is not None:
             _refuse_filters(source, filters)
             query, place = source.elastic.query, source.doc.at("elastic", "query")
@@ -120,8 +125,11 @@ class RuleCompiler:
             converted = convert(source, target, filters)
             findings += converted.findings
             query, place = converted.query, source.doc.at("detection")
+        fields: list[JsonObject] = []
         try:
-            check_limits(target.language, parse_query(target.language, query).node)
+            node = parse_query(target.language, query).node
+            check_limits(target.language, node)
+            fields = _required_fields(node, target.table)
         except UnsupportedQuery as error:
             if source.elastic.query is None:
                 raise RuleError(error.message, location=place, hint=error.hint) from error
@@ -136,7 +144,7 @@ class RuleCompiler:
             near = query[max(error.position - 20, 0) : error.position + 20]
             hint = error.hint or f"near {near!r}"
             raise RuleError(message, location=place, hint=hint) from error
-        return query
+        return query, fields
 
     def _verbatim(self, fields: JsonObject) -> dict[str, Any]:
         """Fields as Kibana has them; our mark stays whatever the tags are."""
@@ -193,6 +201,12 @@ def _refuse_filters(source: RuleSource, filters: Sequence[RuleSource]) -> None:
         message = f"the filter cannot narrow {source.title!r}, whose query is written by hand"
         hint = "put the condition into `elastic.query`, or into an allowlist"
         raise RuleError(message, location=each.doc.at("filter", "rules"), hint=hint)
+
+
+def _required_fields(node: Node, table: FieldTable) -> list[JsonObject]:
+    """The mapped fields that a query reads, as Kibana lists them for analysts."""
+    types = {name: table.get(name) for name in sorted(fields_used(node))}
+    return [{"name": name, "type": type_.type} for name, type_ in types.items() if type_]
 
 
 def _hash(source: RuleSource, filters: Sequence[RuleSource]) -> str:
