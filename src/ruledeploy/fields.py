@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -253,6 +253,16 @@ def load_table(family: str) -> FieldTable:
         )
     resource = files("ruledeploy.data") / "fields" / f"{family}.json"
     return parse_table(json.loads(resource.read_text("utf-8")))
+
+
+def table_of(family: str, pulled: Mapping[str, str]) -> FieldTable:
+    """The table of a family: the one pulled from the server (as JSON), else the bundled one."""
+    return _parsed(pulled[family]) if family in pulled else load_table(family)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> FieldTable:
+    return parse_table(json.loads(text))
 
 
 # First match wins; patterns as users write them, so a user's own suffix (`-prod`) still matches.

@@ -15,7 +15,7 @@ from ruledeploy.allowlist.targets import KnownRule, target_rules
 from ruledeploy.allowlist.values import ValueFile, ValueLists
 from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList
 from ruledeploy.errors import Collector, OverlayError
-from ruledeploy.fields import load_table
+from ruledeploy.fields import table_of
 from ruledeploy.model import (
     Environment,
     ExceptionItem,
@@ -155,12 +155,13 @@ class _Builder:
         if expired(item, self.scope.today):
             return
         given = item.kibana or KibanaItem()
+        table = table_of(family, self.scope.env.tables)
         try:
             if given.entries:
-                said = verbatim_findings(given.entries, load_table(family), item.location)
+                said = verbatim_findings(given.entries, table, item.location)
                 entries = Entries((tuple(dict(one) for one in given.entries),), tuple(said))
             else:
-                entries = compile_entries(item.match, item.exclude, load_table(family), self.values)
+                entries = compile_entries(item.match, item.exclude, table, self.values)
         except OverlayError as error:
             if error.location is None:
                 error.location = item.location

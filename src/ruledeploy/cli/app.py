@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "tune": "Propose allowlist items from alerts, with evidence.",
     "review": "Show what an edit of rules or allowlists hides.",
     "stack": "Run the local stack: Kibana's detection API on this machine.",
+    "fields": "Read the types of fields from an environment's indices.",
     "env": "List the environments of this project.",
     "demo": "Push to the local stack, replay two days, and show the alerts.",
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruledeploy.allowlist.compile import NAMESPACE
 from ruledeploy.errors import QueryError, RuleError, UnsupportedQuery
-from ruledeploy.fields import FieldTable, family_of, load_table
+from ruledeploy.fields import FieldTable, family_of, table_of
 from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
 from ruledeploy.query.ir import Node, fields_used
 from ruledeploy.query.limits import LimitExceeded, check_limits
@@ -59,7 +59,7 @@ class RuleCompiler:
         family = _one_family(source, index)
         language = (variant.language if variant else None) or source.elastic.language
         language = language or self.env.language
-        target = Target(language, index, load_table(family), self.env.placeholders)
+        target = Target(language, index, table_of(family, self.env.tables), self.env.placeholders)
         query, fields = self._query(source, target, filters, findings)
         threats, said = threat(source.tags, self.env.attack_version, source.doc.at("tags"))
         findings += said

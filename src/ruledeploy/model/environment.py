@@ -64,7 +64,8 @@ class Environment:
 
     `indices` maps a Sigma logsource (`product/category`, `product/service`, with `@variant`) to
     index patterns, `placeholders` the name in a rule's `%name%` to its values. `kibana_url` is
-    `embedded:` for the local stack. `proxy` may hold credentials, so it is a secret.
+    `embedded:` for the local stack. `proxy` may hold credentials, so it is a secret. `tables` are
+    field tables that were pulled from the server, by family, as JSON.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Environment:
     lookback: str = "4m"
     indices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
     attack_version: str = "v18"
     confirm: bool = False
     policy: ExceptionPolicy = field(default_factory=ExceptionPolicy)

@@ -18,6 +18,7 @@ Files = Mapping[str, bytes]
 CONFIG = "ruledeploy.toml"
 SCENARIOS = "scenarios"
 CASES = "tests/detection"
+LOCKS = "ruledeploy.lock"
 YAML = frozenset({".yml", ".yaml"})
 _SUFFIXES = YAML | frozenset({".txt", ".md", ".json", ".toml"})
 
@@ -96,7 +97,7 @@ def _folders(config: bytes) -> list[str]:
     rules = project.get("rules", ["rules"])
     rules = rules if isinstance(rules, list) else ["rules"]
     exceptions = project.get("exceptions", "exceptions")
-    folders = [*rules, exceptions, SCENARIOS, CASES]
+    folders = [*rules, exceptions, SCENARIOS, CASES, LOCKS]
     return [folder for folder in folders if isinstance(folder, str)]
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from ruledeploy.errors import ConfigError, Location, RefusedError, RuledeployError
 from ruledeploy.model import Connector, Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
+from ruledeploy.project.lock import locked_tables
 from ruledeploy.project.settings import Settings, Table, parse_settings
 
 _SYSMON = ("logs-windows.sysmon_operational-*",)
@@ -170,6 +171,7 @@ class Project:
             lookback=merged.get("lookback", default.lookback),
             indices={**DEFAULT_INDICES, **indices},
             placeholders=placeholders,
+            tables=locked_tables(self.files, name),
             attack_version=merged.get("attack_version", default.attack_version),
             confirm=own.get("confirm", False),
             policy=ExceptionPolicy(
