@@ -71,7 +71,7 @@ def plan(
     from ruledeploy.cli.session import is_newer, session
     from ruledeploy.deploy import Options, refuse_held
     from ruledeploy.deploy import stages as stages_of
-    from ruledeploy.report.plan import markdown, print_plan, print_stages
+    from ruledeploy.report.plan import markdown, print_plan, print_stages, step_json
 
     options = Options(adopt=adopt, prune=prune, side=side(ours=ours, theirs=theirs))
     with session(root, env, parse_day(day)) as here:
@@ -85,15 +85,18 @@ def plan(
     plain = made.to_json()
     if output is not None:
         write_plan(made, output)
+    steps = stages_of(made) if stages else ()
     match Format.json if json_ else format_:
         case Format.json:
-            print_json(plain)
+            told = {"stages": [step_json(step) for step in steps]} if stages else {}
+            print_json({**plain, **told})
+            steps = ()
         case Format.markdown:
             for line in markdown(plain):
                 typer.echo(line)
         case Format.text:
             print_plan(plain)
-    if stages:
-        print_stages(stages_of(made))
+    if steps:
+        print_stages(steps)
     if detailed_exitcode and not made.empty:
         raise typer.Exit(CHANGES)

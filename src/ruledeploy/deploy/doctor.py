@@ -50,6 +50,8 @@ def examine(subject: Subject) -> Iterator[Check]:
 def _transport(subject: Subject) -> Check:
     connection = subject.kibana.connection
     parts = urlsplit(connection.url)
+    if parts.scheme == "https" and connection.ca_fingerprint:
+        return Check("TLS", "ok", "verified by the fingerprint in ca_fingerprint")
     if parts.scheme == "https" and not connection.verify_certs:
         remedy = "remove verify_certs = false, and name the CA's file in ca_certs"
         return Check("TLS", "warning", "the server's certificate is not verified", remedy)

@@ -117,4 +117,5 @@ class Connection:
         key = self.api_key.reveal().strip() if self.api_key else ""
         password = self.password.reveal() if self.password else None
         token = (self.authorization or "").partition(" ")[2]
-        return redactor(*inner_secrets(key), password, token)(text)
+        proxy = urlsplit(self.proxy.reveal()).password if self.proxy else None
+        return redactor(*inner_secrets(key), password, token, proxy)(text)

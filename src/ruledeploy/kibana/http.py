@@ -153,17 +153,18 @@ class Peer:
 
     def _no_answer(self, method: str, url: str, error: TransportError) -> ServerError:
         """What a failed exchange means: never connected, or the answer is lost."""
-        cause = error.__cause__
+        # A proxy's URL may be in it, with its password.
+        said, cause = self.connection.redact(str(error.message)), error.__cause__
         if isinstance(error, TlsError):
             return Unreachable(
-                f"the TLS handshake failed: {error.message}",
+                f"the TLS handshake failed: {said}",
                 url=url,
                 hint="if a private CA signed the server's certificate, name the CA's PEM file in "
                 "ca_certs (or KIBANA_CA_CERTS)",
             )
         if isinstance(cause, NewConnectionError | ConnectTimeoutError):
             return Unreachable(
-                f"no connection: {error.message}",
+                f"no connection: {said}",
                 url=url,
                 hint="is the server running, and does the URL name its host and port?",
             )
@@ -171,7 +172,7 @@ class Peer:
             return AnswerLost(
                 f"{method} was not answered within {self.connection.timeout:g} s", url=url
             )
-        return AnswerLost(f"the connection broke during {method}: {error.message}", url=url)
+        return AnswerLost(f"the connection broke during {method}: {said}", url=url)
 
     def _error(self, method: str, url: str, status: int, answer: Any) -> ServerError:
         """The error a status means, with the peer's own words."""

@@ -167,13 +167,24 @@ class StageLike(Protocol):
         """The requests of the step."""
 
 
+def step_json(stage: StageLike) -> dict[str, Any]:
+    """A step as plain data: `{step, writes: [{operation, object}]}`."""
+    writes = (write.to_json() for write in stage.writes)
+    told = [{"operation": one["operation"], "object": one["object"]} for one in writes]
+    return {"step": _step_name(stage), "writes": told}
+
+
+def _step_name(stage: StageLike) -> str:
+    """`WriteItems` → `write items`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(stage).__name__).lower()
+
+
 def print_stages(stages: Sequence[StageLike], stream: IO[str] | None = None) -> None:
     """The steps of a push in order, each with its requests."""
     out = console(stream)
     out.print(Text("Steps", "bold"))
     for n, stage in enumerate(stages, start=1):
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(stage).__name__).lower()
-        out.print(Text(f"  {n}. {name}"))
-        for write in stage.writes:
-            plain = write.to_json()
-            out.print(Text(f"       {plain['operation']} {plain['object']}", "dim"))
+        step = step_json(stage)
+        out.print(Text(f"  {n}. {step['step']}"))
+        for write in step["writes"]:
+            out.print(Text(f"       {write['operation']} {write['object']}", "dim"))

@@ -72,7 +72,7 @@ def test_an_unreachable_kibana_is_named(tmp_path: Path, capsys: pytest.CaptureFi
 def writes(log: Path) -> list[str]:
     """The requests of a stack's log that change something."""
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    return [f"{one['method']} {one['path']}" for one in lines if one["method"] != "GET"]
+    return [f"{one['method']} {one['url']}" for one in lines if one["method"] != "GET"]
 
 
 def test_a_wrong_api_key_is_named(

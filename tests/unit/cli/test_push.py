@@ -10,6 +10,7 @@ import pytest
 from ruledeploy.cli.boundary import run
 from ruledeploy.cli.embedded import embedded_stack
 from ruledeploy.kibana import Connection, Kibana
+from ruledeploy.stack import running_stack
 from support.content import OVERLAY, RULE_ID, SETTINGS, write_content
 
 DAY = ["--date", "2026-11-24"]
@@ -160,3 +161,45 @@ def test_ours_and_theirs_exclude_one_another(tmp_path: Path) -> None:
     """Asking for both is a usage error."""
     root = write_content(tmp_path)
     assert push(root, "--ours", "--theirs") == 64
+
+
+def test_the_stages_shown_are_the_requests_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`plan --stages` and `push` go by the same list: object by object, in that order."""
+    log = tmp_path / "requests.ndjson"
+    with running_stack(tmp_path / "stack", request_log=log, scheduler=False) as stack:
+        settings = SETTINGS.replace("embedded:", stack.kibana_url)
+        root = write_content(tmp_path / "repo", settings=settings)
+        assert push(root, "--health-wait", "0") == 4
+        write_content(
+            root,
+            settings=settings,
+            overlay=OVERLAY.replace("svchost.exe, ", "").replace("title: Trusted", "title: Known"),
+        )
+        capsys.readouterr()
+        plan = ["plan", "--env", "local", "-C", str(root), *DAY, "--stages"]
+        assert run([*plan, "--json"]) == 0
+        steps = json.loads(capsys.readouterr().out)["stages"]
+        assert run(plan) == 0
+        assert "1. write lists" in capsys.readouterr().out
+        before = len(log.read_text("utf-8").splitlines())
+        assert push(root, "--jobs", "1") == 0
+        sent = [json.loads(line) for line in log.read_text("utf-8").splitlines()[before:]]
+    kinds = {"rules": "rule", "exception_lists": "list", "items": "item"}
+    verbs = {"POST": "create", "PUT": "update", "DELETE": "delete"}
+    made = [
+        (verbs[one["method"]], kinds[one["url"].split("?")[0].rsplit("/", 1)[1]])
+        for one in sent
+        if one["method"] != "GET"
+    ]
+    shown = [
+        (write["operation"], write["object"].split("/")[0])
+        for step in steps
+        if not step["step"].startswith("read")
+        for write in step["writes"]
+    ]
+    assert made == shown
+    assert [step["step"] for step in steps] == [
+        "write lists", "write items", "read items back", "remove items", "write record",
+    ]  # fmt: skip
