@@ -8,7 +8,7 @@ messages are those of zod, in its version 3 (servers before 9.5) or 4 texts.
 from __future__ import annotations
 
 import json
-import re
+import math
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -53,6 +53,9 @@ class Shape:
     default: Any = _MISSING
 
 
+_BOOLEAN_IN_QUERY = (Shape("string", {"enum": ["true", "false"]}), Shape("boolean"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """One walk over a value: the texts to use, and the complaints so far."""
@@ -87,9 +90,16 @@ def query_shape(operation: str) -> Shape:
     parameters = contract()["operations"].get(operation, {}).get("query", {})
     return Shape(
         "object",
-        properties={name: compile_schema(p["schema"]) for name, p in parameters.items()},
+        properties={name: _in_query(compile_schema(p["schema"])) for name, p in parameters.items()},
         required=frozenset(name for name, p in parameters.items() if p.get("required")),
     )
+
+
+def _in_query(shape: Shape) -> Shape:
+    """In a query a boolean is one of two words, or already a boolean: that is what is told."""
+    if shape.kind != "boolean":
+        return shape
+    return Shape("union", shape.facts, options=_BOOLEAN_IN_QUERY, default=shape.default)
 
 
 def compile_schema(raw: dict[str, Any]) -> Shape:
@@ -187,14 +197,24 @@ def _from_text(shape: Shape | None, value: Any) -> Any:
     if shape is None or not isinstance(value, str):
         return value
     match shape.kind:
-        case "boolean" if value in {"true", "false"}:
+        case "union" if shape.options == _BOOLEAN_IN_QUERY and value in {"true", "false"}:
             return value == "true"
-        case "integer" if re.fullmatch(r"-?\d+", value):
-            return int(value)
+        case "integer":
+            return _number(value)
         case "array":
             return [part for part in value.split(",") if part] if value else []
         case _:
             return value
+
+
+def _number(text: str) -> float:
+    """A text as JavaScript's `Number` takes it; NaN when it is none."""
+    try:
+        # Python alone takes 1_000 for a number.
+        number = math.nan if "_" in text else float(text.strip() or 0)
+    except ValueError:
+        return math.nan
+    return int(number) if number.is_integer() else number
 
 
 def _parse(shape: Shape, value: Any, path: str, walk: _Walk) -> Any:

@@ -5,6 +5,7 @@ Kibana changed from one to the other during 9.x; no client should branch on eith
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Any, Literal
@@ -29,6 +30,8 @@ def type_name(value: Any) -> str:
             return "null"
         case bool():
             return "boolean"
+        case float() if math.isnan(value):
+            return "NaN"
         case int() | float():
             return "number"
         case str():
@@ -50,7 +53,7 @@ def wrong_type(expected: str, value: Any, zod: Zod) -> str:
     got = type_name(value)
     if zod == "4":
         return f"Invalid input: expected {expected}, received {got}"
-    return f"Expected {expected}, received {got}"
+    return f"Expected {expected}, received {got.lower()}"
 
 
 def missing(kind: str, facts: dict[str, Any], zod: Zod) -> str:
@@ -154,7 +157,7 @@ def is_datetime(value: str) -> bool:
 
 
 def _number_complaint(kind: str, facts: dict[str, Any], value: float, zod: Zod) -> str | None:
-    if kind == "integer" and value != int(value):
+    if kind == "integer" and not (math.isfinite(value) and value == int(value)):
         if zod == "3":
             return "Expected integer, received float"
         return "Invalid input: expected int, received number"

@@ -127,3 +127,36 @@ def test_query_parameters_are_read_from_text() -> None:
     assert query["namespace_type"] == ["single"]
     with pytest.raises(Refusal, match=r"\[request query\]: page: Invalid input: expected number"):
         schema.parse_query(find, {"list_id": "a", "page": "x"}, "4")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "v3", "v4"),
+    [
+        ("page", "x", "Expected number, received nan",
+         "Invalid input: expected number, received NaN"),
+        ("page", "", "Number must be greater than or equal to 1",
+         "Too small: expected number to be >=1"),
+        ("page", "1.5", "Expected integer, received float",
+         "Invalid input: expected int, received number"),
+    ],
+)  # fmt: skip
+def test_numbers_in_a_query(key: str, text: str, v3: str, v4: str) -> None:
+    """Texts become numbers as in JavaScript, where nothing is 0 and a word is NaN."""
+    texts: tuple[tuple[Zod, str], ...] = (("3", v3), ("4", v4))
+    for zod, told in texts:
+        with pytest.raises(Refusal) as refusal:
+            schema.parse_query("GET /api/detection_engine/rules/_find", {key: text}, zod)
+        assert refusal.value.body["message"] == f"[request query]: {key}: {told}"
+
+
+def test_booleans_in_a_query() -> None:
+    """Two complaints: about the words, and about the type."""
+    operation = "POST /api/detection_engine/rules/_import"
+    assert schema.parse_query(operation, {"overwrite": "true"}, "3")["overwrite"] is True
+    assert schema.parse_query(operation, {}, "3")["overwrite"] is False
+    with pytest.raises(Refusal) as refusal:
+        schema.parse_query(operation, {"overwrite": "yes"}, "3")
+    assert refusal.value.body["message"] == (
+        "[request query]: overwrite: Invalid enum value. Expected 'true' | 'false', received "
+        "'yes', overwrite: Expected boolean, received string"
+    )
