@@ -18,7 +18,14 @@ from ruledeploy.allowlist import (
 )
 from ruledeploy.allowlist.compile import Scope
 from ruledeploy.compile.means import PLAIN, Means, Task, each_file
-from ruledeploy.compile.together import Library, filters_of, narrowed, with_note
+from ruledeploy.compile.together import (
+    Library,
+    correlated,
+    filters_of,
+    narrowed,
+    narrowing,
+    with_note,
+)
 from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, compile_file
 from ruledeploy.errors import Collector
 from ruledeploy.model import DetectionRule, Environment, Finding, Release
@@ -109,7 +116,9 @@ def compile_rules(
     library = Library(project.rule_files)
     folders = [project.overlay_files(folder) for folder in scope.env.overlays]
     filters = filters_of(recipe, library, compiled, folders, collector)
-    compiled, said = narrowed(recipe, library, compiled, filters, collector)
+    by_rule, said = narrowing(compiled, filters, collector)
+    compiled = narrowed(recipe, library, compiled, by_rule)
+    compiled = correlated(recipe, library, compiled, by_rule)
     finished = []
     for rule in compiled:
         collector.errors += [problem.error() for problem in rule.problems]

@@ -5,17 +5,26 @@ from __future__ import annotations
 import difflib
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from ruledeploy.allowlist.compile import NAMESPACE
-from ruledeploy.errors import QueryError, RuleError, UnsupportedQuery
+from ruledeploy.errors import Location, QueryError, RuleError, UnsupportedQuery
 from ruledeploy.fields import FieldTable, family_of, table_of
 from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
 from ruledeploy.query.ir import Node, fields_used
 from ruledeploy.query.limits import LimitExceeded, check_limits
 from ruledeploy.query.parse import parse_query
-from ruledeploy.sigma import RuleHead, RuleSource, Target, convert, severity, threat
+from ruledeploy.sigma import (
+    RuleHead,
+    RuleSource,
+    Target,
+    convert,
+    correlate,
+    correlation_of,
+    severity,
+    threat,
+)
 from ruledeploy.sigma.elastic import Variant
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -23,6 +32,9 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _AGENT_FAMILIES = ("endpoint-", "sysmon-integration")
 # Where a rule looks whose logsource nobody has mapped.
 EVERYTHING = ("logs-*",)
+_ONE_FAMILY = "one telemetry family per rule: name the others under elastic.variants"
+# A rule of a correlation: how it is named there, and the filters that narrow it.
+Correlated: TypeAlias = tuple[str, RuleSource, Sequence[RuleSource]]
 _TYPE_OF_LANGUAGE = {"lucene": "query", "kuery": "query", "eql": "eql", "esql": "esql"}
 
 
@@ -48,6 +60,43 @@ class RuleCompiler:
         rules = [self._rule(source, variant, filters, findings) for variant in variants]
         return tuple(rules), tuple(findings)
 
+    def correlate(
+        self, source: RuleSource, rules: Sequence[Correlated]
+    ) -> tuple[DetectionRule, tuple[Finding, ...]]:
+        """A correlation as one ES|QL rule over the indices of the rules it names.
+
+        Raises `RuleError` (many: `Problems`) for what ES|QL cannot say, rules of two families.
+        """
+        findings: list[Finding] = []
+        correlation = correlation_of(source)
+        index = source.elastic.index or tuple(
+            dict.fromkeys(each for rule in rules for each in self._index(rule[1], None, findings))
+        )
+        family = _one_family(source, index, "correlation", "rules")
+        if source.elastic.language not in (None, "esql"):
+            place = source.doc.at("elastic", "language")
+            raise RuleError("a correlation becomes ES|QL only", location=place)
+        table = table_of(family, self.env.tables)
+        target = Target("esql", index, table, self.env.placeholders)
+        converted = correlate(source, correlation, target, rules)
+        place = source.doc.at("correlation")
+        fields = self._parsed(target, converted.query, source, place, findings)
+        schedule = self._schedule(source, family)
+        interval = source.elastic.interval or _duration(correlation.seconds)
+        span = {"interval": interval, "from": f"now-{_duration(correlation.seconds)}"}
+        if _seconds(interval) > correlation.seconds:
+            message = "the rule runs less often than its time span: events between are not counted"
+            place = source.doc.at("elastic", "interval")
+            findings.append(Finding("warning", "gap", message, place))
+        raws = [each.raw for _, rule, filters in rules for each in (rule, *filters)]
+        body, said = self._body(source, None, ("esql", converted.query, index), schedule | span)
+        body["required_fields"] = fields
+        body["meta"] = {
+            "from": "0s",
+            "ruledeploy": {"path": source.path, "hash": digest([source.raw, *raws])},
+        }
+        return self._made(source, None, body, family), (*converted.findings, *findings, *said)
+
     def _rule(
         self,
         source: RuleSource,
@@ -61,25 +110,42 @@ class RuleCompiler:
         language = language or self.env.language
         target = Target(language, index, table_of(family, self.env.tables), self.env.placeholders)
         query, fields = self._query(source, target, filters, findings)
-        threats, said = threat(source.tags, self.env.attack_version, source.doc.at("tags"))
+        schedule = self._schedule(source, family)
+        body, said = self._body(source, variant, (language, query, index), schedule)
+        body["required_fields"] = fields
         findings += said
+        body["meta"] = {
+            "from": source.elastic.lookback or self.env.lookback,
+            "ruledeploy": {"path": source.path, "hash": _hash(source, filters)},
+        }
+        return self._made(source, variant, body, family)
+
+    def _body(
+        self,
+        source: RuleSource,
+        variant: Variant | None,
+        asked: tuple[str, str, tuple[str, ...]],
+        schedule: Mapping[str, Any],
+    ) -> tuple[dict[str, Any], Sequence[Finding]]:
+        """Everything Kibana takes but `meta`; `asked` is language, query and index patterns."""
+        threats, said = threat(source.tags, self.env.attack_version, source.doc.at("tags"))
         body = {
             **_identity(source, variant),
-            **_detection(source, language, query, index),
-            **self._schedule(source, family),
+            **_detection(source, *asked),
+            **schedule,
             **_texts(source),
             **_options(source),
             "threat": threats,
-            "required_fields": fields,
             "tags": [*source.tags, self.marker],
             "note": note(source, source.elastic.note),
             "actions": _actions(source, self.env),
-            "meta": {
-                "from": source.elastic.lookback or self.env.lookback,
-                "ruledeploy": {"path": source.path, "hash": _hash(source, filters)},
-            },
             "exceptions_list": [],
         }
+        return body, said
+
+    def _made(
+        self, source: RuleSource, variant: Variant | None, body: dict[str, Any], family: str
+    ) -> DetectionRule:
         if variant is None and source.elastic.kibana:
             body |= self._verbatim(source.elastic.kibana)
         place = Provenance(source.path, source.location.line, source.id)
@@ -125,10 +191,22 @@ class RuleCompiler:
             converted = convert(source, target, filters)
             findings += converted.findings
             query, place = converted.query, source.doc.at("detection")
+        return query, self._parsed(target, query, source, place, findings)
+
+    def _parsed(
+        self,
+        target: Target,
+        query: str,
+        source: RuleSource,
+        place: Location,
+        findings: list[Finding],
+    ) -> list[JsonObject]:
+        """The fields the query needs. Raises `RuleError` for one that nobody could run."""
+        language = target.language
         fields: list[JsonObject] = []
         try:
-            node = parse_query(target.language, query).node
-            check_limits(target.language, node)
+            node = parse_query(language, query).node
+            check_limits(language, node)
             fields = _required_fields(node, target.table)
         except UnsupportedQuery as error:
             if source.elastic.query is None:
@@ -140,11 +218,11 @@ class RuleCompiler:
             message = f"Elasticsearch would refuse the query: {error.message}"
             raise RuleError(message, location=place, hint=error.hint) from error
         except QueryError as error:
-            message = f"the {target.language} query does not parse: {error.message}"
+            message = f"the {language} query does not parse: {error.message}"
             near = query[max(error.position - 20, 0) : error.position + 20]
             hint = error.hint or f"near {near!r}"
             raise RuleError(message, location=place, hint=hint) from error
-        return query, fields
+        return fields
 
     def _verbatim(self, fields: JsonObject) -> dict[str, Any]:
         """Fields as Kibana has them; our mark stays whatever the tags are."""
@@ -214,7 +292,7 @@ def _hash(source: RuleSource, filters: Sequence[RuleSource]) -> str:
     return digest([source.raw, *(each.raw for each in filters)] if filters else source.raw)
 
 
-def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:
+def _one_family(source: RuleSource, index: tuple[str, ...], *keys: str) -> str:
     """The one telemetry family of the patterns: a query means something else on another.
 
     A query written by hand may span several: nothing is translated then.
@@ -225,8 +303,8 @@ def _one_family(source: RuleSource, index: tuple[str, ...]) -> str:
     if len(families) > 1:
         raise RuleError(
             f"the index patterns belong to {' and '.join(families)}",
-            location=source.doc.at("elastic", "index"),
-            hint="one telemetry family per rule: name the others under elastic.variants",
+            location=source.doc.at(*(keys or ("elastic", "index"))),
+            hint=_ONE_FAMILY if not keys else "correlate rules of one telemetry family",
         )
     return families[0]
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import product
 from typing import Any
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.esql_aggregates import AGGREGATES, Fold, aggregate
+from ruledeploy.query.esql_aggregates import AGGREGATES, Fold, aggregate, percentile
 from ruledeploy.query.esql_compile import compile_expr, condition
-from ruledeploy.query.esql_expr import Call, Expr, Name, Star
+from ruledeploy.query.esql_expr import Call, Const, Expr, Name, Star
 from ruledeploy.query.esql_pipe import (
     Command,
     Drop,
@@ -201,7 +202,7 @@ class _Grouping:
     def _taken(self, expr: Expr) -> Expr:
         """The expression with names in place of its aggregates."""
         match expr:
-            case Call(name, args, at) if name in AGGREGATES:
+            case Call(name, args, at) if name in AGGREGATES or name == "percentile":
                 key = f"({len(self.slots)})"  # no column is called so
                 self.slots[key] = self._slot(expr)
                 return Name(key, at)
@@ -221,6 +222,11 @@ class _Grouping:
             case (arg,):
                 typed = compile_expr(arg, self.columns.type, self.now)
                 type_, fold = aggregate(call.name, typed, call.at)
+                return _Slot(typed, holds, fold, type_)
+            case (arg, Const(int() | float() as share)) if call.name == "percentile":
+                typed = compile_expr(arg, self.columns.type, self.now)
+                type_, _ = aggregate("median", typed, call.at)
+                fold = partial(_share_of, share=float(share))
                 return _Slot(typed, holds, fold, type_)
             case _:
                 raise UnsupportedQuery(f"this form of {call.name} at {call.at}", position=call.at)
@@ -246,6 +252,10 @@ class _Grouping:
         values = {name: slot.of(rows) for name, slot in self.slots.items()}
         inner = {**group, **values}
         return {name: typed.of(inner) for name, typed in self.results} | group
+
+
+def _share_of(values: Sequence[Any], share: float) -> Value:
+    return percentile(values, share) if values else None
 
 
 def _kind(type_: str) -> str:

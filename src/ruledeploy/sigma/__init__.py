@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ruledeploy.sigma.attack import severity, threat
 from ruledeploy.sigma.case_files import load_cases
-from ruledeploy.sigma.convert import Converted, Target, convert
+from ruledeploy.sigma.convert import Converted, Target, convert, correlate
+from ruledeploy.sigma.correlation import Correlation, correlation_of
 from ruledeploy.sigma.elastic import ElasticBlock, Variant
 from ruledeploy.sigma.filters import targets as filter_targets
 from ruledeploy.sigma.load import load_file, load_rules, note_text, without_repeats
@@ -15,6 +16,7 @@ from ruledeploy.sigma.source import LogSource, RuleHead, RuleSource, RuleSources
 
 __all__ = [
     "Converted",
+    "Correlation",
     "ElasticBlock",
     "FieldMatch",
     "LogSource",
@@ -26,6 +28,8 @@ __all__ = [
     "Variant",
     "Wildcard",
     "convert",
+    "correlate",
+    "correlation_of",
     "filter_targets",
     "load_cases",
     "load_file",

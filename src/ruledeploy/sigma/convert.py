@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,16 +14,17 @@ from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import Finding
 from ruledeploy.sigma.absent import Comparison, without_absent
+from ruledeploy.sigma.correlation import Correlation, Part, esql_of
 from ruledeploy.sigma.detection import build
 from ruledeploy.sigma.eql import EqlText
-from ruledeploy.sigma.esql import EsqlText
+from ruledeploy.sigma.esql import EsqlText, field_name
 from ruledeploy.sigma.leaf import KEYWORDS, LeafReader
 from ruledeploy.sigma.lucene import LuceneText
 from ruledeploy.sigma.placeholders import Placeholders
 from ruledeploy.sigma.reading import said
 from ruledeploy.sigma.rendering import Rendering
 from ruledeploy.sigma.source import RuleSource
-from ruledeploy.sigma.taxonomy import taxonomy_for
+from ruledeploy.sigma.taxonomy import Taxonomy, taxonomy_for
 
 LANGUAGES = ("lucene", "esql", "eql")
 
@@ -52,16 +53,68 @@ def convert(source: RuleSource, target: Target, filters: Sequence[RuleSource] = 
 
     Raises `RuleError` at the line of what the language cannot say.
     """
-    if source.kind != "rule":
-        message = f"a Sigma {source.kind} is not converted yet"
-        raise RuleError(message, location=source.doc.at(source.kind))
+    findings: list[Finding] = []
+    text = _condition(source, target, filters, findings, _backend(target.language, source))
+    return Converted(_whole(text, target), target.language, _unique(findings))
+
+
+def correlate(
+    source: RuleSource,
+    correlation: Correlation,
+    target: Target,
+    rules: Sequence[tuple[str, RuleSource, Sequence[RuleSource]]],
+) -> Converted:
+    """A correlation as ES|QL; `rules` are those it names, each with the filters that narrow it.
+
+    Raises `RuleError` at the line of what the language cannot say.
+    """
+    findings: list[Finding] = []
+    place = source.doc.at("correlation")
+    parts = []
+    for reference, rule, filters in rules:
+        found = _condition(rule, target, filters, findings, EsqlText())
+        row = _condition(rule, target, filters, [], EsqlText(of_rows=True))
+        parts.append(Part(reference, found, row, _columns(rule, target, place)))
+    query = esql_of(correlation, target.index, parts, place)
+    return Converted(query, "esql", _unique(findings))
+
+
+def _columns(rule: RuleSource, target: Target, place: Location) -> Callable[[str], str]:
+    """From a Sigma field to a column of the rule's events."""
+    taxonomy = _taxonomy(rule, target)
+
+    def column(name: str) -> str:
+        # Of a pair such as domain and name, the name tells one from the other.
+        found = target.table.resolve(taxonomy.fields(name, target.table)[-1])
+        if target.table.lacks(found):
+            message = f"{target.table.index} has no {found} to correlate by"
+            raise RuleError(message, location=place, hint="another field, or another index")
+        return field_name(found)
+
+    return column
+
+
+def _taxonomy(source: RuleSource, target: Target) -> Taxonomy:
     log = source.logsource
     taxonomy = taxonomy_for(target.table.family, log.product, log.category, log.service)
     if taxonomy.refusal is not None:
         hint = "set the rule's `elastic.index`, or the project's `[defaults.indices]`"
         raise RuleError(taxonomy.refusal, location=source.doc.at("logsource"), hint=hint)
-    findings: list[Finding] = []
-    backend = _backend(target.language, source)
+    return taxonomy
+
+
+def _condition(
+    source: RuleSource,
+    target: Target,
+    filters: Sequence[RuleSource],
+    findings: list[Finding],
+    backend: LuceneText | EsqlText | EqlText,
+) -> str:
+    """The rule's condition in the backend's language."""
+    if source.kind != "rule":
+        message = f"a Sigma {source.kind} has no events of its own"
+        raise RuleError(message, location=source.doc.at(source.kind))
+    taxonomy = _taxonomy(source, target)
     backend.for_rule(LeafReader(target.table, findings.append), source.location)
     parts = [
         build(each, taxonomy, target.table, target.placeholders) for each in (source, *filters)
@@ -70,14 +123,14 @@ def convert(source: RuleSource, target: Target, filters: Sequence[RuleSource] = 
     try:
         trees = [part.parsed_condition[0].parsed for part in parts]
         tree = trees[0] if len(trees) == 1 else ConditionAND(trees)
-        if target.language == "esql":
+        if isinstance(backend, EsqlText):
             tree = _with_columns_there_are(tree, backend, condition)
         text = backend.convert_condition(tree, ConversionState())
     except SigmaError as error:
         raise RuleError(f"condition: {said(error)}", location=condition) from error
     if not isinstance(text, str):
         raise RuleError("the condition asks nothing", location=condition)
-    return Converted(_whole(text, target), target.language, _unique(findings))
+    return text
 
 
 def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText | EqlText:

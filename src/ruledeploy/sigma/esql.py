@@ -43,7 +43,14 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 class EsqlText(Rendering, ESQLBackend):
-    """A rule's condition as the expression after `where`."""
+    """A rule's condition as the expression after `where`.
+
+    `of_rows`: one that may stand wherever rows are computed, where `:` may not.
+    """
+
+    def __init__(self, *, of_rows: bool = False) -> None:
+        super().__init__()
+        self._of_rows = of_rows
 
     def render(self, form: Form, place: Location) -> str:
         """One form as one clause that needs no further parentheses."""
@@ -58,6 +65,8 @@ class EsqlText(Rendering, ESQLBackend):
                 return "false"
             case AnyOf() | AllOf():
                 return self._joined(form, place)
+            case Value(pattern=Pattern(plain=str(plain))) if _is_term(form) and self._of_rows:
+                return _any_equals(form, plain)
             case Value(pattern=Pattern(plain=str(plain))) if _is_term(form):
                 return f"{field_name(form.field)} : {string(plain)}"
             case Network():
@@ -185,6 +194,18 @@ def _guarded_by(form: Form | None) -> str | None:
     if isinstance(form, Network) and form.converted:
         return None
     return form.field if isinstance(form, _COMPARED) else None
+
+
+def _any_equals(form: Value, plain: str) -> str:
+    """A whole value, never null; of a field that may hold several, any of them."""
+    name = field_name(form.field)
+    if not form.array:
+        if not plain:
+            return f'({name} is not null and {name} == "")'
+        return f'coalesce({name}, "") == {string(plain)}'
+    listed = f'concat("|", coalesce(mv_concat({name}, "|"), ""), "|")'
+    pattern = Pattern((Wildcard.ANY, f"|{plain}|", Wildcard.ANY))
+    return f"{listed} like {string(like(pattern))}"
 
 
 def _folds(form: Value) -> bool:

@@ -13,6 +13,7 @@ from ruledeploy.errors import Collector, RuleError
 from ruledeploy.model import Finding
 from ruledeploy.sigma.cases import read_tests
 from ruledeploy.sigma.collection import written_out
+from ruledeploy.sigma.correlation import read_correlation
 from ruledeploy.sigma.elastic import ElasticBlock, read_elastic
 from ruledeploy.sigma.filters import check_filter
 from ruledeploy.sigma.reading import Reader, nearest, refusing
@@ -82,6 +83,8 @@ def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
         _require_detection(reader, elastic)
     if kind == "filter":
         check_filter(reader)
+    if kind == "correlation":
+        read_correlation(reader)
     return RuleSource(
         path=doc.path,
         doc=doc,
