@@ -16,7 +16,14 @@ from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Event, Release, TestCase, event_id
 from ruledeploy.telemetry import Scenario, load_scenarios, scenario_events
 from ruledeploy.verify.cluster import EnginesDisagree
-from ruledeploy.verify.running import Bench, ItemRef, Result, documents_of, summary
+from ruledeploy.verify.running import (
+    Bench,
+    ItemRef,
+    Result,
+    documents_of,
+    groups_events,
+    summary,
+)
 from ruledeploy.verify.why import explain_silence
 
 # Scenarios run with one seed at one time, so that a case gives the same answer every day.
@@ -59,6 +66,7 @@ class _Observed:
     hidden: Mapping[str, tuple[ItemRef, ...]]
     tried: tuple[tuple[DetectionRule, tuple[Document, ...]], ...]
     now: datetime
+    groups: int | None = None
 
     def shown(self, ids: Sequence[str]) -> str:
         """The first events by their summaries, and how many more there are."""
@@ -126,6 +134,7 @@ def _observe(
     alerting: set[str] = set()
     hidden: dict[str, tuple[ItemRef, ...]] = {}
     tried: list[tuple[DetectionRule, tuple[Document, ...]]] = []
+    groups: int | None = None
     for rule in variants:
         documents = _documents(case, rule, library)
         tried.append((rule, documents))
@@ -133,12 +142,15 @@ def _observe(
         (result,) = bench.run(release, [rule], documents)
         alerting.update(result.alerting)
         hidden = _joined(hidden, result)
+        if groups_events(rule):
+            groups = (groups or 0) + result.groups
     return _Observed(
         events,
         frozenset(alerting),
         {one: by for one, by in hidden.items() if one not in alerting},
         tuple(tried),
         bench.now,
+        groups,
     )
 
 
@@ -186,6 +198,8 @@ def _timed(event: Event) -> Event:
 
 def _failure(case: TestCase, seen: _Observed) -> str:
     """Why the observation is not what the case expects; empty when it is."""
+    if seen.groups is not None:
+        return _groups_failure(case, seen.groups, hidden=bool(seen.hidden))
     match case.expect:
         case "alert":
             return _alert_failure(case, seen)
@@ -194,6 +208,16 @@ def _failure(case: TestCase, seen: _Observed) -> str:
             return f"alerts on {len(ids)} events: {seen.shown(ids)}" if ids else ""
         case "suppressed":
             return _suppressed_failure(case, seen)
+
+
+def _groups_failure(case: TestCase, groups: int, *, hidden: bool) -> str:
+    """Of a rule that groups events: each group alerts, the events in it do not by themselves."""
+    wanted = {"alert": case.count or max(groups, 1), "no_alert": 0, "suppressed": 0}[case.expect]
+    if groups != wanted:
+        return f"expected {wanted} alerting groups of events, got {groups}"
+    if case.expect == "suppressed" and not hidden:
+        return "no item hides anything"
+    return ""
 
 
 def _alert_failure(case: TestCase, seen: _Observed) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ruledeploy.engine import Document, Engine, EngineRule, Memory
 from ruledeploy.errors import Location, Problems, QueryError
 from ruledeploy.model import DetectionRule, Event, ExceptionItem, Finding, Label, Release, canonical
+from ruledeploy.query.esql import parse_esql
 from ruledeploy.telemetry import Emitted
 
 # Kinds of rule that look at one event at a time.
@@ -43,11 +44,15 @@ class ItemRef:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one rule does to the events: ids that alert, and the items that hide each other id."""
+    """What one rule does to the events: ids that alert, and the items that hide each other id.
+
+    `groups` is the number of rows of a rule that groups events: each alerts, and no event does.
+    """
 
     rule: DetectionRule
     alerting: tuple[str, ...]
     hidden: Mapping[str, tuple[ItemRef, ...]]
+    groups: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Bench:
                 rule,
                 hits[rule.rule_id].event_ids,
                 _hidden(hits[rule.rule_id].suppressed, refs),
+                len(hits[rule.rule_id].rows),
             )
             for rule in rules
         )
@@ -122,6 +128,11 @@ class Bench:
 def bench(engine: Engine, release: Release) -> Bench:
     """A bench at the beginning of the day that the release was compiled for."""
     return Bench(engine, datetime.fromisoformat(release.date).replace(tzinfo=UTC))
+
+
+def groups_events(rule: DetectionRule) -> bool:
+    """Whether a rule alerts for groups of events, not for events."""
+    return rule.body.get("language") == "esql" and parse_esql(str(rule.body["query"])).aggregates
 
 
 def item_ref(item: ExceptionItem) -> ItemRef:

@@ -163,7 +163,9 @@ tests:
 
 def test_kinds_are_told_apart() -> None:
     """Correlations and filters load beside rules."""
-    correlation = "title: C\ncorrelation: {type: event_count}\n"
+    correlation = (
+        "title: C\ncorrelation: {type: event_count, rules: a, timespan: 5m, condition: {gte: 1}}\n"
+    )
     filter_ = "title: F\nlogsource: {product: x}\nfilter: {rules: any, s: {a: b}, condition: not s}"
     loaded = load(correlation, f=filter_)
     assert not loaded.errors
