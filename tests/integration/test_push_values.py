@@ -15,14 +15,12 @@ from ruledeploy.deploy import (
     ApplyOptions,
     PartlyApplied,
     Plan,
-    RecordStore,
     apply,
     rollback_release,
 )
 from ruledeploy.deploy.stages import WriteItems, stages
 from ruledeploy.errors import RefusedError, RuledeployError
 from ruledeploy.kibana import Connection, Request
-from ruledeploy.model import Release
 from ruledeploy.stack import Running, running_stack
 from support.deploy_bench import (
     Bench,
@@ -35,7 +33,7 @@ from support.deploy_bench import (
 )
 from support.deploy_faults import FaultyKibana, Weather
 from support.deploy_gap import NAMES, Watches, gaps
-from support.deploy_life import Killed, Life, MortalDocuments, MortalKibana, let_the_lock_expire
+from support.deploy_life import Life, killed, let_the_lock_expire
 
 QUERY_A, QUERY_B = (f"process.name:({' OR '.join(names)})" for names in (NAMES[:6], NAMES[4:10]))
 # The query moves, and with it the values that hide what is known: all but one name of each.
@@ -130,19 +128,6 @@ def test_killed_at_each_request_no_value_is_missing_and_none_is_left(
         if not died:
             break
     assert deeds > 20
-
-
-def killed(bench: Bench, wanted: Release, life: Life) -> bool:
-    """Push with a process of that length of life; whether it died."""
-    plan = bench.plan(wanted)
-    with MortalKibana(bench.kibana.connection, life) as mortal:
-        store = RecordStore(MortalDocuments(bench.store.documents, life), bench.store.owner)
-        try:
-            apply(plan, mortal, store, options=ApplyOptions(jobs=1))
-        except Killed:
-            let_the_lock_expire(bench.store.documents)
-            return True
-    return False
 
 
 def test_a_large_list_is_uploaded_whole_and_grows_without_a_gap(bench: Bench) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ruledeploy.deploy import ApplyOptions, RecordStore, apply
 from ruledeploy.deploy.lock import EXPIRY_SECONDS
 from ruledeploy.deploy.normalise import comparable, normalise
 from ruledeploy.deploy.objects import Kind
 from ruledeploy.deploy.store import Documents
 from ruledeploy.kibana import Connection, Kibana, Request
+from ruledeploy.model import Release
+from support.deploy_bench import Bench
 
 
 class Killed(BaseException):
@@ -81,6 +84,19 @@ class MortalDocuments:
     def delete(self, id_: str, version: Any) -> None:
         """Delete, while alive."""
         self._life.do(lambda: self._documents.delete(id_, version))
+
+
+def killed(bench: Bench, wanted: Release, life: Life) -> bool:
+    """Push, one request at a time, with a process of that length of life; whether it died."""
+    plan = bench.plan(wanted)
+    with MortalKibana(bench.kibana.connection, life) as mortal:
+        store = RecordStore(MortalDocuments(bench.store.documents, life), bench.store.owner)
+        try:
+            apply(plan, mortal, store, options=ApplyOptions(jobs=1))
+        except Killed:
+            let_the_lock_expire(bench.store.documents)
+            return True
+    return False
 
 
 def let_the_lock_expire(documents: Documents) -> None:

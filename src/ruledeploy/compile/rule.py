@@ -149,7 +149,9 @@ class RuleCompiler:
         if variant is None and source.elastic.kibana:
             body |= self._verbatim(source.elastic.kibana)
         place = Provenance(source.path, source.location.line, source.id)
-        return DetectionRule({k: v for k, v in body.items() if v is not None}, family, place)
+        replaces = source.elastic.replaces if variant is None else None
+        given = {k: v for k, v in body.items() if v is not None}
+        return DetectionRule(given, family, place, replaces)
 
     def _index(
         self, source: RuleSource, variant: Variant | None, findings: list[Finding]

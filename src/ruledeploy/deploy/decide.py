@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from ruledeploy.deploy.objects import ENDPOINTS, Desired, Ref
 from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.plan import Action, Change, Kept, Phase, Write
 from ruledeploy.deploy.records import Applied, Entry
+from ruledeploy.deploy.succession import Succession, succession
 from ruledeploy.model import JsonObject, digest
 
 _BRIDGES = uuid.UUID("5b0f0f4e-6a0e-4f0a-9c58-0d6d6b3f7d11")
@@ -38,23 +39,34 @@ class Situation:
     """Everything a decision looks at.
 
     `commented` finds the live items of ours that analysts commented, by their id in the files
-    and their name.
+    and their name; `successions` has, by the new rule, the rules that new ones replace.
     """
 
     live: Live
     applied: Applied
     options: Options
     commented: Mapping[tuple[str, str], JsonObject] = field(default_factory=dict)
+    successions: Mapping[Ref, Succession] = field(default_factory=dict)
 
     @staticmethod
-    def of(live: Live, applied: Applied, options: Options) -> Situation:
-        """The situation of a plan."""
+    def of(
+        live: Live, applied: Applied, options: Options, wanted: Iterable[Desired] = ()
+    ) -> Situation:
+        """The situation of a plan for what is wanted."""
         commented = {
             (entries[0].source_id, live.objects[ref]["name"]): live.objects[ref]
             for ref, entries in applied.objects.items()
             if ref.kind == "item" and ref in live.objects and live.objects[ref].get("comments")
         }
-        return Situation(live, applied, options, commented)
+        wanted = list(wanted)
+        refs = {desired.ref for desired in wanted}
+        found = (
+            succession(desired.ref, desired.replaces, live, applied)
+            for desired in wanted
+            if desired.ref not in live.objects and desired.replaces not in refs
+        )
+        successions = {one.new: one for one in found if one}
+        return Situation(live, applied, options, commented, successions)
 
 
 def decide(desired: Desired, situation: Situation) -> Decision:
@@ -120,12 +132,25 @@ def _not_ours(ref: Ref, live: JsonObject, entry: Entry | None, situation: Situat
 def _create(desired: Desired, situation: Situation) -> Decision:
     known = situation.applied.newest(desired.ref)
     body = dict(desired.body)
+    carried: dict[str, Any] = {}
     if desired.ref.kind == "rule":
-        body = {"enabled": True, **body, **((known and known.carried) or {})}
+        heir = situation.successions.get(desired.ref)
+        if heir and not heir.ours and not situation.options.adopt:
+            return _contested_succession(desired, heir)
+        carried = {
+            **(heir.carried(body) if heir else {}),
+            **_carried_before(desired.ref, situation),
+        }
+        body = {"enabled": True, **body, **carried}
     if desired.ref.kind == "item":
         body = _with_comments(body, desired, situation)
     body = with_link_ids(body, situation.live)
     reason = "gone from the server since the last push" if known else "new in the sources"
+    if desired.ref in situation.successions:
+        heir = situation.successions[desired.ref]
+        reason = (
+            f"replaces {heir.live['name']}, whose enabled flag and own exceptions it takes over"
+        )
     if desired.ref.kind == "value_list":
         change = _change(desired, "create", reason, ("values",))
         requests = values.creation(desired.ref, body)
@@ -139,7 +164,20 @@ def _create(desired: Desired, situation: Situation) -> Decision:
     )
     fields = tuple(normalise(desired.ref.kind, body)) if desired.ref.kind != "list" else ()
     change = _change(desired, "create", reason, fields)
-    return Decision(replace(change, after=body, requests=(write,)), body)
+    entry = Entry(desired.body, desired.provenance.source_id, carried=carried or None)
+    return Decision(replace(change, after=body, requests=(write,), entry=entry), body)
+
+
+def _carried_before(ref: Ref, situation: Situation) -> JsonObject:
+    """What a push that died was to keep of a rule while it made it anew."""
+    entries = situation.applied.objects.get(ref, ())
+    return next((entry.carried for entry in entries if entry.carried), {})
+
+
+def _contested_succession(desired: Desired, heir: Succession) -> Decision:
+    reason = f"replaces {heir.old}, which no record of ours made; --adopt takes it over"
+    change = replace(_change(desired, "conflict", reason, ()), change_class="detection", entry=None)
+    return Decision(change, desired.body)
 
 
 def _with_comments(body: dict[str, Any], desired: Desired, situation: Situation) -> dict[str, Any]:

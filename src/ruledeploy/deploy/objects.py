@@ -93,6 +93,7 @@ class Desired:
     name: str
     body: JsonObject
     provenance: Provenance
+    replaces: Ref | None = None
 
 
 def desired_objects(release: Release, owner: Owner) -> Iterator[Desired]:
@@ -117,4 +118,6 @@ def _desired(
     body = owner.marked(ref, source.body)
     if isinstance(source, ValueList):
         body["values"] = sorted(source.values)
-    return Desired(ref, str(body.get("name", id_)), body, source.provenance)
+    old = source.replaces if isinstance(source, DetectionRule) else None
+    replaces = Ref("rule", old) if old else None
+    return Desired(ref, str(body.get("name", id_)), body, source.provenance, replaces)

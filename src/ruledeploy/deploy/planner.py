@@ -24,9 +24,10 @@ def make_plan(
     release: Release, live: Live, applied: Applied, options: Options | None = None
 ) -> Plan:
     """What a push would do to bring `live` to `release`, given what we applied before."""
-    situation = Situation.of(live, applied, options or Options())
+    wanted = list(desired_objects(release, applied.owner))
+    situation = Situation.of(live, applied, options or Options(), wanted)
     decisions: dict[Ref, Decision] = {}
-    for desired in desired_objects(release, applied.owner):
+    for desired in wanted:
         decisions[desired.ref] = decide(desired, situation)
     changes = [decision.change for decision in decisions.values() if decision.change]
     retired, notes = retire(situation, decisions)
@@ -36,7 +37,8 @@ def make_plan(
         notes.extend(_strangers(situation, decisions))
     else:
         notes.append(_NOT_DURABLE)
-    ours = decisions.keys() | applied.objects.keys()
+    replaced = {heir.old for heir in situation.successions.values()}
+    ours = decisions.keys() | applied.objects.keys() | replaced
     return Plan(
         owner=applied.owner,
         base_record=applied.n,

@@ -9,8 +9,9 @@ from typing import Any
 from ruledeploy.deploy.decide import Decision, Situation
 from ruledeploy.deploy.normalise import differing, fingerprint, normalise
 from ruledeploy.deploy.objects import ENDPOINTS, Ref
-from ruledeploy.deploy.plan import Action, Change, Write
+from ruledeploy.deploy.plan import Action, Change, Phase, Write
 from ruledeploy.deploy.records import Entry
+from ruledeploy.deploy.succession import Succession
 from ruledeploy.model import JsonObject
 
 
@@ -20,7 +21,10 @@ def retire(
     """Changes for recorded objects outside the release, and sentences on what is left alone."""
     changes: list[Change] = []
     notes: list[str] = []
-    unwanted = sorted(ref for ref in situation.applied.objects if ref not in decisions)
+    heirs = {heir.old: heir for heir in situation.successions.values()}
+    taken = {old for old, heir in heirs.items() if heir.ours or situation.options.adopt}
+    known = situation.applied.objects.keys()
+    unwanted = sorted(ref for ref in known | taken if ref not in decisions)
     items = {
         ref: _retire_item(ref, live, situation)
         for ref in unwanted
@@ -32,15 +36,18 @@ def retire(
     notes.extend(kept)
     for ref in unwanted:
         live, entry = situation.live.get(ref), situation.applied.newest(ref)
-        assert entry is not None  # noqa: S101  # every key of `objects` has an entry
+        if entry is None:
+            # A rule that nobody recorded, taken over to be replaced.
+            entry = Entry(normalise("rule", heirs[ref].live), ref.id, adopted=True)
         if live is None:
             changes.append(_change(ref, entry, "record", "gone from the sources and the server"))
-        elif not situation.applied.owns(ref, live):
+        elif ref not in taken and not situation.applied.owns(ref, live):
             notes.append(f"{ref} lost our mark on the server and is left alone")
         elif ref.kind == "item":
             changes.append(items[ref])
         elif ref.kind == "rule":
-            changes.extend(_retire_rule(ref, live, entry, situation, doomed))
+            heir = heirs.get(ref)
+            changes.extend(_retire_rule(ref, live, entry, situation, doomed, heir))
         elif ref in doomed:
             changes.append(_delete(ref, live, entry, "gone from the sources"))
     return changes, notes
@@ -112,27 +119,42 @@ def _retire_item(ref: Ref, live: JsonObject, situation: Situation) -> Change:
     return _delete(ref, live, entry, "gone from the sources, or expired")
 
 
-def _retire_rule(
-    ref: Ref, live: JsonObject, entry: Entry, situation: Situation, doomed: set[Ref]
+def _retire_rule(  # noqa: PLR0913  # one rule, in its situation
+    ref: Ref,
+    live: JsonObject,
+    entry: Entry,
+    situation: Situation,
+    doomed: set[Ref],
+    heir: Succession | None,
 ) -> list[Change]:
-    """Disable and unlink, or delete when pruning; nothing when that is already so."""
-    if situation.options.prune:
-        return [_delete(ref, live, entry, "gone from the sources (--prune)")]
+    """Disable and unlink, or delete when pruning; nothing when that is already so.
+
+    What its heir takes over, it gives up before the heir is created; without such a list it goes
+    once the heir is there.
+    """
     body = normalise("rule", live)
     body["enabled"] = False
     body["exceptions_list"] = [
-        link for link in body["exceptions_list"] if Ref("list", link["list_id"]) not in doomed
+        link
+        for link in body["exceptions_list"]
+        if Ref("list", link["list_id"]) not in doomed and not (heir and link in heir.own_lists)
     ]
+    phase: Phase = ("yield" if heir.own_lists else "unhide") if heir else "rule"
+    write = Write(ref, "update", phase, ENDPOINTS["rule"].update(body), body)
+    if situation.options.prune:
+        change = _delete(ref, live, entry, "gone from the sources (--prune)")
+        return (
+            [replace(change, requests=(write, *change.requests))] if phase == "yield" else [change]
+        )
     fields = differing("rule", live, body)
-    reason = "gone from the sources; --prune deletes it"
+    reason = f"replaced by {heir.new}" if heir else "gone from the sources; --prune deletes it"
     said = {"enabled": False, "exceptions_list": body["exceptions_list"]}
-    retired = Entry({**entry.body, **said}, entry.source_id, retired=True)
+    retired = replace(entry, body={**entry.body, **said}, retired=True)
     if not fields:
         if entry.retired:
             return []
         change = _change(ref, entry, "record", reason)
         return [replace(change, entry=retired, fingerprint=fingerprint("rule", live))]
-    write = Write(ref, "update", "rule", ENDPOINTS["rule"].update(body), body)
     return [
         replace(
             _change(ref, entry, "disable", reason),

@@ -63,6 +63,13 @@ class EditItems:
 
 
 @dataclass(frozen=True, slots=True)
+class YieldRules:
+    """Disable rules whose own exception list goes to their successors: one rule may link it."""
+
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRules:
     """Create or replace rules, each with links and enabled flag in one write."""
 
@@ -120,6 +127,7 @@ Stage = (
     | WriteItems
     | ReadItemsBack
     | EditItems
+    | YieldRules
     | WriteRules
     | ReadRulesBack
     | RemoveRules
@@ -147,6 +155,7 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
         ReadItemsBack(items),
         EditItems(edits),
         ReadItemsBack(edits),
+        YieldRules(of("yield", "rule")),
         WriteRules(rules),
         ReadRulesBack(rules),
         RemoveRules(of("unhide", "rule")),

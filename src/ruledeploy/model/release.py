@@ -33,11 +33,13 @@ class DetectionRule:
 
     In `exceptions_list` each link carries the list's `list_id` as its `id` too: Kibana resolves
     links by `list_id`, and the uuid is known only once the list exists. Deploy fills it in.
+    `replaces` is the `rule_id` of an older rule, whose enabled flag and own list carry over.
     """
 
     body: JsonObject
     family: str
     provenance: Provenance
+    replaces: str | None = None
 
     @property
     def rule_id(self) -> str:
@@ -133,7 +135,9 @@ class Release:
             env=value["env"],
             date=value["date"],
             rules=tuple(
-                DetectionRule(r["body"], r["family"], Provenance(**r["provenance"]))
+                DetectionRule(
+                    r["body"], r["family"], Provenance(**r["provenance"]), r.get("replaces")
+                )
                 for r in value["rules"]
             ),
             lists=tuple(
