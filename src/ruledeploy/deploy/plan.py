@@ -24,7 +24,8 @@ SCHEMA = 2
 Action = Literal["create", "update", "delete", "disable", "conflict", "record"]
 # When a request is due, so that no event alerts that neither the old nor the new state alerts on.
 # `hide`: whatever only hides more; `edit`: item edits that a copy of the old item covers;
-# `yield`: rules that give up what their successors take; `rule`: the rules; `unhide`: whatever may hide less.
+# `yield`: rules that give up what their successors take; `rule`: the rules; `unhide`:
+# whatever may hide less.
 Phase = Literal["hide", "edit", "yield", "rule", "unhide"]
 # `add` and `remove` are of single values of a value list.
 Operation = Literal["create", "update", "delete", "add", "remove"]

@@ -11,7 +11,6 @@ from ruledeploy.deploy.normalise import differing, fingerprint, normalise
 from ruledeploy.deploy.objects import ENDPOINTS, Ref
 from ruledeploy.deploy.plan import Action, Change, Phase, Write
 from ruledeploy.deploy.records import Entry
-from ruledeploy.deploy.succession import Succession
 from ruledeploy.model import JsonObject
 
 
@@ -46,8 +45,7 @@ def retire(
         elif ref.kind == "item":
             changes.append(items[ref])
         elif ref.kind == "rule":
-            heir = heirs.get(ref)
-            changes.extend(_retire_rule(ref, live, entry, situation, doomed, heir))
+            changes.extend(_retire_rule(ref, live, entry, situation, doomed))
         elif ref in doomed:
             changes.append(_delete(ref, live, entry, "gone from the sources"))
     return changes, notes
@@ -119,19 +117,15 @@ def _retire_item(ref: Ref, live: JsonObject, situation: Situation) -> Change:
     return _delete(ref, live, entry, "gone from the sources, or expired")
 
 
-def _retire_rule(  # noqa: PLR0913  # one rule, in its situation
-    ref: Ref,
-    live: JsonObject,
-    entry: Entry,
-    situation: Situation,
-    doomed: set[Ref],
-    heir: Succession | None,
+def _retire_rule(
+    ref: Ref, live: JsonObject, entry: Entry, situation: Situation, doomed: set[Ref]
 ) -> list[Change]:
     """Disable and unlink, or delete when pruning; nothing when that is already so.
 
     What its heir takes over, it gives up before the heir is created; without such a list it goes
     once the heir is there.
     """
+    heir = next((one for one in situation.successions.values() if one.old == ref), None)
     body = normalise("rule", live)
     body["enabled"] = False
     body["exceptions_list"] = [

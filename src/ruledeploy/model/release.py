@@ -121,7 +121,7 @@ class Release:
             "schema": SCHEMA,
             "env": self.env,
             "date": self.date,
-            "rules": [asdict(rule) for rule in self.rules],
+            "rules": [_rule_json(rule) for rule in self.rules],
             "lists": [asdict(list_) for list_ in self.lists],
             "items": [asdict(item) for item in self.items],
             "value_lists": [asdict(values) for values in self.value_lists],
@@ -153,3 +153,11 @@ class Release:
             ),
             findings=tuple(Finding.from_json(f) for f in value["findings"]),
         )
+
+
+def _rule_json(rule: DetectionRule) -> dict[str, Any]:
+    """Plain form; `replaces` is there only where a rule replaces another."""
+    plain = asdict(rule)
+    if rule.replaces is None:
+        del plain["replaces"]
+    return plain
