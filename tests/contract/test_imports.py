@@ -188,13 +188,16 @@ def test_too_many_lines_are_http_500(
 
 def test_doubtful_behaviours_can_be_switched(tmp_path: Path, rule: Any) -> None:
     """The status of too large a file, and whether unchanged rules are counted and left alone."""
-    profile = replace(PROFILES["9.5"], too_large=400, unchanged_count=True)
+    profile = replace(PROFILES["9.5"], too_large=400, unchanged_count=True, put_no_op=False)
     with running_stack(tmp_path, profile=profile) as running:
         kibana = Client(running.kibana_url, running.elasticsearch_url)
-        kibana("POST", RULES, rule(rule_id="r"))
-        lines = [rule(rule_id="r"), rule(rule_id="s")]
+        made = kibana("POST", RULES, rule(rule_id="r")).body
+        kibana("POST", RULES, rule(rule_id="off", enabled=True))
+        lines = [rule(rule_id="r"), rule(rule_id="new"), rule(rule_id="off", enabled=False)]
         done = upload(kibana, f"{RULES}/_import?overwrite=true", lines, "default").body
-        assert (done["unchanged_count"], done["success_count"]) == (1, 2)
+        assert (done["unchanged_count"], done["success_count"]) == (1, 3)
+        assert kibana("GET", f"{RULES}?rule_id=r").body == made
+        assert kibana("GET", f"{RULES}?rule_id=off").body["enabled"] is False
         large = upload(kibana, f"{RULES}/_import", ["x" * 10_485_760], "default")
         message = "Payload content length greater than maximum allowed: 10485760"
         assert (large.status, large.body["message"]) == (400, message)

@@ -183,9 +183,10 @@ def _write(
         parsed = schema.parse_body(schema.named("RuleUpdateProps"), line, zod)
         parsed.setdefault("version", 1)
         body = bodies.replaced(stored.body, parsed, call.caller, stack.clock.text())
-        if body["revision"] == stored.body["revision"]:
+        if stack.server.unchanged_count and service.same(stored.body, body):
             outcome.unchanged += 1
-        service.update(stack, stored, body, call.caller)
+        else:
+            service.update(stack, stored, body, call.caller)
     outcome.done += 1
 
 

@@ -54,7 +54,7 @@ def update(
     if body["type"] != rule.body["type"]:
         raise siem(400, f"params invalid: [type]: expected value to equal [{rule.body['type']}]")
     _check(stack, rule.space, body, "update", named or rule.id)
-    if stack.server.put_no_op and _same(rule.body, body):
+    if stack.server.put_no_op and same(rule.body, body):
         return rule
     state = rule.state
     if body["enabled"]:
@@ -95,7 +95,8 @@ def _check(
     checks.connectors(stack, space, body)
 
 
-def _same(stored: dict[str, Any], body: dict[str, Any]) -> bool:
+def same(stored: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Whether a write would change nothing that anybody could see."""
     return stored["enabled"] == body["enabled"] and bodies.counted(stored) == bodies.counted(body)
 
 
