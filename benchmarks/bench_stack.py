@@ -30,7 +30,7 @@ CLIENTS = 8
 HEADERS = {"kbn-xsrf": "bench", "content-type": "application/json"}
 START = datetime(2026, 11, 23, tzinfo=UTC)
 INDEX = "logs-endpoint.events.process-default"
-EVENTS, EVENT_RULES = 100_000, 500
+EVENTS, EVENT_RULES, ITEMS = 100_000, 500, 200
 PEER = """
 import sys, uvicorn
 from starlette.applications import Starlette
@@ -217,21 +217,34 @@ def events(scratch: Path) -> None:
         kibana("POST", clock, {"now": START.isoformat()})
         took = timed(lambda: ingest(elastic))
         print(f"ingest of {EVENTS:,} events     {took:.1f} s")
+        link = shared_list(kibana)
         for n in range(EVENT_RULES):
             query = f"process.name:p{n}.exe AND process.command_line:*word{n % 97}*"
             changes = {"query": query, "enabled": True, "interval": "5m", "from": "now-9m"}
+            changes["exceptions_list"] = [link]
             kibana("POST", RULES, rule(f"e{n}", **changes))
         before = memory(pid)
         tick = {"now": (START + timedelta(minutes=5)).isoformat(), "run": True}
         told: dict[str, Any] = {}
         took = timed(lambda: told.update(json.loads(kibana("POST", clock, tick))))
-        print(
-            f"one tick of {told['runs']} rules over {EVENTS:,} events: {took:.1f} s, "
-            f"{told['alerts']} alerts, memory {before:.0f} -> {memory(pid, 'VmHWM'):.0f} MB at most"
-        )
+        most = memory(pid, "VmHWM")
+        rules = f"{told['runs']} rules with {ITEMS} items"
+        print(f"one tick of {rules} over {EVENTS:,} events: {took:.1f} s")
+        print(f"{told['alerts']} alerts, memory {before:.0f} -> {most:.0f} MB at most")
         tick = {"now": (START + timedelta(minutes=60)).isoformat(), "run": True}
         took = timed(lambda: told.update(json.loads(kibana("POST", clock, tick))))
         print(f"{told['runs']} runs of the next 55 minutes, no event in sight: {took:.1f} s")
+
+
+def shared_list(client: Client) -> dict[str, str]:
+    """One list of many items, which all rules share; the link to it."""
+    named = {"name": "l", "description": "d", "list_id": "shared"}
+    client("POST", "/api/exception_lists", {**named, "type": "detection"})
+    for n in range(ITEMS):
+        entry = {"field": "process.name", "type": "match", "operator": "included"}
+        item = {"item_id": f"i{n}", "type": "simple", "entries": [{**entry, "value": f"x{n}.exe"}]}
+        client("POST", "/api/exception_lists/items", {**named, **item})
+    return {"id": "0", "list_id": "shared", "type": "detection", "namespace_type": "single"}
 
 
 def ingest(client: Client) -> None:

@@ -115,7 +115,10 @@ async def _run_enabled(stack: Stack) -> None:
     """The first run of rules just enabled: soon after the answer, as task manager does it."""
     due = list(dict.fromkeys(stack.due))
     stack.due.clear()
-    run_due(stack, due)
+    try:
+        run_due(stack, due)
+    except Exception:  # noqa: BLE001 - the request was answered; its connection lives on
+        _LOG.exception("running rules that were just enabled")
 
 
 def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:

@@ -13,8 +13,11 @@ from typing import Any, Protocol
 
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory, Window
 from ruledeploy.engine.sources import selects, stream_name
+from ruledeploy.errors import QueryError
+from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.stack.alerts import runs
 from ruledeploy.stack.alerts.hits import Hit, Values
+from ruledeploy.stack.errors import Refusal
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.search import Matching
@@ -158,7 +161,15 @@ class LocalEvents:
         query = own_filters(one.rule.body)
         if query is None:
             return lambda _: True
-        return Matching(self._store, query, one.ticks[-1]).holds
+        matching = Matching(self._store, query, one.ticks[-1])
+
+        def holds(event: Stored) -> bool:
+            try:
+                return matching.holds(event)
+            except Refusal as refusal:
+                raise QueryError(f"a filter of the rule: {refusal}") from refusal
+
+        return holds
 
     def sources(self, hits: Iterable[Hit]) -> dict[tuple[str, str], dict[str, Any]]:
         """Read one by one; an event deleted meanwhile is left out."""
@@ -187,13 +198,34 @@ def hit_of(one: Prepared, event: Stored, items: tuple[str, ...], values: Values)
 
 
 def own_filters(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The rule's `filters` as one query, as Kibana adds them: negated ones must not hold."""
-    active = [f for f in body.get("filters", ()) if not f.get("meta", {}).get("disabled")]
-    if not active:
+    """The rule's `filters` as one query, as Kibana adds them: negated ones must not hold.
+
+    Raises QueryError for a filter that is none, or that the embedded engine does not evaluate.
+    """
+    filters = body.get("filters") or ()
+    if not all(isinstance(one, dict) and isinstance(one.get("meta", {}), dict) for one in filters):
+        raise QueryError("a filter of the rule is no object")
+    active = [(one.get("meta", {}), one) for one in filters]
+    kept = [(meta, _query(one)) for meta, one in active if not meta.get("disabled")]
+    if not kept:
         return None
-    negated = [f["query"] for f in active if f.get("meta", {}).get("negate")]
-    wanted = [f["query"] for f in active if not f.get("meta", {}).get("negate")]
-    return {"bool": {"filter": wanted, "must_not": negated}}
+    negated = [query for meta, query in kept if meta.get("negate")]
+    wanted = [query for meta, query in kept if not meta.get("negate")]
+    query = {"bool": {"filter": wanted, "must_not": negated}}
+    try:
+        parse_dsl(query)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise QueryError(f"a filter of the rule is malformed: {error}") from error
+    return query
+
+
+def _query(one: Mapping[str, Any]) -> Any:
+    """A filter's query; older ones have its clause beside `meta`."""
+    clause = {key: value for key, value in one.items() if key not in {"meta", "$state", "query"}}
+    query = one.get("query", clause)
+    if not query:
+        raise QueryError("a filter of the rule has no query")
+    return query
 
 
 def index_type(index: str) -> str:

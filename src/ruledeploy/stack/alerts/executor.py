@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,11 @@ from ruledeploy.stack.alerts.prepare import LinkedItems, prepare
 from ruledeploy.stack.alerts.session import Found, Session
 from ruledeploy.stack.clock import iso
 from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import Refusal
 from ruledeploy.stack.store import Saved
 
 _ORDER = {"succeeded": 0, "going to run": 10, "running": 15, "partial failure": 20, "failed": 30}
+_LOG = logging.getLogger(__name__)
 _SUCCESS = "Rule execution completed successfully"
 _MAX_SIGNALS = (
     "This rule reached the maximum alert limit for the rule execution. Some alerts were not "
@@ -91,8 +94,8 @@ def run_rules(
     for rule, ticks in due:
         try:
             prepared.append(prepare(stack, events, linked, rule, ticks))
-        except (RuledeployError, ValueError) as error:
-            outcomes[rule.id] = _failed(rule, ticks, str(error))
+        except Exception as error:  # noqa: BLE001 - a rule's trouble is its own, whatever it is
+            outcomes[rule.id] = _failed(rule, ticks, _told(error))
     started = time.perf_counter()
     hits, failed = _find(events, [one for one in prepared if not one.grouped])
     hits.update({one.rule.id: [] for one in prepared if one.grouped})
@@ -129,10 +132,10 @@ def _find(
         return {}, {}
     try:
         return events.find(prepared), {}
-    except RuledeployError as error:
+    except Exception as error:  # noqa: BLE001 - as above
         if len(prepared) == 1:
             (one,) = prepared
-            return {}, {one.rule.id: _failed(one.rule, one.ticks, error.message)}
+            return {}, {one.rule.id: _failed(one.rule, one.ticks, _told(error))}
     hits: dict[str, list[Hit]] = {}
     failed: dict[str, _Outcome] = {}
     middle = len(prepared) // 2
@@ -161,8 +164,8 @@ def _run_one(
             found = session.run(tick)
             started = time.perf_counter()
             written += _write(events, alerts, execution, found)
-        except RuledeployError as error:
-            told.append(_execution(tick, "failed", error.message))
+        except Exception as error:  # noqa: BLE001 - as above
+            told.append(_execution(tick, "failed", _told(error)))
             continue
         session.note(found, tick)
         warnings = [*_gap_warning(gap), *one.warnings, *([_MAX_SIGNALS] if found.truncated else [])]
@@ -208,6 +211,15 @@ def _gap_warning(gap: timedelta) -> list[str]:
     missed = f"{gap} ({milliseconds}ms) were not queried between this rule execution and the last"
     advice = "Consider increasing your look behind time or adding more Kibana instances"
     return [f"{missed} execution, so signals may have been missed. {advice}"]
+
+
+def _told(error: Exception) -> str:
+    """What went wrong in a rule's run, in a sentence; what nobody foresaw goes to the log too."""
+    if isinstance(error, RuledeployError):
+        return error.message
+    if not isinstance(error, ValueError | Refusal):
+        _LOG.error("running a rule", exc_info=error)
+    return str(error) or type(error).__name__
 
 
 def _failed(rule: Saved, ticks: Sequence[datetime], message: str) -> _Outcome:

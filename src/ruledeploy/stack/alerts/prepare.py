@@ -14,7 +14,7 @@ from ruledeploy.errors import QueryError
 from ruledeploy.query.exceptions import is_expired
 from ruledeploy.query.parse import parse_query
 from ruledeploy.stack.alerts import runs
-from ruledeploy.stack.alerts.events import Events, Prepared
+from ruledeploy.stack.alerts.events import Events, Prepared, own_filters
 from ruledeploy.stack.alerts.kinds import RUN_TYPES, grouping_fields
 from ruledeploy.stack.config import ApiKey
 from ruledeploy.stack.context import Stack
@@ -73,6 +73,7 @@ def prepare(
     Raises QueryError for a rule it cannot evaluate, ValueError for a window that is none.
     """
     body = rule.body
+    own_filters(body)
     for tick in (ticks[0], ticks[-1]):
         runs.reach(body, tick)
     language, query = _query_of(body)
