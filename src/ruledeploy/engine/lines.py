@@ -37,7 +37,8 @@ class LineReader:
             return
         above = names[_PARTS[0]].rpartition(".")[0]
         self._none = attrgetter(above)(event())
-        self._get = attrgetter(above, *(names[path] for path in (*_PARTS, *wanted)))
+        self._stream = attrgetter(above, *(names[path] for path in _PARTS))
+        self._get = attrgetter(*(names[path] for path in wanted))
         self._bare = msgspec.json.Decoder(_extend(event, "Bare", [("source", None, None)]))
         hit = [("source", event), ("index", str | None, None), ("id", object, None)]
         self._wrapped = msgspec.json.Decoder(_extend(msgspec.Struct, "Wrapped", hit))
@@ -64,11 +65,11 @@ class LineReader:
         return None
 
     def _line(self, event: Any, index: str | None, identity: Any) -> Line:
-        stream, kind, dataset, namespace, *cells = self._get(event)
+        stream, *named = self._stream(event)
         if not index:
-            named = kind.__class__ is dataset.__class__ is namespace.__class__ is str
-            index = f"{kind}-{dataset}-{namespace}" if named else ""
-        return index, stream is not self._none, identity, cells
+            all_text = all(part.__class__ is str for part in named)
+            index = "-".join(named) if all_text else ""
+        return index, stream is not self._none, identity, self._get(event)
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from ruledeploy.engine.pipes import EventRow, RowReader
 from ruledeploy.engine.program import Program, Query
 from ruledeploy.engine.protocol import Document, Hits, Window
 from ruledeploy.engine.rules import BoundRules, Parsed, Tables, constants
-from ruledeploy.engine.slots import Answer, PathTests
+from ruledeploy.engine.slots import Answer
 from ruledeploy.engine.sources import Part, read_document
+from ruledeploy.engine.view import View
 from ruledeploy.errors import Location
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dates import parse_date, to_ms
@@ -109,49 +110,6 @@ class Found:
         return Hits(len(ids), ids, suppressed)
 
 
-class _View:
-    """How a program takes its values from the cells of a line."""
-
-    def __init__(self, program: Program, roots: Sequence[str]) -> None:
-        self._program = program
-        self._reader = program.reader
-        self._lone: list[tuple[int, str, Callable[[Any], Answer | None], PathTests]] = []
-        self._deep: list[tuple[int, str]] = []
-        mine = self._reader.names
-        for at, root in enumerate(roots):
-            tests = program.tests(root)
-            below = any(name.startswith(f"{root}.") for name in mine)
-            if tests is not None and not below and self._reader.is_plain(root):
-                self._lone.append((at, root, tests.known, tests))
-            elif below or root in mine:
-                self._deep.append((at, root))
-
-    def answers(self, cells: Sequence[Any]) -> list[Answer]:
-        """What the cells give."""
-        out = []
-        for at, root, known, tests in self._lone:
-            cell = cells[at]
-            if cell is None:
-                continue
-            if cell.__class__ is list and len(cell) == 1:
-                cell = cell[0]
-            if cell.__class__ is str:
-                answer = known(cell) or tests.answer(cell)
-                if answer.numbers:
-                    out.append(answer)
-            else:
-                self._deeper(root, cell, out)
-        for at, root in self._deep:
-            if cells[at] is not None:
-                self._deeper(root, cells[at], out)
-        return out
-
-    def _deeper(self, root: str, cell: Any, out: list[Answer]) -> None:
-        values: Values = {}
-        self._reader.read_at(root, cell, values)
-        out.extend(self._program.answers(values))
-
-
 class Run(Generic[Record]):
     """One pass; what each rule finds is put into `found`, by rule id.
 
@@ -172,7 +130,7 @@ class Run(Generic[Record]):
         self._plans: dict[str, list[Plan]] = {}
         self._programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[BoundRule]]] = {}
         self._lines: LineReader | None = None
-        self._views: dict[int, _View] = {}
+        self._views: dict[int, View] = {}
         self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {TIMESTAMP})
 
     # ------------------------------------------------------------------------------- plans
@@ -232,29 +190,31 @@ class Run(Generic[Record]):
 
     def put_part(self, part: Part, index: str) -> None:
         """Ask about every line of a file; `index` is where one lies that names none."""
-        path = str(part.path)
         for number, line in part.lines():
-            self._put_line(line, Location(path, number), index)
+            self._put_line(line, part, number, index)
 
-    def _put_line(self, line: bytes, location: Location, index: str) -> None:
+    def _put_line(self, line: bytes, part: Part, number: int, index: str) -> None:
+        def document() -> Document:
+            return read_document(line, Location(str(part.path), number), index)
+
         read = self._reader().read(line)
         if read is None:
-            self.put(read_document(line, location, index))
+            self.put(document())
             return
         named, streamed, _, cells = read
-        name = named or index
-        if name not in self._plans:
-            self._plans_of(name)
-            self._put_line(line, location, index)  # perhaps with more fields
+        plans = self._plans.get(named or index)
+        if plans is None:
+            self._plans_of(named or index)
+            self._put_line(line, part, number, index)  # perhaps with more fields
             return
-        for plan in self._plans[name]:
-            if plan.program.asks_meta:
-                self.put(read_document(line, location, index))
-                return
+        if any(plan.program.asks_meta for plan in plans):
+            self.put(document())
+            return
+        for plan in plans:
             answers = self._views[id(plan.program)].answers(cells)
             if not streamed:
                 answers += _constant_answers(plan)
-            self._ask(plan, answers, lambda: read_document(line, location, index))
+            self._ask(plan, answers, document)
 
     def _reader(self) -> LineReader:
         """Reads the fields of all programs there are."""
@@ -263,7 +223,7 @@ class Run(Generic[Record]):
             names = {name for program in programs for name in program.reader.names}
             self._lines = LineReader(names)
             roots = self._lines.roots
-            self._views = {id(program): _View(program, roots) for program in programs}
+            self._views = {id(program): View(program, roots) for program in programs}
         return self._lines
 
     def _ask(self, plan: Plan, answers: list[Answer], document: Callable[[], Document]) -> None:

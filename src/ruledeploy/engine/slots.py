@@ -178,6 +178,16 @@ class PathTests:
         self._ready = False
 
     @property
+    def texts(self) -> frozenset[str] | None:
+        """The lower case of all that a string may equal, if nothing but equality is asked.
+
+        Hashes and other identifiers are asked so, and hardly ever repeat: not worth remembering.
+        """
+        if not self._ready:
+            self._prepare()
+        return self._equals
+
+    @property
     def known(self) -> Callable[[Any], Answer | None]:
         """What a string is remembered to give."""
         return self._memo.get
@@ -198,7 +208,9 @@ class PathTests:
         known = self._memo.get(value)
         if known is not None:
             return known
-        return self._unlikely(value) or self._remember(value, self._of_one(value))
+        if self._equals is not None and lower(value) not in self._equals:
+            return NO_ANSWER
+        return self._remember(value, self._of_one(value))
 
     def numbers(self, value: Any) -> Iterable[int]:
         """The numbers that hold for a string or a list of values, each once; nothing is kept."""
@@ -237,9 +249,9 @@ class PathTests:
         self._shortest = min((limit for limit in limits if limit is not None), default=1 << 62)
         self._is_simple = len(self._strings) == len(self.slots)
         whole = any(tests.whole for tests in self.slots)
-        self._is_equal = (
-            self._is_simple and self._texts.is_whole and not self._untexted and not whole
-        )
+        only = self._is_simple and self._texts.is_whole and not self._untexted and not whole
+        terms = (lower(str(term)) for _, tests, _ in self._strings for term in tests.equal)
+        self._equals = frozenset({*self._texts.whole, *terms}) if only else None
         self._ready = True
 
     # ----------------------------------------------------------------------------- one string
@@ -248,19 +260,6 @@ class PathTests:
         """Whether the lower case of a string tells all: see `_Found`."""
         plain = self._is_simple and value.isascii() and len(value) <= self._shortest
         return plain and _START not in value and _END not in value
-
-    def _unlikely(self, value: str) -> Answer | None:
-        """The answer of a string that equals nothing, where nothing but equality is asked.
-
-        Hashes and other identifiers are asked so, and hardly ever repeat: not worth remembering.
-        """
-        if not self._is_equal or not self._is_plain(value):
-            return None
-        low = value.lower()
-        if low in self._texts.whole:
-            return None
-        equal = any((low if fold else value) in tests.equal for _, tests, fold in self._strings)
-        return None if equal else NO_ANSWER
 
     def _of_one(self, value: str) -> Iterable[int]:
         """The numbers that hold for one string."""
