@@ -19,6 +19,7 @@ from ruledeploy import __version__
 COMMANDS: dict[str, str] = {
     "check": "Validate rules, allowlists and settings offline.",
     "convert": "Show what rules become: queries, or Kibana's NDJSON.",
+    "explain": "Show how a rule became its query, and what its exceptions take away.",
     "plan": "Show exactly what a push would change.",
     "push": "Bring an environment to the state of the files.",
     "history": "List what was pushed to an environment.",

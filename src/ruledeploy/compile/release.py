@@ -115,7 +115,8 @@ def compile_rules(
     compiled = _without_repeats([rule for outcome in done for rule in outcome.rules], collector)
     library = Library(project.rule_files)
     folders = [project.overlay_files(folder) for folder in scope.env.overlays]
-    filters = filters_of(recipe, library, compiled, folders, collector)
+    heads = [rule.source for rule in compiled]
+    filters = filters_of(recipe, library, heads, folders, collector)
     by_rule, said = narrowing(compiled, filters, collector)
     compiled = narrowed(recipe, library, compiled, by_rule)
     compiled = correlated(recipe, library, compiled, by_rule)

@@ -104,11 +104,8 @@ class RuleCompiler:
         filters: Sequence[RuleSource],
         findings: list[Finding],
     ) -> DetectionRule:
-        index = self._index(source, variant, findings)
-        family = _one_family(source, index)
-        language = (variant.language if variant else None) or source.elastic.language
-        language = language or self.env.language
-        target = Target(language, index, table_of(family, self.env.tables), self.env.placeholders)
+        target = self.target(source, variant, findings)
+        family, language, index = target.table.family, target.language, target.index
         query, fields = self._query(source, target, filters, findings)
         schedule = self._schedule(source, family)
         body, said = self._body(source, variant, (language, query, index), schedule)
@@ -152,6 +149,20 @@ class RuleCompiler:
         replaces = source.elastic.replaces if variant is None else None
         given = {k: v for k, v in body.items() if v is not None}
         return DetectionRule(given, family, place, replaces)
+
+    def target(
+        self, source: RuleSource, variant: Variant | None, findings: list[Finding]
+    ) -> Target:
+        """What the rule (or a variant of it) is converted for."""
+        index = self._index(source, variant, findings)
+        family = _one_family(source, index)
+        language = (variant.language if variant else None) or source.elastic.language
+        return Target(
+            language or self.env.language,
+            index,
+            table_of(family, self.env.tables),
+            self.env.placeholders,
+        )
 
     def _index(
         self, source: RuleSource, variant: Variant | None, findings: list[Finding]

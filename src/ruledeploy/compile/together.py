@@ -149,7 +149,7 @@ def _named(
 def filters_of(
     recipe: Recipe,
     library: Library,
-    compiled: Iterable[CompiledRule],
+    heads: Iterable[RuleHead],
     folders: Iterable[Mapping[str, bytes]],
     collector: Collector,
 ) -> list[RuleSource]:
@@ -158,9 +158,9 @@ def filters_of(
     As with overlays, a later folder's filter replaces one of the same id.
     """
     found: dict[str, RuleSource] = {}
-    for rule in compiled:
-        if rule.source.kind == "filter":
-            source = library.source(rule.source)
+    for head in heads:
+        if head.kind == "filter":
+            source = library.source(head)
             with collector.collect():
                 if deployed(source, recipe):
                     found[source.id] = source

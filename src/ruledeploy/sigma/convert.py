@@ -54,7 +54,7 @@ def convert(source: RuleSource, target: Target, filters: Sequence[RuleSource] = 
     Raises `RuleError` at the line of what the language cannot say.
     """
     findings: list[Finding] = []
-    text = _condition(source, target, filters, findings, _backend(target.language, source))
+    text = _condition(source, target, filters, findings, backend_of(target.language, source))
     return Converted(_whole(text, target), target.language, _unique(findings))
 
 
@@ -111,6 +111,25 @@ def _condition(
     backend: LuceneText | EsqlText | EqlText,
 ) -> str:
     """The rule's condition in the backend's language."""
+    tree = condition_tree(source, target, filters, findings, backend)
+    place = source.doc.at("detection", "condition")
+    try:
+        text = backend.convert_condition(tree, ConversionState())
+    except SigmaError as error:
+        raise RuleError(f"condition: {said(error)}", location=place) from error
+    if not isinstance(text, str):
+        raise RuleError("the condition asks nothing", location=place)
+    return text
+
+
+def condition_tree(
+    source: RuleSource,
+    target: Target,
+    filters: Sequence[RuleSource],
+    findings: list[Finding],
+    backend: LuceneText | EsqlText | EqlText,
+) -> Any:
+    """PySigma's tree of the rule's condition, for a backend that is made ready to read it."""
     if source.kind != "rule":
         message = f"a Sigma {source.kind} has no events of its own"
         raise RuleError(message, location=source.doc.at(source.kind))
@@ -125,15 +144,13 @@ def _condition(
         tree = trees[0] if len(trees) == 1 else ConditionAND(trees)
         if isinstance(backend, EsqlText):
             tree = _with_columns_there_are(tree, backend, condition)
-        text = backend.convert_condition(tree, ConversionState())
     except SigmaError as error:
         raise RuleError(f"condition: {said(error)}", location=condition) from error
-    if not isinstance(text, str):
-        raise RuleError("the condition asks nothing", location=condition)
-    return text
+    return tree
 
 
-def _backend(language: str, source: RuleSource) -> LuceneText | EsqlText | EqlText:
+def backend_of(language: str, source: RuleSource) -> LuceneText | EsqlText | EqlText:
+    """A renderer of the language, for one rule. Raises `RuleError` for one we do not write."""
     match language:
         case "lucene":
             return LuceneText()

@@ -1,0 +1,148 @@
+"""How one rule became what Kibana gets, in one environment."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from ruledeploy.compile.means import PLAIN, Means
+from ruledeploy.compile.release import compile_all
+from ruledeploy.compile.rule import RuleCompiler
+from ruledeploy.compile.together import Library, filters_of
+from ruledeploy.compile.unit import Recipe
+from ruledeploy.errors import Collector, RuledeployError, UsageError
+from ruledeploy.model import DetectionRule, Environment, Release
+from ruledeploy.project import Project
+from ruledeploy.query.exceptions import build_exception_filter
+from ruledeploy.sigma import RuleHead, RuleSource, filter_targets
+from ruledeploy.sigma.explain import explain
+
+SCHEMA = 1
+
+
+def explain_rule(
+    project: Project, env: Environment, today: date, wanted: str, means: Means = PLAIN
+) -> dict[str, Any]:
+    """`{schema, env, source, filters, rules[]}` for the rule of that id, name, title or path.
+
+    Each rule (one for each variant) has `query`, `steps` (how each comparison became its part of
+    the query), `items` (the exceptions it links) and `exception_filter` (what Kibana adds under
+    `must_not`). Raises `UsageError` for a rule that is not there or not deployed in `env`, and the
+    rule's own errors.
+    """
+    collector = Collector()
+    compiled = compile_all(project, env, today, collector, means)
+    head = _named(wanted, compiled.sources, collector)
+    _raise_own(collector, head)
+    recipe = Recipe(env, f"ruledeploy:{project.name}:{env.name}", project.env_names)
+    library = Library(project.rule_files)
+    source = library.source(head)
+    filters = _filters(project, recipe, library, compiled.sources, head)
+    rules = [rule for rule in compiled.release.rules if rule.provenance.source_id == head.id]
+    if not rules:
+        raise UsageError(f"{head.title!r} is not deployed in {env.name}", location=head.location)
+    compiler = RuleCompiler(env, recipe.marker)
+    return {
+        "schema": SCHEMA,
+        "env": env.name,
+        "source": {
+            "path": head.path,
+            "line": head.location.line,
+            "id": head.id,
+            "title": head.title,
+            "logsource": asdict(head.logsource),
+            "detection": source.raw.get("detection"),
+        },
+        "filters": [{"path": each.path, "title": each.title} for each in filters],
+        "rules": [_explained(rule, source, filters, compiler, compiled.release) for rule in rules],
+    }
+
+
+def _named(wanted: str, sources: tuple[RuleHead, ...], collector: Collector) -> RuleHead:
+    names = {
+        name.lower(): head
+        for head in sources
+        for name in (head.id, head.name, head.title, head.path)
+        if name
+    }
+    found = names.get(wanted.lower())
+    if found is None:
+        collector.raise_if_any()  # the rule may be one that did not load
+        near = difflib.get_close_matches(wanted.lower(), names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "give a rule's id, name, title or path"
+        raise UsageError(f"no rule is named {wanted!r}", hint=hint)
+    return found
+
+
+def _raise_own(collector: Collector, head: RuleHead) -> None:
+    """Errors of other files are no reason to keep silent about this rule."""
+    own = Collector()
+    own.errors = [e for e in collector.errors if e.location and e.location.path == head.path]
+    own.raise_if_any()
+
+
+def _filters(
+    project: Project,
+    recipe: Recipe,
+    library: Library,
+    sources: tuple[RuleHead, ...],
+    head: RuleHead,
+) -> list[RuleSource]:
+    collector = Collector()
+    folders = [project.overlay_files(folder) for folder in recipe.env.overlays]
+    found = []
+    for each in filters_of(recipe, library, sources, folders, collector):
+        with collector.collect():
+            if head in filter_targets(each, sources):
+                found.append(each)
+    return found
+
+
+def _explained(
+    rule: DetectionRule,
+    source: RuleSource,
+    filters: list[RuleSource],
+    compiler: RuleCompiler,
+    release: Release,
+) -> dict[str, Any]:
+    items = release.items_of(rule)
+    lists = {values.body["id"]: values.values for values in release.value_lists}
+    exceptions = build_exception_filter([item.body for item in items], release.date, lists)
+    return {
+        "rule_id": rule.rule_id,
+        "name": rule.name,
+        "family": rule.family,
+        "language": rule.body.get("language"),
+        "index": rule.body.get("index"),
+        "query": rule.body.get("query"),
+        "steps": _steps(rule, source, filters, compiler),
+        "items": [
+            {
+                "item_id": item.item_id,
+                "name": item.body["name"],
+                "path": item.provenance.path,
+                "line": item.provenance.line,
+                "entries": item.body["entries"],
+            }
+            for item in items
+        ],
+        "exception_filter": exceptions.filter,
+    }
+
+
+def _steps(
+    rule: DetectionRule, source: RuleSource, filters: list[RuleSource], compiler: RuleCompiler
+) -> list[dict[str, Any]]:
+    """How the detection was read; none for a query written by hand or a correlation."""
+    if source.elastic.query is not None or source.kind != "rule":
+        return []
+    targets = [compiler.target(source, variant, []) for variant in (None, *source.elastic.variants)]
+    for target in targets:
+        if target.table.family == rule.family:
+            try:
+                return [asdict(step) for step in explain(source, target, filters)]
+            except RuledeployError:
+                continue
+    return []

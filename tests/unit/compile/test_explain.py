@@ -1,0 +1,110 @@
+"""`explain`: what each comparison became and why, filters, and what exceptions take away."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ruledeploy.compile.explain import explain_rule
+from ruledeploy.errors import RuledeployError, UsageError
+from ruledeploy.project import load_project
+from ruledeploy.report.explain import print_explanation
+from support.content import OVERLAY, RULE_ID, SETTINGS
+
+RULE = f"""\
+title: Writers
+name: writers
+id: {RULE_ID}
+logsource: {{product: windows, category: api}}
+detection:
+  selection:
+    event.category: api
+    process.name|endswith: .EXE
+    process.command_line|contains: Secret
+    process.pid: 4
+    process.parent.name|cased: Foo
+    process.executable|re: ^c:.*$
+  other:
+    process.parent.pid: null
+  condition: selection and other
+"""
+FILTER = f"""\
+title: Not here
+id: 22222222-2222-4222-8222-222222222222
+logsource: {{product: windows}}
+filter: {{rules: [{RULE_ID}], s: {{host.name: Lab}}, condition: not s}}
+"""
+
+
+def explained(wanted: str = "writers", **more: str) -> dict[str, Any]:
+    """The explanation in environment `local`."""
+    files = {
+        "ruledeploy.toml": SETTINGS,
+        "rules/r.yml": RULE,
+        "exceptions/base/o.yml": OVERLAY,
+        **{f"rules/{name}.yml": text for name, text in more.items()},
+    }
+    project = load_project({path: text.encode() for path, text in files.items()})
+    return explain_rule(project, project.environment("local"), date(2027, 1, 1), wanted)
+
+
+def reasons() -> dict[str, str]:
+    """Why, by field."""
+    (rule,) = explained()["rules"]
+    return {step["field"]: step["why"] for step in rule["steps"]}
+
+
+def test_each_comparison_says_why() -> None:
+    """A fixed vocabulary, a lower-cased sibling, a sibling that truncates, a number, `cased`."""
+    found = reasons()
+    assert "always spells it the same way" in found["event.category"]
+    assert "in lower case" in found["process.name.caseless"]
+    assert "drops values over" in found["process.command_line"]
+    assert "neither numbers" in found["process.pid"]
+    assert "`cased`" in found["process.parent.name"]
+    assert "regular expression" in found["process.executable"]
+    assert "only that the field has a value" in found["process.parent.pid"]
+
+
+def test_every_part_of_the_query_is_explained() -> None:
+    """What is asked is what stands in the query."""
+    (rule,) = explained()["rules"]
+    for step in rule["steps"]:
+        assert step["asked"].strip("()") in rule["query"]
+        assert step["location"]["line"] >= 6
+
+
+@pytest.mark.parametrize("wanted", [RULE_ID, RULE_ID.upper(), "writers", "Writers", "rules/r.yml"])
+def test_a_rule_has_many_names(wanted: str) -> None:
+    """Id, name, title and path, in any letter case."""
+    assert explained(wanted)["source"]["id"] == RULE_ID
+
+
+def test_filters_and_exceptions_are_shown() -> None:
+    """The filter that narrows it, the items that it links, the clause that Kibana adds."""
+    found = explained(f=FILTER)
+    assert found["filters"] == [{"path": "rules/f.yml", "title": "Not here"}]
+    (rule,) = found["rules"]
+    assert [item["name"] for item in rule["items"]] == ["Windows"]
+    assert "svchost.exe" in str(rule["exception_filter"])
+    out = io.StringIO()
+    print_explanation(found, out)
+    text = out.getvalue()
+    for part in ("narrowed by 'Not here'", "but not 'Windows'", "svchost.exe", rule["query"]):
+        assert part in text
+
+
+def test_an_unknown_rule_is_a_usage_error() -> None:
+    """With the nearest name."""
+    with pytest.raises(UsageError, match="did you mean 'writers'"):
+        explained("writer")
+
+
+def test_a_broken_rule_says_what_is_wrong() -> None:
+    """Its own error, since a rule that does not load has no name."""
+    bad = RULE.replace("Writers", "Bad").replace("5a74", "6a74")
+    with pytest.raises(RuledeployError, match=r"rules/b\.yml.*'x' is not allowed"):
+        explained("Bad", b=f"{bad}level: x\n")
