@@ -63,10 +63,11 @@ def _adopt(
 ) -> None:
     """Into the files with it; exits 2 when something is left."""
     from ruledeploy.cli.pull import report, take, write_down
-    from ruledeploy.deploy.pull import read_space
+    from ruledeploy.deploy.pull import newly_linked, read_space
 
     live = read_space(here.kibana)
-    taken = take(project, here, live, day, {one.ref for one in found})
+    refs = {one.ref for one in found}
+    taken = take(project, here, live, day, refs | newly_linked(live, here.store.applied(), refs))
     record = write_down(taken, here, live, root, "changed in Kibana, adopted into the files")
     if not json_:
         _print([one.to_json() for one in found])

@@ -181,6 +181,8 @@ class RuleCompiler:
         hint = f'add  "{wanted}" = ["…"]  to [defaults.indices], or elastic.index to the rule'
         if variant is not None:
             raise RuleError(message, location=variant.location, hint=hint)
+        if source.elastic.query is not None and not source.logsource.keys:
+            return EVERYTHING  # the query names its indices itself, or Kibana's default holds
         place = source.doc.at("logsource")
         message += f": {', '.join(EVERYTHING)} is searched"
         findings.append(Finding("warning", "no-index", message, place, hint))

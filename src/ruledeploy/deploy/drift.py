@@ -90,12 +90,30 @@ def find_drift(live: Live, applied: Applied, now: datetime | None = None) -> tup
             continue
         if not applied.owns(ref, body):
             found.append(Drift(ref, name, "unmarked"))
-        fields = _differences(ref.kind, *_told_apart(ref, entry, body, applied))
+        told = _told_apart(ref, entry, _without_others(ref, body, entry, live), applied)
+        fields = _differences(ref.kind, *told)
         if fields:
             found.append(Drift(ref, name, "changed", fields))
         if ref.kind == "list":
             found.extend(_by_hand(ref, live, applied, now or datetime.now(UTC)))
     return tuple(found)
+
+
+def _without_others(ref: Ref, body: JsonObject, entry: Entry, live: Live) -> JsonObject:
+    """A rule without links that no file could say: to lists of all spaces, to lists that are gone.
+
+    Kibana itself links Elastic Defend's list to rules.
+    """
+    if ref.kind != "rule":
+        return body
+    asked = {link["list_id"] for link in entry.body.get("exceptions_list", ())}
+    links = [
+        link
+        for link in body.get("exceptions_list", ())
+        if link["list_id"] in asked
+        or (link["namespace_type"] == "single" and live.get(Ref("list", link["list_id"])))
+    ]
+    return {**body, "exceptions_list": links}
 
 
 def _told_apart(

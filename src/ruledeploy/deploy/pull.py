@@ -6,7 +6,7 @@ is laid over as it is, and what cannot be said at all is named and left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,6 +18,7 @@ from ruledeploy.deploy.objects import Ref
 from ruledeploy.deploy.pull_overlays import pull_lists
 from ruledeploy.deploy.pull_rules import lay_over, new_rule, rule_gaps, set_fields
 from ruledeploy.deploy.pull_work import Left, Question, Work, gone, in_order
+from ruledeploy.deploy.records import Applied
 from ruledeploy.kibana import Kibana
 from ruledeploy.model import DetectionRule, JsonObject, Release
 from ruledeploy.sigma import load_rules
@@ -38,15 +39,45 @@ def read_space(kibana: Kibana) -> Live:
     return read_objects(kibana, lists)
 
 
+def newly_linked(live: Live, applied: Applied, changed: Collection[Ref]) -> set[Ref]:
+    """Lists that changed rules link and no record knows, and their items: made in Kibana."""
+    lists = {
+        Ref("list", link["list_id"])
+        for ref in changed
+        if ref.kind == "rule"
+        for link in (live.get(ref) or {}).get("exceptions_list", ())
+        if link["namespace_type"] == "single"
+    }
+    unknown = {ref for ref in lists if ref not in applied.objects and live.get(ref)}
+    return unknown | {item for ref in unknown for item in live.items_of(ref.id)}
+
+
 def pull(question: Question) -> Pulled:
     """Files whose release is what is live. Raises what compiling the present files raises."""
     release = compile_release(question.project, question.env, question.day)
     work = Work(question, dict(question.project.files))
     release = _pull_rules(work, release)
     release = pull_lists(work, release)
+    _name_shared_lists(work)
     before = question.project.files
     changed = {path: data for path, data in work.files.items() if before.get(path) != data}
     return Pulled(changed, tuple(sorted(work.left, key=lambda one: (one.ref, one.why))), release)
+
+
+def _name_shared_lists(work: Work) -> None:
+    """Lists of all spaces stay in Kibana, and so do the links to them."""
+    linked = {
+        link["list_id"]: link["namespace_type"]
+        for ref, body in in_order(work.question.live, "rule")
+        if work.question.wants(ref)
+        for link in body.get("exceptions_list", ())
+    }
+    for list_id, namespace in sorted(linked.items()):
+        ref = Ref("list", list_id)
+        if namespace == "agnostic":
+            work.leave(ref, "it is shared between spaces; rules keep their links to it")
+        elif work.question.live.get(ref) is None:
+            work.leave(ref, "a rule links it, but there is no such list")
 
 
 def _pull_rules(work: Work, release: Release) -> Release:
@@ -107,8 +138,8 @@ def _edited_rules(work: Work, release: Release) -> Iterator[tuple[str, str]]:
 def _not_for_files(body: JsonObject) -> str | None:
     if body.get("immutable") or (body.get("rule_source") or {}).get("type") == "external":
         return "it is one of Elastic's prebuilt rules, which are never managed"
-    if body["type"] == "machine_learning":
-        return "a machine learning rule has no query to keep in a file"
+    if body["type"] in {"machine_learning", "saved_query"}:
+        return f"a rule of type {body['type']} has no query of its own to keep in a file"
     return None
 
 

@@ -65,8 +65,8 @@ def new_rule(live: JsonObject, owner: Owner, environments: Sequence[str]) -> dic
         block["environments"] = list(environments)
     if body["type"] in _TYPES:
         block["type"] = body["type"]
-    block["language"] = body["language"]
-    block["query"] = body["query"]
+    block["language"] = body.get("language", "kuery")
+    block["query"] = body.get("query", "")
     document["elastic"] = block
     said = {"name", "description", "query", "language"}
     fields = [name for name in body if name not in said and (name, body[name]) not in _USUAL]

@@ -12,7 +12,7 @@ import pytest
 
 from ruledeploy.cli.boundary import run
 from ruledeploy.deploy.normalise import SERVER_OWNED
-from ruledeploy.kibana import Connection, Kibana
+from ruledeploy.kibana import Connection, Kibana, Request
 from ruledeploy.stack import running_stack
 from support.content import OVERLAY, RULE, RULE_ID, write_content
 
@@ -260,3 +260,34 @@ def test_what_files_cannot_say_is_named(root: Path, kibana: Kibana, capsys: Capt
     [left] = adopt(root, capsys, exits=2)["left"]
     assert "variant" in left["why"]
     assert (root / "rules/writers.yml").read_bytes() == before
+
+
+def test_an_exception_added_to_a_rule_in_kibana(
+    root: Path, kibana: Kibana, capsys: Captured
+) -> None:
+    """Kibana makes a default list for the rule; it becomes an overlay of this environment."""
+    rule = kibana.rules.get(RULE_ID)
+    entry = {"field": "user.name", "type": "match", "operator": "included", "value": "bob"}
+    item = {"name": "Bob", "description": "He may", "type": "simple", "entries": [entry]}
+    path = f"/api/detection_engine/rules/{rule['id']}/exceptions"
+    kibana.send(Request("POST", path, body={"items": [item]}))
+    adopted = adopt(root, capsys)
+    assert adopted["files"] == ["exceptions/local/exceptions-for-rule-writers.yml"]
+    text = (root / adopted["files"][0]).read_text()
+    assert "type: rule_default" in text
+    assert f"rules:\n  - {RULE_ID}" in text
+
+
+def test_links_to_lists_of_all_spaces_are_no_drift(
+    root: Path, kibana: Kibana, capsys: Captured
+) -> None:
+    """Kibana links Elastic Defend's own list; no file could say it, and a push keeps it."""
+    link = {"id": "e", "list_id": "endpoint_list", "type": "endpoint", "namespace_type": "agnostic"}
+    edit_rule(kibana, exceptions_list=[*kibana.rules.get(RULE_ID)["exceptions_list"], link])
+    capsys.readouterr()
+    assert run(["drift", "-e", "local", "-C", str(root), "--json"]) == 0
+    write_content(root, rule=COMMENTED.replace("level: high", "level: low"),
+                  settings=(root / "ruledeploy.toml").read_text())  # fmt: skip
+    assert run(["push", "-e", "local", "-C", str(root), *DAY, "--health-wait", "0"]) == 0
+    linked = [one["list_id"] for one in kibana.rules.get(RULE_ID)["exceptions_list"]]
+    assert "endpoint_list" in linked

@@ -297,3 +297,34 @@ def test_pulled_rules_stay_in_their_environment(
     names = [json.loads(line).get("name") for line in capsys.readouterr().out.splitlines()]
     assert not [name for name in names if name and name.startswith("Rule ")]
     assert "Writers" in names
+
+
+def test_what_stays_in_kibana_is_named(root: Path, kibana: Kibana, capsys: Captured) -> None:
+    """Each with its reason; the rest is pulled, and drift is empty all the same."""
+    shared = {"list_id": "shared", "name": "All", "description": "d", "type": "detection"}
+    path = "/api/exception_lists"
+    kibana.send(Request("POST", path, body={**shared, "namespace_type": "agnostic"}))
+    links = [
+        {"id": "x", "list_id": "shared", "type": "detection", "namespace_type": "agnostic"},
+        {"id": "y", "list_id": "ghost", "type": "detection", "namespace_type": "single"},
+    ]
+    query = {**COMMON, "type": "query", "language": "lucene"}
+    kibana.rules.create(
+        {**query, "rule_id": "a b/é", "name": "Good", "query": "a:b", "exceptions_list": links}
+    )
+    kibana.rules.create({**query, "rule_id": "bad", "name": "Bad", "query": "a:(b"})
+    kibana.rules.create(
+        {**COMMON, "rule_id": "ml", "name": "ML", "type": "machine_learning",
+         "anomaly_threshold": 5, "machine_learning_job_id": ["j"]}
+    )  # fmt: skip
+    kibana.rules.create(
+        {**COMMON, "rule_id": "sq", "name": "SQ", "type": "saved_query", "saved_id": "s"}
+    )
+    pulled = ruledeploy(capsys, "pull", root)
+    left = {one["object"]["id"]: one["why"] for one in pulled["left"]}
+    assert left.keys() == {"bad", "ml", "sq", "shared", "ghost"}
+    assert "does not parse" in left["bad"]
+    assert pulled["files"] == ["rules/pulled/good.yml"]
+    assert ruledeploy(capsys, "plan", root)["changes"] == []
+    assert ruledeploy(capsys, "drift", root)["drift"] == []
+    assert run(["check", "-C", str(root), "--strict"]) == 0
