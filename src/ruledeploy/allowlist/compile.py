@@ -21,11 +21,14 @@ from ruledeploy.model import (
     ExceptionItem,
     ExceptionList,
     Finding,
+    PrebuiltLinks,
     Provenance,
     ValueList,
     digest,
 )
 
+# What Elastic's rules search is not known here; all of it has these fields.
+PREBUILT_FAMILY = "ecs"
 # Every id we make is a uuid5 below this one.
 NAMESPACE = uuid.UUID("6f0d3a58-9f0b-5c39-8d0a-2f6b5e1f7c11")
 
@@ -38,6 +41,7 @@ class Allowlist:
     items: tuple[ExceptionItem, ...] = ()
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     value_lists: tuple[ValueList, ...] = ()
+    prebuilt: tuple[PrebuiltLinks, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -90,6 +94,7 @@ class _Builder:
         self.items: list[ExceptionItem] = []
         self.links: dict[str, list[str]] = {}
         self.findings: list[Finding] = []
+        self.prebuilt: dict[str, tuple[list[str], Provenance]] = {}
 
     def finished(self) -> Allowlist:
         """Everything, sorted by id, findings once each."""
@@ -98,6 +103,10 @@ class _Builder:
             items=tuple(sorted(self.items, key=lambda each: (each.list_id, each.item_id))),
             links={rule: tuple(sorted(lists)) for rule, lists in sorted(self.links.items())},
             value_lists=self.values.finished(),
+            prebuilt=tuple(
+                PrebuiltLinks(rule_id, tuple(sorted(set(lists))), place)
+                for rule_id, (lists, place) in sorted(self.prebuilt.items())
+            ),
             findings=tuple(dict.fromkeys([*self.findings, *self.values.unused()])),
         )
 
@@ -110,6 +119,8 @@ class _Builder:
             self.findings += item_findings(item, self.scope.env.policy, self.scope.today)
         compiled = [pair for rule in rules for pair in rule.compiled]
         families = sorted({family for _, family in compiled})
+        if overlay.prebuilt and not families:
+            families = [PREBUILT_FAMILY]
         given = overlay.kibana.list_id if overlay.kibana else None
         if given is not None:
             self._refuse_two_families(overlay, families)
@@ -117,6 +128,9 @@ class _Builder:
         for family in families:
             list_id = given or f"rd-{self.scope.project}-{overlay.id}-{family}"
             self.lists.append(self._list(overlay, family, list_id))
+            for rule_id, place in overlay.prebuilt or ():
+                source = Provenance(place.path, place.line, overlay.id)
+                self.prebuilt.setdefault(rule_id, ([], source))[0].append(list_id)
             for rule_id, rule_family in compiled:
                 if given or rule_family == family:
                     self.links.setdefault(rule_id, []).append(list_id)

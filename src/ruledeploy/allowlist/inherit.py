@@ -24,7 +24,7 @@ def effective_overlays(folders: Sequence[Sequence[Overlay]]) -> tuple[Overlay, .
                 below = merged.get(overlay.id, Overlay(overlay.id, overlay.location))
                 merged[overlay.id] = _refine(below, overlay)
     for overlay in merged.values():
-        if not overlay.rules:
+        if not overlay.rules and not overlay.prebuilt:
             collector.add(
                 OverlayError(
                     "the overlay names no rules",
@@ -49,6 +49,7 @@ def _refine(below: Overlay, above: Overlay) -> Overlay:
         above,
         title=above.title or below.title,
         rules=above.rules if above.rules is not None else below.rules,
+        prebuilt=above.prebuilt if above.prebuilt is not None else below.prebuilt,
         kibana=above.kibana or below.kibana,
         items=tuple(items.values()),
     )

@@ -16,7 +16,7 @@ from ruledeploy.sigma import FieldMatch, parse_selection
 from ruledeploy.yamldoc import YamlDoc, load_all
 
 OS_TYPES = ("linux", "macos", "windows")
-_OVERLAY_KEYS = ("title", "id", "description", "rules", "items", "kibana")
+_OVERLAY_KEYS = ("title", "id", "description", "rules", "prebuilt", "items", "kibana")
 _ITEM_KEYS = (
     "id",
     "name",
@@ -66,12 +66,17 @@ class OverlayItem:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """A named set of items for a set of rules. `rules` None: inherited from an earlier folder."""
+    """A named set of items for a set of rules. `rules` None: inherited from an earlier folder.
+
+    `prebuilt` are rule_ids of Elastic's own rules, of which only the link to the list is managed;
+    None is inherited too.
+    """
 
     id: str
     location: Location
     title: str | None = None
     rules: tuple[tuple[str, Location], ...] | None = None
+    prebuilt: tuple[tuple[str, Location], ...] | None = None
     items: tuple[OverlayItem, ...] = ()
     kibana: KibanaList | None = None
 
@@ -127,7 +132,8 @@ class _Reader:
             id=overlay_id,
             location=self.doc.at("id") if "id" in value else self.doc.at(),
             title=self._text(value, "title"),
-            rules=self._rules(value),
+            rules=self._names(value, "rules", "rule ids, titles, tag:… or any"),
+            prebuilt=self._names(value, "prebuilt", "rule_ids of Elastic's prebuilt rules"),
             items=self._items(value),
             kibana=read_list(self.doc, value, self.collector),
         )
@@ -157,16 +163,18 @@ class _Reader:
             )
             return str(given)
 
-    def _rules(self, value: Mapping[str, Any]) -> tuple[tuple[str, Location], ...] | None:
-        given = value.get("rules")
+    def _names(
+        self, value: Mapping[str, Any], key: str, what: str
+    ) -> tuple[tuple[str, Location], ...] | None:
+        given = value.get(key)
         if given is None:
             return None
         names = given if isinstance(given, list) else [given]
         if not names or not all(isinstance(name, str) for name in names):
-            self.fail("rules must list rule ids, titles, tag:… or any", "rules")
+            self.fail(f"{key} must list {what}", key)
             return ()
         places = (
-            self.doc.at("rules", n) if isinstance(given, list) else self.doc.at("rules")
+            self.doc.at(key, n) if isinstance(given, list) else self.doc.at(key)
             for n in range(len(names))
         )
         return tuple(zip(names, places, strict=True))

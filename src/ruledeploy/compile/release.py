@@ -94,6 +94,7 @@ def compile_all(
         lists=allowlist.lists,
         items=allowlist.items,
         value_lists=allowlist.value_lists,
+        prebuilt=allowlist.prebuilt,
         findings=_sorted(findings),
     )
     return Compiled(release, tuple(each.source for each in compiled))

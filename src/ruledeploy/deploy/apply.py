@@ -49,7 +49,7 @@ from ruledeploy.model import JsonObject, digest
 
 # Requests in flight at once. An item's create waits about a second for a refresh on a real
 # stack, so items take more; rules mint API keys and reschedule tasks, so they take fewer.
-JOBS: dict[Kind, int] = {"value_list": 4, "list": 4, "item": 10, "rule": 4}
+JOBS: dict[Kind, int] = {"value_list": 4, "list": 4, "item": 10, "rule": 4, "prebuilt": 4}
 
 
 def apply(
@@ -279,7 +279,7 @@ class _Push:
     def _with_uuids(self, write: Write) -> Write:
         """The write with the uuids of lists that this push created filled into its links."""
         body = write.request.body
-        if write.ref.kind != "rule" or body is None or not self._list_uuids:
+        if write.ref.kind not in {"rule", "prebuilt"} or body is None or not self._list_uuids:
             return write
         links = [
             {**link, "id": self._list_uuids.get(link["list_id"], link["id"])}
@@ -336,8 +336,10 @@ class _Push:
         if len(writes) <= READ_SINGLY:
             found = {write.ref: self._sender.read(write) for write in writes}
             return {ref: body for ref, body in found.items() if body is not None}
-        if writes[0].ref.kind == "rule":
-            return {Ref("rule", body["rule_id"]): body for body in kibana.rules.find().objects}
+        if writes[0].ref.kind in {"rule", "prebuilt"}:
+            rules = {body["rule_id"]: body for body in kibana.rules.find().objects}
+            refs = [write.ref for write in writes]
+            return {ref: rules[ref.id] for ref in refs if ref.id in rules}
         lists = {str(write.request.body["list_id"]) for write in writes if write.request.body}
         items = kibana.items.find(sorted(lists))
         return {Ref("item", body["item_id"]): body for body in items}

@@ -46,6 +46,7 @@ _OPTIONAL: dict[Kind, frozenset[str]] = {
     "item": frozenset({"expire_time", "meta"}),
     "list": frozenset({"meta"}),
     "value_list": frozenset(),
+    "prebuilt": frozenset(),
 }
 
 

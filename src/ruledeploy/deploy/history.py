@@ -19,6 +19,7 @@ from ruledeploy.model import (
     ExceptionItem,
     ExceptionList,
     JsonObject,
+    PrebuiltLinks,
     Provenance,
     Release,
     ValueList,
@@ -88,6 +89,14 @@ def release_of(entries: Mapping[Ref, Entry], env: str, date: str, place: str) ->
         env=env,
         date=date,
         value_lists=tuple(values),
+        prebuilt=tuple(
+            PrebuiltLinks(
+                str(body["rule_id"]),
+                tuple(one["list_id"] for one in body["exceptions_list"]),
+                place,
+            )
+            for body, place in of("prebuilt")
+        ),
         rules=tuple(DetectionRule(body, "", place) for body, place in of("rule")),
         lists=tuple(ExceptionList(body, "", place) for body, place in of("list")),
         items=tuple(ExceptionItem(body, place) for body, place in of("item")),

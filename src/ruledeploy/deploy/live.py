@@ -87,7 +87,17 @@ def read_objects(kibana: Kibana, wanted: Iterable[Ref]) -> Live:
         if ref.kind == "value_list":
             with suppress(NotThere):
                 objects[ref] = read_value_list(kibana, ref.id)
+        elif ref.kind == "prebuilt":
+            body = objects.get(Ref("rule", ref.id))
+            if body:
+                objects[ref] = links_of(body)
     return Live(objects, duplicates, complete)
+
+
+def links_of(rule: JsonObject) -> JsonObject:
+    """All of a prebuilt rule that is any of our business."""
+    known = ("rule_id", "name", "immutable")
+    return {**{name: rule[name] for name in known}, "exceptions_list": rule["exceptions_list"]}
 
 
 def _read_rules(
@@ -100,11 +110,10 @@ def _read_rules(
     if not found.complete:
         # More rules than one answer may hold: ask for ours one by one.
         for ref in sorted(wanted):
-            if ref.kind == "rule" and ref not in rules:
-                try:
-                    rules[ref] = [kibana.rules.get(ref.id)]
-                except NotThere:
-                    continue
+            named = Ref("rule", ref.id)
+            if ref.kind in {"rule", "prebuilt"} and named not in rules:
+                with suppress(NotThere):
+                    rules[named] = [kibana.rules.get(ref.id)]
     oldest: dict[Ref, JsonObject] = {}
     duplicates: dict[Ref, tuple[JsonObject, ...]] = {}
     for ref, copies in rules.items():

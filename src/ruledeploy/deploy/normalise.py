@@ -32,6 +32,7 @@ SERVER_OWNED: dict[Kind, frozenset[str]] = {
     "list": _LIST,
     "item": _COMMON | {"_version", "comments"},
     "value_list": _COMMON | {"_version", "version", "@timestamp", "serializer", "deserializer"},
+    "prebuilt": frozenset({"name", "immutable"}),
 }
 
 # What Kibana stores when a create or a PUT says nothing. `enabled` and `version` are not here:
@@ -69,6 +70,7 @@ _DEFAULTS: dict[Kind, dict[str, Any]] = {
     "list": {"tags": [], "namespace_type": "single"},
     "item": {"tags": [], "os_types": [], "namespace_type": "single"},
     "value_list": {},
+    "prebuilt": {},
 }
 
 # Fields whose change moves no alert. A field that is not named here counts as detection.
@@ -97,6 +99,7 @@ _COSMETIC: dict[Kind, frozenset[str]] = {
     "list": frozenset({"name", "description", "tags", "meta"}),
     "item": frozenset({"name", "description", "tags", "meta"}),
     "value_list": frozenset({"name", "description", "meta"}),
+    "prebuilt": frozenset(),
 }
 
 

@@ -17,13 +17,15 @@ from ruledeploy.model import (
     ValueList,
 )
 
-Kind = Literal["value_list", "list", "item", "rule"]
+# `prebuilt` is the links of one of Elastic's rules, and nothing else of it.
+Kind = Literal["value_list", "list", "item", "rule", "prebuilt"]
 
 ENDPOINTS: dict[Kind, Endpoint] = {
     "value_list": VALUE_LISTS,
     "list": LISTS,
     "item": ITEMS,
     "rule": RULES,
+    "prebuilt": RULES,
 }
 
 
@@ -55,6 +57,7 @@ _WORDS: dict[Kind, str] = {
     "list": "exception list",
     "item": "exception item",
     "rule": "rule",
+    "prebuilt": "prebuilt rule",
 }
 
 
@@ -71,7 +74,12 @@ class Owner:
         return f"ruledeploy:{self.project}:{self.env}"
 
     def marks(self, ref: Ref, body: JsonObject) -> bool:
-        """True when the object carries our mark, which by itself proves nothing."""
+        """True when the object carries our mark, which by itself proves nothing.
+
+        A prebuilt rule bears no mark: the links are ours that a record knows.
+        """
+        if ref.kind == "prebuilt":
+            return True
         if ref.kind == "value_list":
             return (body.get("meta") or {}).get("ruledeploy") == self.mark
         return self.mark in (body.get("tags") or ())
@@ -106,6 +114,15 @@ def desired_objects(release: Release, owner: Owner) -> Iterator[Desired]:
         yield _desired(item, "item", item.item_id, owner)
     for rule in release.rules:
         yield _desired(rule, "rule", rule.rule_id, owner)
+    for links in release.prebuilt:
+        body = {"rule_id": links.rule_id, "exceptions_list": [link(one) for one in links.list_ids]}
+        ref = Ref("prebuilt", links.rule_id)
+        yield Desired(ref, links.rule_id, body, links.provenance)
+
+
+def link(list_id: str) -> dict[str, Any]:
+    """A rule's link to a list of ours, before its uuid is known."""
+    return {"id": list_id, "list_id": list_id, "type": "detection", "namespace_type": "single"}
 
 
 def _desired(

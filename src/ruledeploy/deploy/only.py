@@ -46,8 +46,13 @@ def only_overlay(release: Release, applied: Applied, overlay_id: str) -> Release
     kept = {ref: entry for ref, entry in entries.items() if ref not in gone}
     lists = {ref.id for ref in (*gone, *come) if ref.kind == "list"}
     for ref, entry in kept.items():
-        if ref.kind == "rule":
+        if ref.kind in {"rule", "prebuilt"}:
             kept[ref] = Entry(_linked(entry.body, wanted.get(ref), lists), entry.source_id)
+    for ref, desired in wanted.items():
+        if ref.kind == "prebuilt" and ref not in kept:
+            body = _linked({**desired.body, "exceptions_list": []}, desired, lists)
+            if body["exceptions_list"]:
+                kept[ref] = Entry(body, desired.provenance.source_id)
     return release_of({**kept, **come}, release.env, release.date, "the last push")
 
 

@@ -9,6 +9,7 @@ from ruledeploy.deploy.live import Live
 from ruledeploy.deploy.objects import Ref, desired_objects
 from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.plan import Change, Plan
+from ruledeploy.deploy.prebuilt import decide_links
 from ruledeploy.deploy.records import Applied
 from ruledeploy.deploy.retire import delete_duplicate, retire
 from ruledeploy.model import Release
@@ -17,7 +18,7 @@ _NOT_DURABLE = (
     "records are kept on this machine only: what others pushed is unknown, and marked objects "
     "outside the sources are left alone; set elasticsearch_url to share the records"
 )
-_KINDS = {"rule": 0, "item": 1, "value_list": 2, "list": 3}
+_KINDS = {"rule": 0, "prebuilt": 0, "item": 1, "value_list": 2, "list": 3}
 
 
 def make_plan(
@@ -27,10 +28,16 @@ def make_plan(
     wanted = list(desired_objects(release, applied.owner))
     situation = Situation.of(live, applied, options or Options(), wanted)
     decisions: dict[Ref, Decision] = {}
+    absent: list[str] = []
     for desired in wanted:
-        decisions[desired.ref] = decide(desired, situation)
+        if desired.ref.kind == "prebuilt":
+            decisions[desired.ref], said = decide_links(desired, situation)
+            absent += [said] if said else []
+        else:
+            decisions[desired.ref] = decide(desired, situation)
     changes = [decision.change for decision in decisions.values() if decision.change]
     retired, notes = retire(situation, decisions)
+    notes.extend(absent)
     changes.extend(retired)
     changes.extend(_duplicates(situation, decisions))
     if situation.options.durable:

@@ -10,6 +10,7 @@ from ruledeploy.deploy.decide import Decision, Situation
 from ruledeploy.deploy.normalise import differing, fingerprint, normalise
 from ruledeploy.deploy.objects import ENDPOINTS, Ref
 from ruledeploy.deploy.plan import Action, Change, Phase, Write
+from ruledeploy.deploy.prebuilt import unlink
 from ruledeploy.deploy.records import Entry
 from ruledeploy.model import JsonObject
 
@@ -42,6 +43,8 @@ def retire(
             changes.append(_change(ref, entry, "record", "gone from the sources and the server"))
         elif ref not in taken and not situation.applied.owns(ref, live):
             notes.append(f"{ref} lost our mark on the server and is left alone")
+        elif ref.kind == "prebuilt":
+            changes.append(unlink(ref, live, entry, situation))
         elif ref.kind == "item":
             changes.append(items[ref])
         elif ref.kind == "rule":
@@ -86,6 +89,11 @@ def _foreign_links(
     """Rules that will still link a list after this plan, and that we do not unlink."""
     remaining = []
     for rule in situation.live.linking(list_id):
+        links_of_ours = Ref("prebuilt", rule.id)
+        if links_of_ours in decisions:
+            rule = links_of_ours  # noqa: PLW2901  # what becomes of its links is decided there
+        elif links_of_ours in situation.applied.objects:
+            continue
         if rule in decisions:
             links = decisions[rule].body.get("exceptions_list", ())
             if any(link["list_id"] == list_id for link in links):

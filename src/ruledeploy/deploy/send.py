@@ -153,6 +153,6 @@ def unexpected(write: Write, there: JsonObject) -> tuple[str, ...]:
     if write.operation in {"add", "remove"}:
         return () if _is_done(write, there) else ("values",)
     expected = write.expected or {}
-    if write.operation == "create" or write.ref.kind == "value_list":
+    if write.operation == "create" or write.ref.kind in {"value_list", "prebuilt"}:
         expected = {**there, **expected}
     return differing(write.ref.kind, expected, there)

@@ -145,6 +145,7 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
         return tuple(w for w in plan.writes if w.phase == phase and w.ref.kind == kind)
 
     values = of("hide", "value_list")
+    linked = of("rule", "prebuilt")
     items, edits, rules = of("hide", "item"), of("edit", "item"), of("rule", "rule")
     ordered: tuple[Stage, ...] = (
         RemoveDuplicates(of("hide", "rule")),
@@ -158,6 +159,8 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
         YieldRules(of("yield", "rule")),
         WriteRules(rules),
         ReadRulesBack(rules),
+        WriteRules(linked),
+        ReadRulesBack(linked),
         RemoveRules(of("unhide", "rule")),
         RemoveItems(of("unhide", "item")),
         RemoveLists(of("unhide", "list")),

@@ -99,6 +99,15 @@ class ValueList:
 
 
 @dataclass(frozen=True, slots=True)
+class PrebuiltLinks:
+    """Lists that one of Elastic's prebuilt rules is to link, beside whatever it links already."""
+
+    rule_id: str
+    list_ids: tuple[str, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Everything one environment should hold; each sequence is sorted by id."""
 
@@ -109,6 +118,7 @@ class Release:
     items: tuple[ExceptionItem, ...] = ()
     value_lists: tuple[ValueList, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
+    prebuilt: tuple[PrebuiltLinks, ...] = ()
 
     def items_of(self, rule: DetectionRule) -> tuple[ExceptionItem, ...]:
         """The items of every list that `rule` links."""
@@ -126,6 +136,7 @@ class Release:
             "items": [asdict(item) for item in self.items],
             "value_lists": [asdict(values) for values in self.value_lists],
             "findings": [finding.to_json() for finding in self.findings],
+            **({"prebuilt": [asdict(links) for links in self.prebuilt]} if self.prebuilt else {}),
         }
 
     @staticmethod
@@ -152,6 +163,10 @@ class Release:
                 for x in value["value_lists"]
             ),
             findings=tuple(Finding.from_json(f) for f in value["findings"]),
+            prebuilt=tuple(
+                PrebuiltLinks(x["rule_id"], tuple(x["list_ids"]), Provenance(**x["provenance"]))
+                for x in value.get("prebuilt", ())
+            ),
         )
 
 

@@ -29,7 +29,13 @@ _PAST = {
     "conflict": "in conflict",
     "record": "to record",
 }
-_KINDS = {"rule": "rule", "list": "list", "item": "item", "value_list": "value list"}
+_KINDS = {
+    "rule": "rule",
+    "list": "list",
+    "item": "item",
+    "value_list": "value list",
+    "prebuilt": "prebuilt rule",
+}
 # Longer texts are shown by their differing lines.
 _ONE_LINE = 70
 _CLASSES = (

@@ -150,3 +150,21 @@ def test_what_lets_too_much_through_is_a_warning(match: str, code: str | None) -
     item = f"- {{id: a, match: {match}, permanent: true, review_by: 2027-01-01}}"
     found = {f.code for f in compiled(item).findings if f.severity == "warning"}
     assert found == ({code} if code else set())
+
+
+def test_prebuilt_rules_are_linked_to_the_lists_of_the_overlay() -> None:
+    """By their rule_ids alone; with rules beside them they share the lists of those."""
+    text = f"title: T\nid: {OVERLAY}\nprebuilt: [elastic-1]\nitems:\n"
+    text += "  - {id: a, match: {process.name: a.exe}}\n"
+    found = effective_overlays([parse_overlays({"exceptions/base/o.yml": text.encode()})])
+    alone = compile_overlays(found, known(), scope())
+    [links] = alone.prebuilt
+    assert (links.rule_id, links.list_ids) == ("elastic-1", (f"rd-acme-{OVERLAY}-ecs",))
+    assert links.provenance.line == 3
+    both = text.replace("prebuilt:", f"rules: [{RULE}]\nprebuilt:")
+    found = effective_overlays([parse_overlays({"exceptions/base/o.yml": both.encode()})])
+    beside = compile_overlays(found, known(), scope())
+    assert beside.prebuilt[0].list_ids == (f"rd-acme-{OVERLAY}-endpoint-api",)
+    wrong = text.replace("[elastic-1]", "7")
+    with pytest.raises(OverlayError, match="prebuilt must list"):
+        parse_overlays({"exceptions/base/o.yml": wrong.encode()})
