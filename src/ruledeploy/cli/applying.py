@@ -64,12 +64,16 @@ def read_plan(path: Path, here: Server) -> Plan:
 
 def show(plan: Plan, here: Server, how: Applying) -> None:
     """Print the plan, unless JSON was asked for; then refuse what nobody has agreed to."""
-    from ruledeploy.deploy import refuse_conflicts
+    from ruledeploy.deploy import changed_rules, refuse_conflicts
     from ruledeploy.report.plan import print_plan
 
     if not how.json:
         print_plan(plan.to_json())
     refuse_conflicts(plan)
+    written, _ = changed_rules(plan)
+    if written:
+        credential = here.kibana.connection.credential
+        say(f"{len(written)} rules are written; those enabled run with {credential} from then on")
     if here.env.confirm and not how.yes and not plan.empty:
         confirm(f"push to {here.env.name}?", how)
 

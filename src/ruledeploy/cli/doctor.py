@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +11,8 @@ from ruledeploy.cli.output import print_json
 from ruledeploy.cli.workspace import open_project, reachable
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from ruledeploy.errors import Collector
     from ruledeploy.model import Release
     from ruledeploy.project import Project
@@ -44,7 +44,7 @@ def doctor(
     from ruledeploy.deploy.doctor_lines import Subject
     from ruledeploy.deploy.doctor_role import minimal_role
     from ruledeploy.errors import Collector
-    from ruledeploy.kibana import Connection, Kibana, Peer
+    from ruledeploy.kibana import Connection, Kibana
 
     project, collector = open_project(root), Collector()
     release = _compiled(project, env, parse_day(day), collector)
@@ -53,11 +53,8 @@ def doctor(
         return
     checks = [_files(collector)]
     with reachable(project, env, root) as target, Kibana(Connection.of(target)) as kibana:
-        url = target.elasticsearch_url
-        peer = Peer(replace(Connection.of(target, url=url), space="default")) if url else None
         store = open_store(project.name, target, root)
-        now = datetime.now(UTC)
-        checks += examine(Subject(target, kibana, store, peer, release, now))
+        checks += examine(Subject.of(target, kibana, store, release))
     plain = [check.to_json() for check in checks]
     if json_:
         print_json({"schema": 1, "env": env, "checks": plain})

@@ -84,7 +84,7 @@ def push(
     how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)
     with session(root, env, parse_day(day)) as here:
         server = here.server
-        for warning in server.warnings:
+        for warning in (*server.warnings, *server.key_warnings()):
             say(f"warning: {warning}")
         if not release_hold:
             refuse_held(server.store, partial(is_newer, root))

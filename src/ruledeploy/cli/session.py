@@ -40,6 +40,15 @@ class Server:
     warnings: tuple[str, ...]
     local: bool = False
 
+    def key_warnings(self) -> tuple[str, ...]:
+        """What is wrong with our API key, where Elasticsearch can tell: rules run with it."""
+        if not (self.env.api_key and self.env.elasticsearch_url):
+            return ()
+        from ruledeploy.deploy.doctor_keys import key_warnings
+        from ruledeploy.deploy.doctor_lines import Subject
+
+        return tuple(key_warnings(Subject.of(self.env, self.kibana, self.store)))
+
     def plan(self, release: Release, options: Options) -> Plan:
         """What brings the server from what it holds now to `release`."""
         applied = self.store.applied()

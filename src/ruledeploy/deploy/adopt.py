@@ -65,8 +65,8 @@ def adopted_entries(release: Release, live: Live, applied: Applied) -> dict[Ref,
         if desired is not None and body is not None and _as_wanted(desired, live, applied):
             source, exact = desired.provenance.source_id, {**body, **desired.body}
             after[ref] = Entry(desired.body, source, adopted=bool(differing(ref.kind, exact, body)))
-        elif known is not None and (desired is not None or body is not None):
-            after[ref] = known
+        elif known is not None and (desired or body or ref.kind == "value_list"):
+            after[ref] = known  # value lists are not read here, and never pruned
     return after
 
 

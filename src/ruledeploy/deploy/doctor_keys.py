@@ -42,6 +42,17 @@ def key_checks(subject: Subject) -> Iterator[Check]:
     yield from _run_as(subject, expiry)
 
 
+def key_warnings(subject: Subject) -> Iterator[str]:
+    """Sentences for a push: a key that cannot enable rules, or that ends soon; else none."""
+    me = _me(subject)
+    expires = _expiry(subject)
+    checks = [me if isinstance(me, Check) else _credential(me)]
+    checks.append(expires if isinstance(expires, Check) else _until(subject, expires))
+    for check in checks:
+        if check.state in {"warning", "error"}:
+            yield f"{check.what}: {check.said}; {check.remedy}"
+
+
 def _me(subject: Subject) -> JsonObject | Check:
     """What the server says of us, by Elasticsearch if we know it."""
     try:

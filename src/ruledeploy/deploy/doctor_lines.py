@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ruledeploy.deploy.store import RecordStore
 from ruledeploy.errors import RuledeployError
-from ruledeploy.kibana import Kibana, Peer
+from ruledeploy.kibana import Connection, Kibana, Peer
 from ruledeploy.model import Environment, JsonObject, Release
 
 CheckState = Literal["ok", "warning", "error", "unknown"]
@@ -53,6 +53,15 @@ class Subject:
     release: Release | None
     now: datetime
     _kept: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        env: Environment, kibana: Kibana, store: RecordStore, release: Release | None = None
+    ) -> Subject:
+        """An environment now, with its Elasticsearch when it has one."""
+        url = env.elasticsearch_url
+        peer = Peer(replace(Connection.of(env, url=url), space="default")) if url else None
+        return Subject(env, kibana, store, peer, release, datetime.now(UTC))
 
     def status(self) -> JsonObject:
         """`/api/status`."""

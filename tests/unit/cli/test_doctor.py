@@ -116,6 +116,9 @@ def test_a_key_about_to_end_is_named_with_what_stops(
         monkeypatch.setenv("KEY", key)
         root = content(tmp_path, stack)
         push(root)
+        said = capsys.readouterr().err
+        assert "warning: key's end: " in said
+        assert "1 rules are written; those enabled run with API key from then on" in said
         found = doctor(root, capsys)
     assert found["key's end"]["state"] == "warning"
     assert "rekey" in found["key's end"]["remedy"]
