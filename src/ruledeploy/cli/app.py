@@ -17,6 +17,7 @@ from ruledeploy import __version__
 
 # In the order a newcomer meets them.
 COMMANDS: dict[str, str] = {
+    "init": "Start a content repository: settings, a rule, an allowlist, CI.",
     "check": "Validate rules, allowlists and settings offline.",
     "convert": "Show what rules become: queries, or Kibana's NDJSON.",
     "explain": "Show how a rule became its query, and what its exceptions take away.",
