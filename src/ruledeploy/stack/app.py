@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ruledeploy.stack import connectors, control, spaces, status, valuelists
 from ruledeploy.stack.alerts import routes as alerts
-from ruledeploy.stack.alerts.executor import run_due
+from ruledeploy.stack.alerts.schedule import run_enabled
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, platform
@@ -105,20 +105,10 @@ def _asgi(stack: Stack, endpoint: Endpoint) -> AsgiEndpoint:
         finish(stack, call, answer)
         response = _response(answer, "1" if endpoint.internal else PUBLIC_VERSION)
         if stack.due:
-            response.background = BackgroundTask(_run_enabled, stack)
+            response.background = BackgroundTask(run_enabled, stack)
         return response
 
     return serve
-
-
-async def _run_enabled(stack: Stack) -> None:
-    """The first run of rules just enabled: soon after the answer, as task manager does it."""
-    due = list(dict.fromkeys(stack.due))
-    stack.due.clear()
-    try:
-        run_due(stack, due)
-    except Exception:  # noqa: BLE001 - the request was answered; its connection lives on
-        _LOG.exception("running rules that were just enabled")
 
 
 def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import socket
@@ -20,21 +19,17 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ruledeploy.errors import RuledeployError
-from ruledeploy.stack.alerts.executor import run_due
+from ruledeploy.stack.alerts.schedule import schedule
 from ruledeploy.stack.app import create_app
 from ruledeploy.stack.config import StackConfig
-from ruledeploy.stack.context import Hook, Stack, open_stack
+from ruledeploy.stack.context import Hook, open_stack
 from ruledeploy.stack.es.app import create_es_app
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.lock import locked
 
 STATE_FILE = "stack.json"
 _START_SECONDS = 10.0
-_TICK_SECONDS = 1.0
-# Rules enabled meanwhile run at once; the scheduler learns of their next run by then.
-_LONGEST_WAIT = 15.0
 _LAST_PORT = 65_535
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,28 +186,11 @@ class _Loop:
             await asyncio.gather(*(server.listening.wait() for server in self.servers))
             self.ready.set()
             self.on_ready()
-            scheduler = asyncio.create_task(_schedule(stack))
+            scheduler = asyncio.create_task(schedule(stack))
             await asyncio.gather(*tasks)
             scheduler.cancel()
         finally:
             stack.close()
-
-
-async def _schedule(stack: Stack) -> None:
-    """By the real clock, run what is due; a simulated time moves only by request."""
-    # A command that is over in a moment does not pay for runs it does not wait for.
-    await asyncio.sleep(_TICK_SECONDS)
-    while stack.config.scheduler:
-        wait = _LONGEST_WAIT
-        if not stack.clock.simulated:
-            try:
-                following = run_due(stack).next_at
-            except Exception:  # noqa: BLE001 - a run that breaks must not end all others
-                _LOG.exception("running rules")
-                following = None
-            if following is not None:
-                wait = min(wait, (following - stack.clock.now()).total_seconds())
-        await asyncio.sleep(max(wait, _TICK_SECONDS))
 
 
 def _uvicorn_config(app: ASGIApp, trouble: Trouble) -> uvicorn.Config:

@@ -38,15 +38,11 @@ _NO_KEY = (
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many runs there were, how many alerts they wrote, and how each rule's went, in order.
-
-    `next_at` is when the next of the rules looked at is due.
-    """
+    """How many runs there were, how many alerts they wrote, and how each rule's went, in order."""
 
     runs: int = 0
     alerts: int = 0
     outcomes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +62,31 @@ def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tall
     else:
         found = (stack.store.get("rule", space, rule_id) for space, rule_id in only)
         rules = [rule for rule in found if rule is not None and rule.body["enabled"]]
-    due, coming = [], []
+    due = []
     for stored in rules:
-        rule = stored
-        if runs.backwards(rule.state.get("last_run"), now):
-            rule = replace(rule, state=_turned_back(rule.state, now))
-        ticks = runs.due_ticks(rule, now, simulated=stack.clock.simulated)
+        rule, ticks = _ticks(stack, stored, now)
         if ticks:
             due.append((rule, ticks))
+    return run_rules(stack, due) if due else Tally()
+
+
+def due_rules(stack: Stack) -> tuple[list[tuple[str, str]], datetime | None]:
+    """The enabled rules that are due, by space and id; and when the next will be after these."""
+    now = stack.clock.now()
+    due, coming = [], []
+    for stored in stack.store.enabled_rules():
+        rule, ticks = _ticks(stack, stored, now)
+        if ticks:
+            due.append((rule.space, rule.id))
         coming.append(runs.next_tick(rule, ticks))
-    tally = run_rules(stack, due) if due else Tally()
-    return replace(tally, next_at=min(coming, default=None))
+    return due, min(coming, default=None)
+
+
+def _ticks(stack: Stack, rule: Saved, now: datetime) -> tuple[Saved, list[datetime]]:
+    """The rule, started over if the clock was turned back, and the ticks that are due."""
+    if runs.backwards(rule.state.get("last_run"), now):
+        rule = replace(rule, state=_turned_back(rule.state, now))
+    return rule, runs.due_ticks(rule, now, simulated=stack.clock.simulated)
 
 
 def _turned_back(state: dict[str, Any], now: datetime) -> dict[str, Any]:
