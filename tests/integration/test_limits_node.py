@@ -6,9 +6,11 @@ import pytest
 from elasticsearch import BadRequestError
 
 from ruledeploy.errors import QueryError
+from ruledeploy.query.eql import parse_eql
 from ruledeploy.query.limits import check_limits
 from ruledeploy.query.parse import parse_query
 from support.elasticsearch_node import FreshIndex, Node
+from support.eql_dsl import to_dsl
 
 # Pairs that lie next to each other: the first runs, the second is refused.
 ESQL = {
@@ -26,6 +28,13 @@ ESQL = {
     ),
     "a prefix": (f'starts_with(f, "{"a" * 999}")', f'starts_with(f, "{"a" * 1000}")'),
 }
+EQL = {
+    "a long text in EQL": (f'f : "*{"a" * 314}*"', f'f : "*{"a" * 315}*"'),
+    "single wildcards in EQL": (f'f like "*a{"?" * 11}*"', f'f like "*a{"?" * 12}*"'),
+    "a counted repeat in EQL": ('f regex~ ".*a.{12}"', 'f regex~ ".*a.{13}"'),
+    "a folded text in EQL": (f'f : "{"a" * 1000}"', f'f : "{"a" * 1001}"'),
+    "a prefix in EQL": (f'f : "{"a" * 999}*"', f'f : "{"a" * 1000}*"'),
+}
 LUCENE = {
     "a regular expression": (f"f:/{'a' * 1000}/", f"f:/{'a' * 1001}/"),
 }
@@ -36,6 +45,9 @@ def runs(node: Node, language: str, query: str, index: str) -> bool:
     try:
         if language == "esql":
             node.client.esql.query(query=f"{query} | limit 1")
+        elif language == "eql":
+            # The node of the tests has no EQL; this is the search it makes.
+            node.client.search(index=index, query=to_dsl(parse_eql(query)))
         else:
             node.client.search(index=index, query={"query_string": {"query": query}})
     except BadRequestError:
@@ -54,8 +66,10 @@ def allowed(language: str, query: str) -> bool:
 
 @pytest.mark.parametrize(
     ("language", "pair"),
-    [("esql", pair) for pair in ESQL.values()] + [("lucene", pair) for pair in LUCENE.values()],
-    ids=[*ESQL, *LUCENE],
+    [("esql", pair) for pair in ESQL.values()]
+    + [("eql", pair) for pair in EQL.values()]
+    + [("lucene", pair) for pair in LUCENE.values()],
+    ids=[*ESQL, *EQL, *LUCENE],
 )
 def test_the_node_stops_where_we_do(
     node: Node, fresh_index: FreshIndex, language: str, pair: tuple[str, str]
@@ -65,7 +79,8 @@ def test_the_node_stops_where_we_do(
     node.client.indices.create(index=index, mappings={"properties": {"f": {"type": "keyword"}}})
     node.client.index(index=index, document={"f": "C:\\Windows\\a.exe"}, refresh=True)
     for query, wanted in zip(pair, (True, False), strict=True):
-        text = f"from {index} | where {query}" if language == "esql" else query
+        heads = {"esql": f"from {index} | where ", "eql": "any where "}
+        text = heads.get(language, "") + query
         assert runs(node, language, text, index) is wanted, query
         assert allowed(language, text) is wanted, query
 

@@ -2,9 +2,10 @@
 
 The figures were found on an Elasticsearch 8.19 node and are kept by a test against it:
 
-* ES|QL makes the automaton of each LIKE and RLIKE deterministic while it parses (`regexp_cost`);
-* an ES|QL pattern, affix or folded text of more than 1,000 bytes, wildcards included, is "too
-  large";
+* ES|QL makes the automaton of each LIKE and RLIKE deterministic while it parses (`regexp_cost`),
+  and so does the search that a pattern of EQL becomes;
+* a pattern, affix or folded text of ES|QL or EQL of more than 1,000 bytes, wildcards included, is
+  "too large";
 * a Lucene query has at most `max_clause_count` clauses, which Elasticsearch derives from its heap
   and search threads: 16,384 for a node of one gigabyte and four of them;
 * a regular expression of Lucene's has at most `index.max_regex_length` characters.
@@ -15,7 +16,7 @@ which no index can hold, finds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ruledeploy.errors import QueryError
 from ruledeploy.query import glob
@@ -58,20 +59,18 @@ class LimitExceeded(QueryError):
 
 def check_limits(language: str, node: Node) -> None:
     """Raise LimitExceeded for what a cluster would refuse; see the module for what that is."""
-    check: Callable[[Leaf], None]
-    match language:
-        case "esql":
-            check = _esql
-        case _:
-            check = _lucene
-            count = sum(1 for _ in _clauses(node))
-            if count > MAX_CLAUSES:
-                raise LimitExceeded(
-                    f"the query has {count} clauses, Elasticsearch allows {MAX_CLAUSES}",
-                    hint="split the rule; indices.query.bool.max_clause_count",
-                )
+    if language != "esql":
+        count = sum(1 for _ in _clauses(node))
+        if count > MAX_CLAUSES:
+            raise LimitExceeded(
+                f"the query has {count} clauses, Elasticsearch allows {MAX_CLAUSES}",
+                hint="split the rule; indices.query.bool.max_clause_count",
+            )
     for leaf in leaves(node):
-        check(leaf)
+        if language != "esql":
+            _regex(leaf)
+        if language in ("eql", "esql"):
+            _automaton(leaf)
 
 
 def _clauses(node: Node) -> Iterator[Leaf]:
@@ -85,7 +84,7 @@ def _clauses(node: Node) -> Iterator[Leaf]:
             yield node
 
 
-def _lucene(leaf: Leaf) -> None:
+def _regex(leaf: Leaf) -> None:
     match leaf.matcher:
         case Regexp(pattern) if len(pattern) > MAX_REGEX_LENGTH:
             raise LimitExceeded(
@@ -97,7 +96,7 @@ def _lucene(leaf: Leaf) -> None:
             pass
 
 
-def _esql(leaf: Leaf) -> None:
+def _automaton(leaf: Leaf) -> None:
     matcher: Matcher = leaf.matcher.inner if isinstance(leaf.matcher, Column) else leaf.matcher
     match matcher:
         case Glob(pattern):
@@ -120,14 +119,15 @@ def _short(field: str, text: str) -> None:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_LITERAL_BYTES:
         raise LimitExceeded(
-            f"{field} is compared with {size} bytes of text, ES|QL allows {MAX_LITERAL_BYTES}",
+            f"{field} is compared with {size} bytes of text, "
+            f"Elasticsearch allows {MAX_LITERAL_BYTES}",
             hint="match a shorter part of it",
         )
 
 
 def _too_complex(field: str, pattern: str) -> LimitExceeded:
     return LimitExceeded(
-        f"the pattern on {field} is too complex for ES|QL to make it deterministic: {pattern}",
+        f"the pattern on {field} is too complex for Elasticsearch to make deterministic: {pattern}",
         hint="shorten a counted repeat such as {2,128}, or a run of `?`; or use language: lucene",
     )
 

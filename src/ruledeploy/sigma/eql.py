@@ -85,12 +85,16 @@ class EqlText(Rendering, EqlBackend):
             self.negated = before
 
     def group_key(self, form: Form) -> str | None:
-        """Forms on one field that one word of EQL asks make one list."""
+        """Forms on one field that one word of EQL asks make one list.
+
+        Not regular expressions: Elasticsearch makes one of a list, and soon finds it too complex.
+        """
         match form:
             case Value() | Regex():
                 word, _ = _asked(form)
                 # `like` compares whole values too.
-                return f"{'like' if word == 'in' else word} {form.field}"
+                word = "like" if word == "in" else word
+                return None if word == "regex" else f"{word} {form.field}"
             case Exact():
                 return f"in {form.field}"
             case Network():
@@ -111,6 +115,13 @@ class EqlText(Rendering, EqlBackend):
                 field = first.field
                 exacts = (form for form in forms if isinstance(form, Exact))
                 clause = _listed(self._column(field, place), "==", "in", map(_literal, exacts))
+            case Network(converted=True) as first:
+                raise RuleError(
+                    f"the type of {first.field} is not known, and EQL's cidrMatch takes addresses "
+                    "alone",
+                    location=place,
+                    hint=f"search an index whose fields are known (`elastic.index`), or {_HINT}",
+                )
             case Network() as first:
                 field = first.field
                 networks = [form.network for form in forms if isinstance(form, Network)]
@@ -133,11 +144,7 @@ class EqlText(Rendering, EqlBackend):
             case "in":
                 return _listed(column, "==", "in", map(string, texts))
             case "regex":
-                parts = [
-                    _listed(column, "regex", "regex", map(string, chunk))
-                    for chunk in _short_enough(texts, place)
-                ]
-                return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
+                return f"{column} regex {string(_short_enough(texts[0], place))}"
             case _:
                 return _listed(column, word, word, map(string, texts))
 
@@ -247,20 +254,11 @@ def _listed(column: str, one: str, many: str, literals: Iterable[str]) -> str:
     return f"{column} {many} ({', '.join(unique)})"
 
 
-def _short_enough(regexes: list[str], place: Location) -> list[list[str]]:
-    """The expressions in lists that Elasticsearch, which joins a list, does not find too long."""
-    chunks: list[list[str]] = []
-    size = MAX_LENGTH + 1
-    for regex in dict.fromkeys(regexes):
-        if len(regex) > MAX_LENGTH:
-            message = f"as a regular expression the value is too long ({len(regex)} > 1000)"
-            raise RuleError(message, location=place, hint="language: esql, or `|cased`")
-        size += len(regex) + 1
-        if size > MAX_LENGTH:
-            chunks.append([])
-            size = len(regex)
-        chunks[-1].append(regex)
-    return chunks
+def _short_enough(regex: str, place: Location) -> str:
+    if len(regex) > MAX_LENGTH:
+        message = f"as a regular expression the value is too long ({len(regex)} > {MAX_LENGTH})"
+        raise RuleError(message, location=place, hint="language: esql, or `|cased`")
+    return regex
 
 
 def field_name(name: str) -> str:

@@ -18,6 +18,8 @@ LAST_ACCEPTED = {
     ".*[ab]+[^x]{0,%d}ab.*": 10,
 }
 
+MANY = ", ".join(f'"x{n}"' for n in range(MAX_CLAUSES + 1))
+
 
 @pytest.mark.parametrize(("pattern", "last"), LAST_ACCEPTED.items())
 def test_the_cost_of_a_pattern_is_lucenes(pattern: str, last: int) -> None:
@@ -40,6 +42,25 @@ def test_es_ql_refuses_dear_patterns(condition: str, said: str) -> None:
     """Patterns that no node determinizes, and texts that make too large an automaton."""
     with pytest.raises(QueryError, match=said):
         check_limits("esql", parse_query("esql", f"from i | where {condition}").node)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        (f'f : "*{"a" * 315}*"', "too complex"),
+        (f'f like~ "*a{"?" * 12}b*"', "too complex"),
+        ('f regex ".*x.{2,128}y.{1,32}z.*"', "too complex"),
+        (f'startsWith~(f, "{"a" * 1001}")', "1002 bytes"),
+        (f'f : "{"a" * 1001}"', "1001 bytes"),
+        (f'f in~ ("x", "{"a" * 1001}")', "1001 bytes"),
+        (f"f : ({MANY})", "clauses"),
+    ],
+)
+def test_eql_refuses_what_its_searches_would_fail_on(condition: str, said: str) -> None:
+    """The patterns that ES|QL refuses, and more clauses than a query holds."""
+    with pytest.raises(QueryError, match=said):
+        check_limits("eql", parse_query("eql", f"any where {condition}").node)
+    check_limits("eql", parse_query("eql", f'any where f == "{"a" * 5000}" or f : "*a*"').node)
 
 
 @pytest.mark.parametrize(
