@@ -61,6 +61,10 @@ def up(
             help="A node that holds events and alerts, and runs the rules.",
         ),
     ] = "",
+    request_log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append a line of JSON for each request."),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Serve in the background.")
     ] = False,
@@ -72,10 +76,13 @@ def up(
         imitated = parse_profile(profile)
     except ValueError as error:
         raise UsageError(str(error), hint="docs/stack-fidelity.md lists the switches") from error
+    if request_log is not None:
+        _check_writable(request_log)
     folder = _folder(root, data)
     if detach:
         options = ["--host", host, "--port", str(port), "--es-port", str(es_port)]
-        _tell(_start(folder, [*options, "--profile", profile], elasticsearch))
+        logged = ["--request-log", str(request_log)] if request_log else []
+        _tell(_start(folder, [*options, "--profile", profile, *logged], elasticsearch))
         return
     config = StackConfig(
         data=folder,
@@ -84,6 +91,7 @@ def up(
         es_port=es_port,
         profile=imitated,
         elasticsearch=elasticsearch,
+        request_log=request_log,
     )
     serve(config, on_ready=_tell)
 
@@ -154,6 +162,15 @@ def logs(*, root: Root = HERE, data: Data = None) -> None:
         say("no log: only a stack started with --detach writes one")
         raise typer.Exit(1)
     typer.echo(path.read_text("utf-8", "replace"), nl=False)
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        with path.open("a"):
+            pass
+    except OSError as error:
+        message = f"the request log {path} cannot be written: {error.strerror}"
+        raise RuledeployError(message, hint="name another file") from error
 
 
 def _folder(root: Path, data: Path | None) -> Path:

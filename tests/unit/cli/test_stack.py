@@ -76,12 +76,15 @@ def test_two_stacks_do_not_share_a_folder(
 def test_a_stack_behind_is_found_and_stopped(tmp_path: Path) -> None:
     """`--detach`, `status`, `logs`, `down`, `reset`, each with its exit code."""
     data = ["--data", str(tmp_path / "data")]
-    started = stack(*up(tmp_path / "data", "--detach"))
+    log = tmp_path / "requests.ndjson"
+    started = stack(*up(tmp_path / "data", "--detach", "--request-log", str(log)))
     assert started.returncode == 0
     try:
         told = json.loads(stack("status", *data, "--json").stdout)
         assert told["running"] is True
         assert f"KIBANA_URL={told['kibana_url']}" in started.stdout
+        urllib3.request("GET", f"{told['kibana_url']}/api/status")
+        assert json.loads(log.read_text())["url"] == "/api/status"
         again = stack(*up(tmp_path / "data", "--detach"))
         assert (again.returncode, again.stdout) == (0, started.stdout)
         assert stack("logs", *data).returncode == 0
@@ -122,6 +125,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     [
         (["--data", "{file}"], "cannot be used: "),
         (["--data", "{file}/below", "--detach"], "cannot be used: "),
+        (["--request-log", "{file}/below"], "cannot be written: Not a directory"),
         (["--port", "70000"], "70000 is no port"),
         (["--elasticsearch", "nonsense"], "the URL of the Elasticsearch node is none"),
         (["--elasticsearch", "http://127.0.0.1:9"], "http://127.0.0.1:9: no answer"),
