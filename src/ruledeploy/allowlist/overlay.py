@@ -5,36 +5,69 @@ from __future__ import annotations
 import difflib
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList, read_item, read_list
 from ruledeploy.errors import Collector, Location, OverlayError
+from ruledeploy.model import JsonObject
 from ruledeploy.sigma import FieldMatch, parse_selection
 from ruledeploy.yamldoc import YamlDoc, load_all
 
 OS_TYPES = ("linux", "macos", "windows")
-_OVERLAY_KEYS = ("title", "id", "description", "rules", "prebuilt", "items", "kibana")
-_ITEM_KEYS = (
-    "id",
-    "name",
-    "match",
-    "not",
-    "kibana",
-    "owner",
-    "reason",
-    "ticket",
-    "expires",
-    "permanent",
-    "review_by",
-    "os",
-    "suppresses",
-    "keeps",
-    "state",
-)
 _ITEM_ID = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
+_TEXT: JsonObject = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
+_DAY: JsonObject = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}"}
+_STRINGS: JsonObject = {"type": "array", "items": {"type": "string"}}
+_NAMES: JsonObject = {
+    "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]
+}
+_SELECTION: JsonObject = {"type": "object", "minProperties": 1}
+# Every key with its JSON Schema: what is not here is refused.
+_ITEM_KEYS: Mapping[str, JsonObject] = {
+    "id": {"type": ["string", "number", "boolean"], "pattern": _ITEM_ID.pattern},
+    "name": _TEXT,
+    "match": _SELECTION,
+    "not": _SELECTION,
+    "kibana": {"type": "object"},
+    "owner": _TEXT,
+    "reason": _TEXT,
+    "ticket": _TEXT,
+    "expires": _DAY,
+    "permanent": {"type": "boolean"},
+    "review_by": _DAY,
+    "os": {"type": "array", "items": {"enum": list(OS_TYPES)}},
+    "suppresses": _STRINGS,
+    "keeps": _STRINGS,
+    "state": {"enum": ["present", "absent"]},
+}
+_OVERLAY_KEYS: Mapping[str, JsonObject] = {
+    "title": _TEXT,
+    "id": {"type": "string", "format": "uuid"},
+    "description": {},
+    "rules": _NAMES,
+    "prebuilt": _NAMES,
+    "items": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["id"],
+            "properties": _ITEM_KEYS,
+            "additionalProperties": False,
+        },
+    },
+    "kibana": {"type": "object"},
+}
+OVERLAY_SCHEMA: JsonObject = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "ruledeploy allowlist overlay",
+    "type": "object",
+    "required": ["id"],
+    "properties": _OVERLAY_KEYS,
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +177,7 @@ class _Reader:
         """Keep a problem at the place of `keys`."""
         self.collector.add(OverlayError(message, location=self.doc.at(*keys), hint=hint))
 
-    def _known(self, value: Mapping[str, Any], known: tuple[str, ...], *keys: str | int) -> None:
+    def _known(self, value: Mapping[str, Any], known: Collection[str], *keys: str | int) -> None:
         for key in value:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)
@@ -230,7 +263,7 @@ class _Reader:
 
     def _absent(self, entry: Mapping[str, Any], at: tuple[str | int, ...]) -> bool:
         state = entry.get("state", "present")
-        if state not in {"present", "absent"}:
+        if state not in ("present", "absent"):  # noqa: PLR6201 - may be unhashable
             self.fail(f"unknown state {state!r}", *at, "state", hint="absent removes an item")
         if state == "absent" and "match" in entry:
             self.fail(

@@ -13,7 +13,7 @@ from ruledeploy.project.positions import locate
 
 Table = dict[str, Any]
 
-_TEXT, _FLAG, _NUMBER, _TEXTS, _TABLE = (
+TEXT, FLAG, NUMBER, TEXTS, TABLE = (
     "text",
     "true or false",
     "a number",
@@ -21,48 +21,48 @@ _TEXT, _FLAG, _NUMBER, _TEXTS, _TABLE = (
     "table",
 )
 
-_PROJECT = {"name": _TEXT, "rules": _TEXTS, "exceptions": _TEXT}
-_DEFAULTS = {
-    "language": _TEXT,
-    "interval": _TEXT,
-    "lookback": _TEXT,
-    "attack_version": _TEXT,
-    "indices": _TABLE,
-    "placeholders": _TABLE,
+PROJECT = {"name": TEXT, "rules": TEXTS, "exceptions": TEXT}
+DEFAULTS = {
+    "language": TEXT,
+    "interval": TEXT,
+    "lookback": TEXT,
+    "attack_version": TEXT,
+    "indices": TABLE,
+    "placeholders": TABLE,
 }
-_ENV = _DEFAULTS | {
-    "kibana_url": _TEXT,
-    "elasticsearch_url": _TEXT,
-    "cloud_id": _TEXT,
-    "space": _TEXT,
-    "api_key": _TEXT,
-    "username": _TEXT,
-    "password": _TEXT,
-    "ca_certs": _TEXT,
-    "ca_fingerprint": _TEXT,
-    "client_cert": _TEXT,
-    "client_key": _TEXT,
-    "proxy": _TEXT,
-    "verify_certs": _FLAG,
-    "exceptions": _TEXTS,
-    "confirm": _FLAG,
-    "policy": _TABLE,
-    "connectors": _TABLE,
+ENV = DEFAULTS | {
+    "kibana_url": TEXT,
+    "elasticsearch_url": TEXT,
+    "cloud_id": TEXT,
+    "space": TEXT,
+    "api_key": TEXT,
+    "username": TEXT,
+    "password": TEXT,
+    "ca_certs": TEXT,
+    "ca_fingerprint": TEXT,
+    "client_cert": TEXT,
+    "client_key": TEXT,
+    "proxy": TEXT,
+    "verify_certs": FLAG,
+    "exceptions": TEXTS,
+    "confirm": FLAG,
+    "policy": TABLE,
+    "connectors": TABLE,
 }
-_CONNECTOR = {"id": _TEXT, "type": _TEXT, "group": _TEXT, "params": _TABLE}
-_POLICY = {"exceptions": _TABLE}
-_POLICY_EXCEPTIONS = {"require": _TEXTS, "max_days": _NUMBER, "warn_days": _NUMBER}
+CONNECTOR = {"id": TEXT, "type": TEXT, "group": TEXT, "params": TABLE}
+POLICY = {"exceptions": TABLE}
+POLICY_EXCEPTIONS = {"require": TEXTS, "max_days": NUMBER, "warn_days": NUMBER}
 
 SECRETS = frozenset({"api_key", "password"})
 LANGUAGES = ("lucene", "eql", "esql", "kuery")
 ATTACK_VERSIONS = ("v18", "v19")
 REQUIRABLE = ("owner", "reason", "ticket")
-_DURATION = re.compile(r"^[1-9][0-9]*[smhd]$")
+DURATION = re.compile(r"^[1-9][0-9]*[smhd]$")
 _USERINFO = re.compile(r"^\w+://[^/@]+@")
 # Kibana's space ids; the project name goes into list ids and tags.
-_SPACE = re.compile(r"^[a-z0-9_-]+$")
+SPACE = re.compile(r"^[a-z0-9_-]+$")
 _FINGERPRINT = re.compile(r"^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}$")
-_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +88,18 @@ def parse_settings(data: bytes, path: str) -> Settings:
     """
     text, raw = _read(data, path)
     checker = _Checker(text, path)
-    checker.table(raw, (), {"project": _TABLE, "defaults": _TABLE, "env": _TABLE})
+    checker.table(raw, (), {"project": TABLE, "defaults": TABLE, "env": TABLE})
     project, defaults = raw.get("project", {}), raw.get("defaults", {})
     envs = raw.get("env", {})
-    checker.table(project, ("project",), _PROJECT)
-    checker.table(defaults, ("defaults",), _DEFAULTS)
+    checker.table(project, ("project",), PROJECT)
+    checker.table(defaults, ("defaults",), DEFAULTS)
     checker.values(defaults, ("defaults",))
     for name, env in _tables(envs):
         checker.env(env, ("env", name))
     checker.collector.raise_if_any()
     if "name" not in _as_table(project):
         checker.fail(("project",), "[project] needs a name", "it marks what is yours on the server")
-    elif not _NAME.match(str(project["name"])):
+    elif not NAME.match(str(project["name"])):
         checker.fail(("project", "name"), "the project name takes a-z, 0-9, - and _ only", None)
     checker.collector.raise_if_any()
     return Settings(path, text, project, defaults, dict(envs))
@@ -151,13 +151,13 @@ class _Checker:
 
     def env(self, env: Table, keys: tuple[str, ...]) -> None:
         """One `[env.NAME]` with its policy."""
-        self.table(env, keys, _ENV)
+        self.table(env, keys, ENV)
         self.values(env, keys)
         policy = _as_table(env.get("policy"))
-        self.table(policy, (*keys, "policy"), _POLICY)
+        self.table(policy, (*keys, "policy"), POLICY)
         exceptions = _as_table(policy.get("exceptions"))
         here = (*keys, "policy", "exceptions")
-        self.table(exceptions, here, _POLICY_EXCEPTIONS)
+        self.table(exceptions, here, POLICY_EXCEPTIONS)
         for name in exceptions.get("require", ()):
             if name not in REQUIRABLE:
                 self.fail((*here, "require"), f"cannot require {name!r}", _one_of(REQUIRABLE))
@@ -181,13 +181,13 @@ class _Checker:
                 if url == "proxy":
                     hint = 'write  proxy = "${VARIABLE}"  and keep the URL in the environment'
                 self.fail((*keys, url), f"credentials are written out in {url}", hint)
-        if not _SPACE.match(str(env.get("space", "default"))):
+        if not SPACE.match(str(env.get("space", "default"))):
             self.fail((*keys, "space"), "a space id takes a-z, 0-9, - and _ only", None)
 
     def connectors(self, env: Table, keys: tuple[str, ...]) -> None:
         """Each `[env.NAME.connectors.NAME]`."""
         for name, connector in _tables(env.get("connectors")):
-            self.table(connector, (*keys, name), _CONNECTOR)
+            self.table(connector, (*keys, name), CONNECTOR)
             for needed in ("id", "type"):
                 if not connector.get(needed):
                     hint = "id and type as Kibana shows them, such as .slack"
@@ -200,11 +200,11 @@ class _Checker:
             if isinstance(given.get(key), str) and given[key] not in allowed:
                 self.fail((*keys, key), f"unknown {key} {given[key]!r}", _one_of(allowed))
         for key in ("interval", "lookback"):
-            if isinstance(given.get(key), str) and not _DURATION.match(given[key]):
+            if isinstance(given.get(key), str) and not DURATION.match(given[key]):
                 self.fail((*keys, key), f"{key} {given[key]!r} is no duration", "such as 5m or 1h")
         for table_name, what in (("indices", "index patterns"), ("placeholders", "values")):
             for name, values in _as_table(given.get(table_name)).items():
-                if not _is(values, _TEXTS):
+                if not _is(values, TEXTS):
                     here = (*keys, table_name, name)
                     self.fail(here, f"{name} must be a list of {what}", None)
 

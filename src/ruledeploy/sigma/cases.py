@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ruledeploy.model import Event, Expectation, TestCase
-from ruledeploy.sigma.reading import Reader
+from ruledeploy.model import Event, Expectation, JsonObject, TestCase
+from ruledeploy.sigma.reading import MAPPING, MAPPINGS, TEXT, Reader, one_of, whole
 
 EXPECTATIONS = ("alert", "no_alert", "suppressed")
-_KEYS = ("name", "env", "events", "scenario", "expect", "item", "count")
+# Every key of a test case with its JSON Schema: what is not here is refused.
+_KEYS: Mapping[str, JsonObject] = {
+    "name": TEXT,
+    "env": TEXT,
+    "events": {"anyOf": [MAPPING, MAPPINGS]},
+    "scenario": TEXT,
+    "expect": one_of(EXPECTATIONS),
+    "item": TEXT,
+    "count": whole(0, 1_000_000),
+}
+CASE_SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": _KEYS,
+    "required": ["expect"],
+    "additionalProperties": False,
+}
 
 
 def read_tests(reader: Reader, key: str = "tests") -> tuple[TestCase, ...]:

@@ -9,39 +9,70 @@ from typing import Any
 
 from ruledeploy.errors import Location
 from ruledeploy.model import JsonObject
-from ruledeploy.sigma.reading import Reader
+from ruledeploy.sigma.cases import CASE_SCHEMA
+from ruledeploy.sigma.reading import (
+    FLAG,
+    MAPPING,
+    MAPPINGS,
+    TEXT,
+    TEXTS,
+    Reader,
+    one_of,
+    whole,
+)
 
 LANGUAGES = ("lucene", "eql", "esql", "kuery")
 TYPES = ("query", "eql", "esql", "threshold", "new_terms")
-KEYS = (
-    "actions",
-    "alert_suppression",
-    "building_block",
-    "enabled",
-    "environments",
-    "history_window_start",
-    "index",
-    "interval",
-    "investigation_fields",
-    "kibana",
-    "language",
-    "lookback",
-    "max_signals",
-    "new_terms_fields",
-    "note",
-    "note_file",
-    "query",
-    "replaces",
-    "risk_score",
-    "risk_score_mapping",
-    "setup",
-    "severity_mapping",
-    "tests",
-    "threshold",
-    "timestamp_override",
-    "type",
-    "variants",
-)
+_VARIANT_KEYS: Mapping[str, JsonObject] = {"index": TEXTS, "language": one_of(LANGUAGES)}
+_DURATION_SCHEMA: JsonObject = {"type": "string", "pattern": "^[1-9][0-9]*[smhd]$"}
+_VARIANTS_SCHEMA: JsonObject = {
+    "anyOf": [
+        {"type": "array", "items": TEXT},
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": ["object", "null"],
+                "properties": _VARIANT_KEYS,
+                "additionalProperties": False,
+            },
+        },
+    ]
+}
+# Every key with its JSON Schema: what is not here is refused.
+KEYS: Mapping[str, JsonObject] = {
+    "actions": TEXTS,
+    "alert_suppression": MAPPING,
+    "building_block": FLAG,
+    "enabled": FLAG,
+    "environments": TEXTS,
+    "history_window_start": TEXT,
+    "index": TEXTS,
+    "interval": _DURATION_SCHEMA,
+    "investigation_fields": TEXTS,
+    "kibana": MAPPING,
+    "language": one_of(LANGUAGES),
+    "lookback": _DURATION_SCHEMA,
+    "max_signals": whole(1, 10_000),
+    "new_terms_fields": TEXTS,
+    "note": TEXT,
+    "note_file": TEXT,
+    "query": TEXT,
+    "replaces": TEXT,
+    "risk_score": whole(0, 100),
+    "risk_score_mapping": MAPPINGS,
+    "setup": TEXT,
+    "severity_mapping": MAPPINGS,
+    "tests": {"type": "array", "items": CASE_SCHEMA},
+    "threshold": MAPPING,
+    "timestamp_override": TEXT,
+    "type": one_of(TYPES),
+    "variants": _VARIANTS_SCHEMA,
+}
+ELASTIC_SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": KEYS,
+    "additionalProperties": False,
+}
 # What `kibana` may not say: what is checked or made elsewhere, and what the server owns.
 _NOT_VERBATIM: Mapping[str, str] = {
     "query": "write elastic.query, which is parsed before it is deployed",
@@ -54,7 +85,6 @@ _NOT_VERBATIM: Mapping[str, str] = {
          "rule_source", "execution_summary"), "the server keeps it",
     ),
 }  # fmt: skip
-_VARIANT_KEYS = ("index", "language")
 _DURATION = re.compile(r"[1-9][0-9]*[smhd]")
 
 

@@ -10,7 +10,26 @@ from difflib import get_close_matches
 from typing import Any
 
 from ruledeploy.errors import Collector, Location, RuledeployError, RuleError
+from ruledeploy.model import JsonObject
 from ruledeploy.yamldoc import YamlDoc
+
+# JSON Schema of what the methods of `Reader` below take.
+TEXT: JsonObject = {"type": ["string", "number"]}
+TEXTS: JsonObject = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
+FLAG: JsonObject = {"type": "boolean"}
+MAPPING: JsonObject = {"type": "object"}
+MAPPINGS: JsonObject = {"type": "array", "items": MAPPING}
+
+
+def whole(low: int, high: int) -> JsonObject:
+    """JSON Schema of a whole number between two bounds."""
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
+def one_of(choices: Collection[str]) -> JsonObject:
+    """JSON Schema of one of some words."""
+    return {"enum": list(choices)}
+
 
 _ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
 
