@@ -16,6 +16,7 @@ from ruledeploy.deploy import (
     Options,
     Plan,
     RecordStore,
+    licence_warnings,
     make_plan,
     open_store,
     preflight,
@@ -81,7 +82,8 @@ def session(root: Path, name: str, day: date, stack: str = "stack") -> Iterator[
     release = compile_release(project, project.environment(name), day, means())
     refuse_broken_policy(release)
     with connected(project, name, root, stack) as server:
-        yield Session(release, server)
+        warnings = (*server.warnings, *licence_warnings(server.kibana, release))
+        yield Session(release, replace(server, warnings=warnings))
 
 
 def _local_records(store: RecordStore) -> tuple[str, ...]:

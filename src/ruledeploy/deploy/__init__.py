@@ -35,7 +35,7 @@ from ruledeploy.deploy.options import Options
 from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Progress
 from ruledeploy.deploy.plan import Change, Plan, Write
 from ruledeploy.deploy.planner import make_plan
-from ruledeploy.deploy.preflight import Preflight, preflight
+from ruledeploy.deploy.preflight import Preflight, licence_warnings, preflight
 from ruledeploy.deploy.records import Applied, Record
 from ruledeploy.deploy.rekey import KeyMove, key_moves, rekey
 from ruledeploy.deploy.safety import refuse_conflicts, refuse_stale, refuse_too_much
@@ -69,6 +69,7 @@ __all__ = [
     "find_drift",
     "history",
     "key_moves",
+    "licence_warnings",
     "lift_hold",
     "make_plan",
     "only_overlay",

@@ -17,10 +17,9 @@ from ruledeploy.deploy.health import NOT_RUN, health_of
 from ruledeploy.deploy.history import read_hold
 from ruledeploy.deploy.lock import read_holder
 from ruledeploy.deploy.objects import Ref
+from ruledeploy.deploy.preflight import NEWEST, OLDEST
 from ruledeploy.errors import NotThere, RuledeployError, ServerError
 
-# The servers whose answers this version was written against.
-OLDEST, NEWEST = (8, 19), (9, 5)
 MAX_SKEW_SECONDS = 60.0
 # More lines than this about rules hide the other lines.
 MAX_RULE_LINES = 20

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from ruledeploy.errors import AlreadyThere, AnswerLost, NotThere, ServerError
 from ruledeploy.kibana import Peer, Query
 from ruledeploy.model import JsonObject, digest
@@ -31,7 +33,7 @@ class FolderDocuments:
     def get(self, id_: str) -> tuple[JsonObject, str] | None:
         """The document and its version; None when there is none."""
         try:
-            document = json.loads(self._path(id_).read_text("utf-8"))
+            document = msgspec.json.decode(self._path(id_).read_bytes())
         except FileNotFoundError:
             return None
         return document, digest(document)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ruledeploy.errors import AnswerLost, NotAuthorized, NotThere, ServerError
 from ruledeploy.kibana import Kibana
+from ruledeploy.model import JsonObject, Release
+
+# The servers whose answers this version was written against.
+OLDEST, NEWEST = (8, 19), (9, 5)
+# Licences under which a rule may suppress alerts; Kibana refuses the rule, or drops the field.
+_SUPPRESSING = frozenset({"platinum", "enterprise", "trial"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ def preflight(kibana: Kibana) -> Preflight:
             hint="create the space in Kibana, or correct `space` in ruledeploy.toml",
         ) from error
     privileges = kibana.privileges()
-    warnings = []
+    warnings = list(_about_version(version, told if isinstance(told, dict) else {}))
     sent = kibana.connection.authorization is not None
     if sent and not privileges.get("is_authenticated", True):
         warnings.append("Kibana says that we are not authenticated for the detection engine")
@@ -57,6 +64,42 @@ def preflight(kibana: Kibana) -> Preflight:
             "Kibana has no xpack.encryptedSavedObjects.encryptionKey: rules cannot be enabled"
         )
     return Preflight(version, space, tuple(warnings))
+
+
+def _about_version(version: str, told: JsonObject) -> Iterator[str]:
+    """Newer servers and serverless ones are warned about, and not refused."""
+    if told.get("build_flavor") == "serverless":
+        yield "Kibana is serverless, which this version was not written against"
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts > NEWEST:
+        newest = ".".join(map(str, NEWEST))
+        yield f"Kibana {version} is newer than {newest}, the last that this version knows"
+    elif parts < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        yield f"Kibana {version} is older than {oldest}, the first that this version knows"
+
+
+def licence_warnings(kibana: Kibana, release: Release) -> tuple[str, ...]:
+    """A sentence when rules suppress alerts and the licence does not let them.
+
+    The licence is asked for only when a rule needs one; one that cannot be read is not doubted.
+    """
+    names = [rule.name for rule in release.rules if rule.body.get("alert_suppression")]
+    if not names:
+        return ()
+    try:
+        licence = kibana.licence()
+    except ServerError:
+        return ()
+    if licence in _SUPPRESSING:
+        return ()
+    shown = ", ".join(names[:3]) + (" …" if len(names) > len(names[:3]) else "")
+    return (
+        (
+            f"{len(names)} rule(s) suppress alerts, which needs a Platinum licence; this server's "
+            f"is {licence}: {shown}"
+        ),
+    )
 
 
 def _status(kibana: Kibana) -> dict[str, Any]:

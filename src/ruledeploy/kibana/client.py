@@ -139,6 +139,11 @@ class Kibana:
                 return found
             page += 1
 
+    def licence(self) -> str:
+        """The licence's type: `basic`, `platinum`, `enterprise`, `trial` …."""
+        answer = self._peer.request("GET", "/api/licensing/info")
+        return str(_object(answer["license"])["type"])
+
     def update_api_key(self, uuid: str) -> None:
         """Make the rule with this saved-object id run as the caller from now on."""
         path = f"/api/alerting/rule/{quote(uuid, safe='')}/_update_api_key"

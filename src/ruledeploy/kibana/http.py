@@ -39,7 +39,7 @@ from ruledeploy.errors import (
     Unreachable,
 )
 from ruledeploy.kibana.connection import Connection
-from ruledeploy.kibana.node import Node, node_config
+from ruledeploy.kibana.node import Json, Node, node_config
 
 # The transport warns of "dead nodes"; we raise what happened, and standard error is the user's.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
@@ -91,7 +91,10 @@ class Peer:
                 retry_on_status=(),
                 retry_on_timeout=False,
                 meta_header=False,
-                serializers={"multipart/form-data": TextSerializer()},  # bytes already
+                serializers={
+                    "application/json": Json(),
+                    "multipart/form-data": TextSerializer(),  # bytes already
+                },
             )
 
     def close(self) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import urllib3
-from elastic_transport import NodeConfig, Urllib3HttpNode
+from elastic_transport import JsonSerializer, NodeConfig, Urllib3HttpNode
 
 from ruledeploy.errors import UsageError
 from ruledeploy.kibana.connection import Connection
@@ -50,6 +51,17 @@ def _extras(connection: Connection) -> dict[str, Any]:
     """What the transport's own settings cannot say, or not together."""
     proxy = connection.proxy.reveal() if connection.proxy else None
     return {"proxy": proxy, "client": (connection.client_cert, connection.client_key)}
+
+
+class Json(JsonSerializer):
+    """JSON read several times as fast: a space of thousands of rules is many megabytes."""
+
+    def json_loads(self, data: bytes) -> Any:
+        """The value; the transport turns an error into its own."""
+        try:
+            return msgspec.json.decode(data)
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from error
 
 
 class Node(Urllib3HttpNode):
