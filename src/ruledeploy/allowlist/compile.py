@@ -154,7 +154,7 @@ class _Builder:
         kept = f"Kept in {overlay.location.path} by ruledeploy; edit it there."
         body: dict[str, Any] = {
             "list_id": list_id,
-            "name": title,
+            "name": title if given.name is None else given.name,
             "description": kept if given.description is None else given.description,
             "type": given.type,
             "namespace_type": "single",
@@ -194,7 +194,7 @@ class _Builder:
             key = (self.scope.project, overlay.id, item.id + suffix, family)
             body = self._item_body(item, alternative, list_id)
             body["item_id"] = given.item_id or _item_id(key, alternative, item.os)
-            body["name"] = f"{item.name} {suffix}".strip()
+            body["name"] = given.name or f"{item.name} {suffix}".strip()
             place = Provenance(item.location.path, item.location.line, source)
             self.items.append(ExceptionItem(body, place))
 

@@ -15,8 +15,8 @@ from ruledeploy.errors import Collector, OverlayError
 from ruledeploy.model import JsonObject
 from ruledeploy.yamldoc import YamlDoc
 
-_LIST_KEYS = ("list_id", "type", "description", "tags", "meta")
-_ITEM_KEYS = ("item_id", "list_id", "description", "tags", "meta", "entries")
+_LIST_KEYS = ("list_id", "type", "name", "description", "tags", "meta")
+_ITEM_KEYS = ("item_id", "list_id", "name", "description", "tags", "meta", "entries")
 # Lists that detection rules may link and that we may own.
 LIST_TYPES = ("detection", "rule_default")
 _OPERATORS = ("included", "excluded")
@@ -28,6 +28,7 @@ class KibanaList:
 
     list_id: str | None = None
     type: str = "detection"
+    name: str | None = None
     description: str | None = None
     tags: tuple[str, ...] | None = None
     meta: JsonObject | None = None
@@ -39,6 +40,7 @@ class KibanaItem:
 
     item_id: str | None = None
     list_id: str | None = None
+    name: str | None = None
     description: str | None = None
     tags: tuple[str, ...] | None = None
     meta: JsonObject | None = None
@@ -57,6 +59,7 @@ def read_list(doc: YamlDoc, value: Mapping[str, Any], errors: Collector) -> Kiba
     return KibanaList(
         list_id=_text(block, "list_id"),
         type=str(block.get("type", "detection")),
+        name=_text(block, "name"),
         description=_text(block, "description"),
         tags=_texts(block, "tags"),
         meta=block.get("meta"),
@@ -80,6 +83,7 @@ def read_item(
     return KibanaItem(
         item_id=_text(block, "item_id"),
         list_id=_text(block, "list_id"),
+        name=_text(block, "name"),
         description=_text(block, "description"),
         tags=_texts(block, "tags"),
         meta=block.get("meta"),

@@ -39,6 +39,7 @@ def new_overlay(live: JsonObject, rules: Sequence[str], owner: Owner) -> dict[st
     kibana: dict[str, Any] = {"list_id": body["list_id"]}
     if body["type"] != "detection":
         kibana["type"] = body["type"]
+    kibana |= _exact_name(body)
     kibana["description"] = body["description"]
     kibana |= {name: body[name] for name in ("tags", "meta") if body.get(name)}
     return {
@@ -56,7 +57,8 @@ def new_item(live: JsonObject, taken: Sequence[str], owner: Owner, day: date) ->
     item: dict[str, Any] = {"id": _item_id(str(body["name"]), taken), "name": body["name"]}
     if body["os_types"]:
         item["os"] = body["os_types"]
-    kibana = {"item_id": body["item_id"], "description": body["description"]}
+    kibana = {"item_id": body["item_id"], **_exact_name(body)}
+    kibana["description"] = body["description"]
     kibana["tags"] = body["tags"]  # none at all is said too: otherwise the owner becomes one
     if body.get("meta"):
         kibana["meta"] = body["meta"]
@@ -66,6 +68,12 @@ def new_item(live: JsonObject, taken: Sequence[str], owner: Owner, day: date) ->
     item["reason"] = "As found in Kibana"
     item |= _end(body, day)
     return item
+
+
+def _exact_name(body: JsonObject) -> dict[str, Any]:
+    """The name as it is, where reading a title would trim it."""
+    name = str(body["name"])
+    return {} if name == name.strip() else {"name": name}
 
 
 def _end(body: JsonObject, day: date) -> dict[str, Any]:
@@ -108,6 +116,7 @@ def set_list_fields(
     for field in fields:
         if field == "name":
             document["title"] = plain(body["name"])
+            _set_exact_name(document, body)
         else:
             _kibana(document)[field] = plain(body.get(field))
 
@@ -125,6 +134,7 @@ def set_item_fields(
         match field:
             case "name":
                 item["name"] = plain(body["name"])
+                _set_exact_name(item, body)
             case "os_types":
                 item["os"] = plain(body["os_types"])
             case "expire_time":
@@ -136,6 +146,14 @@ def set_item_fields(
             item.pop(key, None)
     if "entries" in fields or "os_types" in fields:
         _kibana(item)["item_id"] = plain(body["item_id"])
+
+
+def _set_exact_name(value: MutableMapping[str, Any], body: JsonObject) -> None:
+    exact = _exact_name(body)
+    if exact:
+        _kibana(value)["name"] = plain(exact["name"])
+    elif value.get("kibana"):
+        value["kibana"].pop("name", None)
 
 
 def _set_end(item: MutableMapping[str, Any], body: JsonObject) -> None:

@@ -328,3 +328,23 @@ def test_what_stays_in_kibana_is_named(root: Path, kibana: Kibana, capsys: Captu
     assert ruledeploy(capsys, "plan", root)["changes"] == []
     assert ruledeploy(capsys, "drift", root)["drift"] == []
     assert run(["check", "-C", str(root), "--strict"]) == 0
+
+
+def test_names_with_blanks_around_are_kept(root: Path, kibana: Kibana, capsys: Captured) -> None:
+    """A title is trimmed when it is read, so the exact name stands under `kibana`."""
+    make_by_hand(kibana)
+    shared = kibana.lists.get("shared-list")
+    body = {key: shared[key] for key in ("list_id", "description", "type", "tags")}
+    kibana.lists.update({**body, "name": " The list "})
+    ruledeploy(capsys, "pull", root)
+    assert ruledeploy(capsys, "plan", root)["changes"] == []
+    kibana.lists.update({**body, "name": "Trimmed"})
+    assert ruledeploy(capsys, "drift", root, "--adopt")["left"] == []
+    [text] = [
+        path.read_text()
+        for path in (root / "exceptions/local").iterdir()
+        if "shared-list" in path.read_text()
+    ]
+    assert "title: Trimmed" in text
+    assert "The list" not in text
+    assert ruledeploy(capsys, "plan", root)["changes"] == []
