@@ -64,7 +64,8 @@ def adopted_entries(release: Release, live: Live, applied: Applied) -> dict[Ref,
         desired, body, known = wanted.get(ref), live.get(ref), applied.newest(ref)
         if desired is not None and body is not None and _as_wanted(desired, live, applied):
             source, exact = desired.provenance.source_id, {**body, **desired.body}
-            after[ref] = Entry(desired.body, source, adopted=bool(differing(ref.kind, exact, body)))
+            marks = ref.kind != "prebuilt" and bool(differing(ref.kind, exact, body))
+            after[ref] = Entry(desired.body, source, adopted=marks)
         elif known is not None and (desired or body or ref.kind == "value_list"):
             after[ref] = known  # value lists are not read here, and never pruned
     return after

@@ -7,17 +7,17 @@ is laid over as it is, and what cannot be said at all is named and left out.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from ruledeploy.compile import compile_release
 from ruledeploy.deploy.adopted import unmarked
-from ruledeploy.deploy.live import Live, read_objects
+from ruledeploy.deploy.live import Live, links_of, read_objects
 from ruledeploy.deploy.objects import Ref
 from ruledeploy.deploy.pull_overlays import pull_lists
 from ruledeploy.deploy.pull_rules import lay_over, new_rule, rule_gaps, set_fields
-from ruledeploy.deploy.pull_work import Left, Question, Work, gone, in_order
+from ruledeploy.deploy.pull_work import Left, Question, Work, gone, in_order, is_prebuilt
 from ruledeploy.deploy.records import Applied
 from ruledeploy.kibana import Kibana
 from ruledeploy.model import DetectionRule, JsonObject, Release
@@ -34,9 +34,15 @@ class Pulled:
 
 
 def read_space(kibana: Kibana) -> Live:
-    """Every rule and list of the space, and the items of every list."""
+    """Every rule and list of the space, the items of every list, the links of prebuilt rules."""
     lists = [Ref("list", str(body["list_id"])) for body in kibana.lists.find().objects]
-    return read_objects(kibana, lists)
+    live = read_objects(kibana, lists)
+    prebuilt = {
+        Ref("prebuilt", ref.id): links_of(body)
+        for ref, body in live.objects.items()
+        if ref.kind == "rule" and is_prebuilt(body)
+    }
+    return replace(live, objects={**live.objects, **prebuilt})
 
 
 def newly_linked(live: Live, applied: Applied, changed: Collection[Ref]) -> set[Ref]:
@@ -136,7 +142,7 @@ def _edited_rules(work: Work, release: Release) -> Iterator[tuple[str, str]]:
 
 
 def _not_for_files(body: JsonObject) -> str | None:
-    if body.get("immutable") or (body.get("rule_source") or {}).get("type") == "external":
+    if is_prebuilt(body):
         return "it is one of Elastic's prebuilt rules, which are never managed"
     if body["type"] in {"machine_learning", "saved_query"}:
         return f"a rule of type {body['type']} has no query of its own to keep in a file"

@@ -33,7 +33,9 @@ def overlay_id(list_id: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"list/{list_id}"))
 
 
-def new_overlay(live: JsonObject, rules: Sequence[str], owner: Owner) -> dict[str, Any]:
+def new_overlay(
+    live: JsonObject, rules: Sequence[str], prebuilt: Sequence[str], owner: Owner
+) -> dict[str, Any]:
     """The document of a list that no file knows, without its items."""
     body = normalise("list", unmarked("list", live, owner))
     kibana: dict[str, Any] = {"list_id": body["list_id"]}
@@ -45,7 +47,8 @@ def new_overlay(live: JsonObject, rules: Sequence[str], owner: Owner) -> dict[st
     return {
         "title": body["name"],
         "id": overlay_id(str(body["list_id"])),
-        "rules": list(rules),
+        **({"rules": list(rules)} if rules else {}),
+        **({"prebuilt": list(prebuilt)} if prebuilt else {}),
         "kibana": kibana,
         "items": [],
     }

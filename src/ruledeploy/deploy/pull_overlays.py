@@ -21,7 +21,7 @@ from ruledeploy.deploy.pull_lists import (
     set_item_fields,
     set_list_fields,
 )
-from ruledeploy.deploy.pull_work import Work, gone, in_order
+from ruledeploy.deploy.pull_work import Work, gone, in_order, is_prebuilt
 from ruledeploy.model import ExceptionItem, ExceptionList, JsonObject, Release
 from ruledeploy.yamledit import plain
 
@@ -97,11 +97,14 @@ class _Puller:
         if body["type"] not in _TYPES:
             self.work.leave(ref, f"a list of type {body['type']} is not kept in files")
             return
-        if not rules:
+        prebuilt = sorted(
+            rule_id for rule_id in linked if is_prebuilt(asked.live.objects[Ref("rule", rule_id)])
+        )
+        if not rules and not prebuilt:
             why = "no rule of the files links it" if linked else "no rule links it"
             self.work.leave(ref, why)
             return
-        document = new_overlay(body, rules, asked.applied.owner)
+        document = new_overlay(body, rules, prebuilt, asked.applied.owner)
         path = self.work.free_path(self.folder, str(body["name"]))
         self.work.add(path, document)
         self.touched[ref] = path

@@ -135,3 +135,9 @@ def gone(asked: Question, kind: Kind) -> Iterator[Ref]:
     for ref in sorted(asked.applied.objects):
         if ref.kind == kind and asked.live.get(ref) is None and asked.wants(ref):
             yield ref
+
+
+def is_prebuilt(rule: JsonObject) -> bool:
+    """Whether a live rule is one of Elastic's."""
+    source = (rule.get("rule_source") or {}).get("type")
+    return bool(rule.get("immutable")) or source == "external"

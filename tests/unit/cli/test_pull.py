@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +348,33 @@ def test_names_with_blanks_around_are_kept(root: Path, kibana: Kibana, capsys: C
         for path in (root / "exceptions/local").iterdir()
         if "shared-list" in path.read_text()
     ]
-    assert "title: Trimmed" in text
+    assert re.search("title: '?Trimmed'?\n", text)
     assert "The list" not in text
     assert ruledeploy(capsys, "plan", root)["changes"] == []
+
+
+def test_exceptions_of_a_prebuilt_rule_are_pulled_without_it(
+    root: Path, kibana: Kibana, capsys: Captured
+) -> None:
+    """Elastic's rule stays Elastic's; its list becomes an overlay that manages the link alone."""
+    made = kibana.rules.create(
+        {**COMMON, "rule_id": "elastic-1", "name": "By Elastic", "type": "query", "query": "a:b"}
+    )
+    item = {"name": "own", "description": "d", "type": "simple", "entries": ENTRIES["match"]}
+    body = {"items": [item]}
+    kibana.send(Request("POST", f"{RULES}/{made['id']}/exceptions", body=body))
+    # Nothing in Kibana's API makes a rule prebuilt but installing Elastic's package.
+    with closing(sqlite3.connect(root.parent / "stack" / "stack.sqlite")) as database, database:
+        database.execute(
+            "UPDATE objects SET body = json_set(body, '$.immutable', json('true'))"
+            " WHERE kind = 'rule'"
+        )
+    pulled = ruledeploy(capsys, "pull", root)
+    assert pulled["files"] == ["exceptions/local/exceptions-for-rule-by-elastic.yml"]
+    [left] = pulled["left"]
+    assert "prebuilt" in left["why"]
+    text = (root / pulled["files"][0]).read_text()
+    assert "prebuilt:\n  - elastic-1" in text
+    assert ruledeploy(capsys, "plan", root)["changes"] == []
+    assert ruledeploy(capsys, "drift", root)["drift"] == []
+    assert ruledeploy(capsys, "pull", root)["files"] == []
