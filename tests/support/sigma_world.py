@@ -74,7 +74,7 @@ TEXTS: tuple[tuple[str, Any], ...] = (
     ("|contains|all", ["Down", "load", "String("]),
     ("|startswith", ["C:\\Users\\", "\\\\?\\", "http://"]),
     ("|endswith", ["\\PowerShell.exe", ".DLL", "\\"]),
-    ("|cased", ["SvcHost.exe", "lower", "UPPER*"]),
+    ("|cased", ["SvcHost.exe", "lower", "UPPER*", r"lit\*eral"]),
     ("|contains|cased", ["Mixed\\Case", "x*Y"]),
     ("|re", [r"^[a-c]+\d{2,3}\.exe$", r"(foo|ba[rz])\\x", r"\w+\s*=\s*\S+"]),
     ("|re|i", [r"(?:ab|CD)x?$", r"^https?://[^/]+/"]),

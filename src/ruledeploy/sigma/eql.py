@@ -38,6 +38,7 @@ from ruledeploy.sigma.regex import escape as escape_regex
 from ruledeploy.sigma.rendering import Rendering
 
 _TEXTS = ("text", "match_only_text")
+_WILD = re.compile(r"[*?]")
 _NAME = re.compile(r"[A-Za-z_@][A-Za-z0-9_]*")
 _ESCAPES = {
     "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"
@@ -91,9 +92,9 @@ class EqlText(Rendering, EqlBackend):
         """
         match form:
             case Value() | Regex():
-                word, _ = _asked(form)
-                # `like` compares whole values too.
-                word = "like" if word == "in" else word
+                word, text = _asked(form)
+                # `like` compares whole values too, unless they hold what are wildcards to it.
+                word = "like" if word == "in" and not _WILD.search(text) else word
                 return None if word == "regex" else f"{word} {form.field}"
             case Exact():
                 return f"in {form.field}"
@@ -223,7 +224,7 @@ def _asked(form: Value | Regex) -> _Asked:
         return "regex", fold(form.pattern)
     if plain is not None and not folds:
         return "in", plain
-    if "*" not in literal and "?" not in literal:
+    if not _WILD.search(literal):
         wild = "".join(
             part.value if isinstance(part, Wildcard) else part for part in form.pattern.parts
         )
