@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ruledeploy.deploy.decide import Decision, Situation, with_link_ids
+from ruledeploy.deploy.decide import Decision, Situation
 from ruledeploy.deploy.merge import merge
 from ruledeploy.deploy.normalise import differing, fingerprint
 from ruledeploy.deploy.objects import Desired, Ref
 from ruledeploy.deploy.plan import Change, Write
+from ruledeploy.deploy.puts import with_link_ids
 from ruledeploy.deploy.records import Entry
 from ruledeploy.kibana import RULES, Request
 from ruledeploy.model import JsonObject
