@@ -36,7 +36,7 @@ LOGS = (
     Logs(
         "endpoint-api",
         "windows",
-        ("process.executable", "process.name", "Target.process.name", "process.Ext.api.name"),
+        ("process.executable", "process.name", "not.mapped", "process.Ext.api.name"),
         ("process.pid", "process.Ext.api.parameters.size"),
     ),
     *(
