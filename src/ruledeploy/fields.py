@@ -134,6 +134,13 @@ class FieldTable:
     fields: Mapping[str, FieldType]
     dynamic_keyword: tuple[str, ...] = ()
     open: bool = False
+    objects: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Name every object that holds a field: asked of each name that is not mapped."""
+        parts = (name.split(".") for name in self.fields) if self.open else ()
+        above = (".".join(each[:n]) for each in parts for n in range(1, len(each)))
+        object.__setattr__(self, "objects", frozenset(above))
 
     def get(self, name: str) -> FieldType | None:
         """The type of a field or multi-field, aliases followed; None when it is not mapped."""
@@ -162,9 +169,8 @@ class FieldTable:
         above = [self.fields.get(".".join(parts[:length])) for length in range(1, len(parts))]
         if any(each is not None and each.type == "flattened" for each in above):
             return False
-        is_object = any(field.startswith(f"{name}.") for field in self.fields)
         below_value = any(each is not None and each.type != "object" for each in above)
-        return not self.open or is_object or below_value
+        return not self.open or below_value or name in self.objects
 
     def resolve(self, name: str) -> str:
         """The name itself, or the target of an alias."""

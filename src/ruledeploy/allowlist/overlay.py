@@ -263,7 +263,7 @@ class _Reader:
 
     def _absent(self, entry: Mapping[str, Any], at: tuple[str | int, ...]) -> bool:
         state = entry.get("state", "present")
-        if state not in ("present", "absent"):  # noqa: PLR6201 - may be unhashable
+        if state not in ("present", "absent"):
             self.fail(f"unknown state {state!r}", *at, "state", hint="absent removes an item")
         if state == "absent" and "match" in entry:
             self.fail(
