@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -255,8 +256,14 @@ def _digest(value: SigmaType) -> tuple[str, str]:
     return _LENGTHS.get(len(text), ""), text
 
 
+@lru_cache(maxsize=8)
+def _file(path: str) -> Path:
+    """The path as pySigma wants it: of a file's every line it is the same."""
+    return Path(path)
+
+
 def _sigma_place(place: Location) -> SigmaRuleLocation:
-    return SigmaRuleLocation(Path(place.path), place.line, place.column)
+    return SigmaRuleLocation(_file(place.path), place.line, place.column)
 
 
 def _location(path: str, source: SigmaRuleLocation | None) -> Location:
