@@ -29,7 +29,7 @@ from support.deploy_stores import KINDS, Stores, folder_stores, index_stores
 from support.deploy_victim import Pusher
 from support.soak import SOAK, many
 
-SMALL = {"rules": 7, "lists": 5}
+SMALL = {"rules": 7, "lists": 5, "values": 2}
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ def test_two_hundred_rules_change_without_a_gap(
     ground: Ground, tmp_path: Path, seed: int, *, prune: bool
 ) -> None:
     """200 rules and 60 lists, several requests in flight: no moment alerts on anything new."""
-    before, after = two_releases(seed)
+    before, after = two_releases(seed, values=10)
     bench, watch = ground.bench(folder_stores(tmp_path))
     with bench.kibana:
         bench.push(before, jobs=None)
@@ -188,7 +188,7 @@ def test_killed_at_each_request_in_turn_there_is_no_gap(
 
     The release is small here; `make soak` takes it with 200 rules and 60 lists.
     """
-    size = {"rules": 200, "lists": 60} if SOAK else SMALL
+    size = {"rules": 200, "lists": 60, "values": 10} if SOAK else SMALL
     goals = [
         target(ground, wanted, tmp_path / str(n))
         for n, wanted in enumerate(two_releases(7, **size))
@@ -215,7 +215,7 @@ def test_a_large_push_killed_somewhere_leaves_no_gap(
     ground: Ground, tmp_path: Path, part: int
 ) -> None:
     """200 rules and 60 lists, with several requests in flight when the process dies."""
-    before, after = two_releases(11 + part)
+    before, after = two_releases(11 + part, values=10)
     goals = [target(ground, one, tmp_path / str(n)) for n, one in enumerate((before, after))]
     bench, watch = ground.bench(folder_stores(tmp_path / "records"))
     with bench.kibana:

@@ -21,7 +21,7 @@ from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
 from ruledeploy.engine.embedded import bundled_table
 from ruledeploy.model import Release, canonical, digest
 from ruledeploy.stack.http import Answer, Call
-from support.deploy_bench import exception_list, item, release, rule
+from support.deploy_bench import exception_list, item, release, rule, value_list
 
 NAMES = tuple(f"p{n}.exe" for n in range(20))
 USERS = tuple(f"u{n}" for n in range(4))
@@ -58,10 +58,12 @@ class _World:
     rules: dict[str, _Rule]
     items: dict[str, dict[str, Any]]  # by the name of the item in its file
     lists: list[str]
+    values: dict[str, list[str]] = field(default_factory=dict)  # value lists
 
     def release(self) -> Release:
         """Compile, with ids as the compiler makes them: from the list and the entries."""
         objects: list[Any] = [exception_list(one) for one in self.lists]
+        objects += [value_list(name, *values) for name, values in self.values.items()]
         made = {}
         for name, one in self.items.items():
             body = {key: value for key, value in one.items() if key != "list"}
@@ -83,8 +85,13 @@ def _query(one: _Rule) -> dict[str, Any]:
     return {"type": "esql", "language": "esql", "query": query, "index": None}
 
 
-def two_releases(seed: int, rules: int = 200, lists: int = 60) -> tuple[Release, Release]:
-    """A and B: items new, changed, moved and gone; rules changed in every way a file can."""
+def two_releases(
+    seed: int, rules: int = 200, lists: int = 60, values: int = 0
+) -> tuple[Release, Release]:
+    """A and B: items new, changed, moved and gone; rules changed in every way a file can.
+
+    With value lists, a quarter of the items look into one, and their values move too.
+    """
     draw = random.Random(seed)  # noqa: S311 - repeatable, not secret
     names = [f"l{n:03}" for n in range(lists)]
     world = _World(
@@ -92,7 +99,12 @@ def two_releases(seed: int, rules: int = 200, lists: int = 60) -> tuple[Release,
         {f"i{n:04}": _draw_item(draw, names) for n in range(lists * 4)},
         names,
     )
+    world.values = {f"v{n}": draw.sample(NAMES, 4) for n in range(values)}
+    for one in list(world.items.values())[::4] if values else ():
+        one["entries"] = [_into(draw.choice(list(world.values)))]
     before = world.release()
+    for name in world.values:
+        world.values[name] = draw.sample(NAMES, 4)
     _change_items(draw, world)
     _change_rules(draw, world)
     return before, world.release()
@@ -106,6 +118,12 @@ def _draw_rule(draw: random.Random, lists: list[str]) -> _Rule:
 
 def _draw_item(draw: random.Random, lists: list[str]) -> dict[str, Any]:
     return {"list": draw.choice(lists), "entries": _draw_entries(draw), "description": "one"}
+
+
+def _into(values: str) -> dict[str, Any]:
+    """An entry that looks into a value list."""
+    used = {"id": values, "type": "keyword"}
+    return {"field": "process.name", "operator": "included", "type": "list", "list": used}
 
 
 def _draw_entries(draw: random.Random) -> list[dict[str, Any]]:
