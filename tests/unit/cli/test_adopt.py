@@ -291,3 +291,19 @@ def test_links_to_lists_of_all_spaces_are_no_drift(
     assert run(["push", "-e", "local", "-C", str(root), *DAY, "--health-wait", "0"]) == 0
     linked = [one["list_id"] for one in kibana.rules.get(RULE_ID)["exceptions_list"]]
     assert "endpoint_list" in linked
+
+
+def test_value_lists_stay_recorded(root: Path, kibana: Kibana, capsys: Captured) -> None:
+    """They are not read for adoption, and neither forgotten nor planned anew."""
+    listed = OWN.replace(
+        "    match:\n      process.executable: 'C:\\Sensor\\sensor.exe'\n",
+        "    match:\n      user.name: {value_list: people}\n",
+    )
+    write_content(root, rule=COMMENTED, settings=(root / "ruledeploy.toml").read_text(),
+                  **{"exceptions__local__own.yml": listed,
+                     "exceptions__value_lists__people.txt": "bob\nalice\n"})  # fmt: skip
+    assert run(["push", "-e", "local", "-C", str(root), *DAY, "--health-wait", "0"]) in {0, 4}
+    edit_rule(kibana, note="See the wiki")
+    adopt(root, capsys)
+    rollback = ["rollback", "-e", "local", "-C", str(root), "--to", "2", "--health-wait", "0"]
+    assert run(rollback) in {0, 4}
