@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from ruledeploy.engine.protocol import Window
 from ruledeploy.errors import NotAuthorized, QueryError, ServerError
 from ruledeploy.kibana import Peer
 from ruledeploy.model import DetectionRule, JsonObject, Release
-from ruledeploy.query.exceptions import build_exception_filter
+from ruledeploy.query.exceptions import build_exception_filter, item_clause
 from ruledeploy.query.parse import parse_query
 
 DAYS = 7
@@ -37,6 +37,7 @@ class _Question:
     rule: DetectionRule
     window: Window
     items: tuple[JsonObject, ...]
+    values: Mapping[str, Sequence[str]]
     now: datetime
 
 
@@ -55,8 +56,9 @@ def data_checks(subject: Subject) -> Iterator[Check]:
         if check.state == "warning":
             empty.add(pattern)
         yield check
+    values = {str(one.body["id"]): one.values for one in subject.release.value_lists}
     questions = [
-        _Question(rule, window, _items(subject.release, rule), subject.now)
+        _Question(rule, window, _items(subject.release, rule), values, subject.now)
         for rule in subject.release.rules
         if rule.body.get("enabled", True)
     ]
@@ -104,10 +106,11 @@ def _matching(peer: Peer, question: _Question) -> int:
     """How many events the rule, net of its exceptions, would have alerted on."""
     rule = question.rule
     parsed = parse_query(str(rule.body["language"]), str(rule.body["query"]))
-    built = build_exception_filter(question.items, question.now, {})
+    built = build_exception_filter(question.items, question.now, question.values)
     field = str(rule.body.get("timestamp_override") or "@timestamp")
     filters = [time_filter(question.window, field)]
     hidden = [built.filter["query"]] if built.filter else []
+    hidden += [item_clause(item, question.values) for item in built.after_search]
     if parsed.esql is not None:
         where = "".join(f" | where {condition}" for condition in parsed.esql.conditions)
         sources = ",".join(parsed.esql.sources)

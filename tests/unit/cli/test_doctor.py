@@ -19,7 +19,7 @@ from ruledeploy.deploy.store import open_store
 from ruledeploy.kibana import Peer
 from ruledeploy.model import Environment, Secret
 from ruledeploy.stack import ApiKey, Running, running_stack
-from support.content import RULE, RULE_ID, write_content
+from support.content import OVERLAY, RULE, RULE_ID, write_content
 
 Captured = pytest.CaptureFixture[str]
 SETTINGS = """\
@@ -235,3 +235,20 @@ def test_the_least_role_needs_no_server(tmp_path: Path, capsys: Captured) -> Non
     assert "ruledeploy-acme" in names
     assert "logs-endpoint.events.api-*" in names
     assert RULE_ID not in json.dumps(role)
+
+
+def test_values_of_a_value_list_count_too(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a value list hides is no match."""
+    overlay = OVERLAY.replace(
+        "[svchost.exe, lsass.exe, csrss.exe, wininit.exe, services.exe, smss.exe]",
+        "{value_list: known}",
+    )
+    with secured(tmp_path) as (stack, key):
+        monkeypatch.setenv("KEY", key)
+        files = {"exceptions__value_lists__known.txt": "svchost.exe\np1.exe\n"}
+        root = content(tmp_path, stack, overlay=overlay, **files)
+        ingest(root, stack, 3)
+        found = doctor(root, capsys)
+    assert found["matches Writers"]["said"].startswith("1 in 7 days")
