@@ -247,8 +247,14 @@ def test_values_of_a_value_list_count_too(
     )
     with secured(tmp_path) as (stack, key):
         monkeypatch.setenv("KEY", key)
-        files = {"exceptions__value_lists__known.txt": "svchost.exe\np1.exe\n"}
-        root = content(tmp_path, stack, overlay=overlay, **files)
+        root = content(
+            tmp_path,
+            stack,
+            overlay=overlay,
+            exceptions__value_lists__known__txt="svchost.exe\np1.exe\n",
+        )
+        folder = root / "exceptions/value_lists"
+        (folder / "known/txt").rename(folder / "known.txt")
         ingest(root, stack, 3)
         found = doctor(root, capsys)
     assert found["matches Writers"]["said"].startswith("1 in 7 days")
