@@ -1,164 +1,189 @@
-"""The embedded engine against naive closures: `python benchmarks/bench_engine.py [EVENTS] [RULES]`.
+"""The embedded engine on process rules and nested events: `bench_engine.py [EVENTS] [RULES]`.
 
-Both find the same events in the same run. The closures are what one writes first: each rule is
-asked of each event, each condition a string comparison, with nothing shared. They get a sample of
-the events and are scaled up. Parsing JSON is in neither figure.
+Everything starts from JSON lines on disk. Figures are ratios within one run: to naive closures,
+which are asked of a sample of the events and scaled up, and to Zircolite where `PEER_ZIRCOLITE`
+names its folder (and `PEER_PYTHON` the Python that has what it needs). `SIGMA_RULES` names a folder
+of Sigma process-creation rules; without it they are made up. Times are processor seconds, children
+included, which a busy machine inflates for all alike; seconds on the wall stand beside them.
+
+`--least-ratio N` ends with 1 if the engine is less than N times as fast as the closures: a gate for
+CI that no slow machine can trip. The engine and the closures must find the same, rule by rule.
 """
 
 from __future__ import annotations
 
-import re
+import argparse
+import json
+import os
+import resource
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from random import Random
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 
-from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-INDEX = "logs-endpoint.events.process-default"
-SAMPLE = 2_000
-EVENTS, RULES = 200_000, 500
-NEGATED = 0.15  # share of a rule's further conditions
-HIT = 0.02  # share of events made to satisfy a rule
+from ruledeploy.engine import EmbeddedEngine, EngineRule, Files, Kept
+from support.engine_corpus import BenchRule, events, lowered, reference, rules, write
+
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-FIELDS = (
-    "process.command_line.caseless",
-    "process.executable.caseless",
-    "process.parent.executable.caseless",
-)
-
-Event = dict[str, str]
-Test = Callable[[Event], bool]
+SAMPLE = 2_000
+EDITS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One condition: the field, `contains` or `ends`, and lower-case literals of which one fits."""
+@dataclass(slots=True)
+class Spent:
+    """Processor seconds and seconds on the wall."""
 
-    field: str
-    kind: str
-    literals: tuple[str, ...]
-    negated: bool
-
-    def lucene(self) -> str:
-        """The condition in Lucene's syntax."""
-        tail = "*" if self.kind == "contains" else ""
-        terms = " OR ".join(f"{self.field}:*{escaped(text)}{tail}" for text in self.literals)
-        return f"NOT ({terms})" if self.negated else f"({terms})"
-
-    def closure(self) -> Test:
-        """The condition as a closure over lower-cased values."""
-        tests = [closure(self.field, self.kind, text) for text in self.literals]
-        if self.negated:
-            return lambda event: not any(test(event) for test in tests)
-        return lambda event: any(test(event) for test in tests)
+    cpu: float = 0.0
+    wall: float = 0.0
 
 
-def closure(field: str, kind: str, text: str) -> Test:
-    """One literal."""
-    if kind == "contains":
-        return lambda event: text in event.get(field, "")
-    return lambda event: event.get(field, "").endswith(text)
+@contextmanager
+def spending() -> Iterator[Spent]:
+    """What the block spends, its children included."""
+    out, wall, cpu = Spent(), time.perf_counter(), processor()
+    yield out
+    out.cpu, out.wall = processor() - cpu, time.perf_counter() - wall
 
 
-def escaped(text: str) -> str:
-    """The text with Lucene's special characters behind backslashes."""
-    return re.sub(r"([^a-z0-9_.])", r"\\\1", text)
+def processor() -> float:
+    """Processor seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def words(random: Random, count: int) -> list[str]:
-    """Distinct made-up words."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    made = {"".join(random.choices(letters, k=random.randint(4, 10))) for _ in range(count)}
-    return sorted(made)
+def found(engine: EmbeddedEngine, asked: Sequence[EngineRule], path: Path) -> dict[str, set[str]]:
+    """The events that each rule finds, of those that find any."""
+    hits = engine.run(asked, Files((path,)), None, NOW)
+    return {rule_id: set(one.event_ids) for rule_id, one in hits.items() if one.count}
 
 
-def rules_of(random: Random, vocabulary: list[str], count: int) -> list[tuple[Part, ...]]:
-    """Rules of two to four conditions, in the shapes of published process rules."""
-    out = []
-    for _ in range(count):
-        parts = [Part(FIELDS[1], "ends", (f"\\{random.choice(vocabulary)}.exe",), negated=False)]
-        for _ in range(random.randint(1, 3)):
-            literals = tuple(
-                f" {random.choice('-/')}{random.choice(vocabulary)[:6]}"
-                for _ in range(random.randint(1, 12))
-            )
-            parts.append(Part(FIELDS[0], "contains", literals, random.random() < NEGATED))
-        out.append(tuple(parts))
+def naive(chosen: Sequence[BenchRule], count: int) -> tuple[dict[str, set[str]], Spent]:
+    """What the closures find in the first events; making the events is not in the time."""
+    sample = [lowered(event) for event in islice(events([r.tree for r in chosen], count), SAMPLE)]
+    tests = [(rule.engine.rule_id, reference(rule.tree)) for rule in chosen]
+    out: dict[str, set[str]] = {}
+    with spending() as spent:
+        for number, event in enumerate(sample):
+            for rule_id, test in tests:
+                if test(event):
+                    out.setdefault(rule_id, set()).add(f"event-{number}")
+    return out, spent
+
+
+def head(path: Path, count: int) -> Path:
+    """The first lines of a file, as a file."""
+    out = path.with_name(f"head-{count}-{path.name}")
+    with path.open("rb") as whole, out.open("wb") as part:
+        part.writelines(islice(whole, count))
     return out
 
 
-def events_of(
-    random: Random, vocabulary: list[str], rules: list[tuple[Part, ...]], count: int
-) -> list[Document]:
-    """Events whose images follow a long tail and whose command lines mostly differ."""
-    weights = [1 / (rank + 1) for rank in range(len(vocabulary))]
-    images = random.choices(vocabulary, weights, k=2 * count)
-    out = []
-    for number in range(count):
-        switches = random.choices(vocabulary, k=random.randint(1, 8))
-        line = f"{images[number]}.exe " + " ".join(f"-{word}" for word in switches)
-        image = f"C:\\Windows\\System32\\{images[number]}.exe"
-        parent = f"C:\\Program Files\\{images[-number - 1]}\\{images[-number - 1]}.exe"
-        if random.random() < HIT:
-            parts = random.choice(rules)
-            image = f"C:\\Temp{parts[0].literals[0]}"
-            line = image + "".join(random.choice(p.literals) for p in parts[1:] if not p.negated)
-        process = {"executable": image, "command_line": line, "parent": {"executable": parent}}
-        source = {"@timestamp": "2026-11-24T00:00:00Z", "process": process}
-        out.append(Document(INDEX, str(number), source))
-    return out
+def edits(asked: Sequence[EngineRule], path: Path) -> tuple[Spent, list[float], list[float]]:
+    """The first run with everything kept; then one rule changed, over and over: cpu and wall."""
+    engine = EmbeddedEngine(kept=Kept())
+    with spending() as first:
+        found(engine, asked, path)
+    cpu, wall = [], []
+    for number in range(EDITS):
+        place = number * 7 % len(asked)
+        changed = list(asked)
+        query = f"({asked[place].query}) AND NOT process.command_line:*edit{number}*"
+        changed[place] = replace(asked[place], query=query)
+        with spending() as spent:
+            found(engine, changed, path)
+        cpu.append(spent.cpu)
+        wall.append(spent.wall)
+    return first, cpu, wall
 
 
-def flat(document: Document) -> Event:
-    """The event as the closures want it: three fields, lower-cased."""
-    process = document.source["process"]
-    values = (process["command_line"], process["executable"], process["parent"]["executable"])
-    return {field: value.lower() for field, value in zip(FIELDS, values, strict=True)}
+def zircolite(folder: Path, chosen: Sequence[BenchRule], logged: Path) -> tuple[int, Spent]:
+    """Hits and time of Zircolite over Sysmon's events, with its rules converted beforehand."""
+    python = os.environ.get("PEER_PYTHON", sys.executable)
+    with TemporaryDirectory() as scratch:
+        for rule in chosen:
+            (Path(scratch) / f"{rule.engine.rule_id}.yml").write_text(rule.text, encoding="utf-8")
+        options = ["--jsononly", "--no-event-filter", "--no-parallel", "--no-auto-detect", "-q"]
+        out = ["-o", f"{scratch}/out.json", "-l", f"{scratch}/log"]
+        before = set(folder.glob("ruleset-*.json"))
+        command = [python, str(folder / "zircolite.py"), *options, *out]
+        run(folder, [*command, "-e", str(head(logged, 1)), "-r", scratch, "--save-ruleset"])
+        (ruleset,) = set(folder.glob("ruleset-*.json")) - before
+        try:
+            with spending() as spent:
+                run(folder, [*command, "-e", str(logged), "-r", str(ruleset)])
+        finally:
+            ruleset.unlink()
+        detected = json.loads(Path(f"{scratch}/out.json").read_text(encoding="utf-8"))
+    return sum(int(rule["count"]) for rule in detected), spent
 
 
-def naive(rules: list[tuple[Part, ...]], documents: list[Document]) -> tuple[float, int]:
-    """Seconds and hits of the closures."""
-    tests = [[part.closure() for part in parts] for parts in rules]
-    began = time.perf_counter()
-    hits = 0
-    for event in map(flat, documents):
-        hits += sum(all(test(event) for test in parts) for parts in tests)
-    return time.perf_counter() - began, hits
+def run(folder: Path, command: Sequence[str]) -> None:
+    """A peer's command, quietly."""
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
-def embedded(rules: list[tuple[Part, ...]], documents: list[Document]) -> tuple[float, int]:
-    """Seconds and hits of the engine, compiling included."""
-    asked = [
-        EngineRule(str(n), "lucene", " AND ".join(part.lucene() for part in parts), (INDEX,))
-        for n, parts in enumerate(rules)
-    ]
-    began = time.perf_counter()
-    found = EmbeddedEngine().run(asked, Memory(documents), None, NOW)
-    return time.perf_counter() - began, sum(hits.count for hits in found.values())
+def shown(name: str, spent: Spent, note: str = "") -> None:
+    """One line."""
+    print(f"{name:<34}{spent.cpu:9.2f} s cpu {spent.wall:9.2f} s wall  {note}")
+
+
+def measured(name: str, work: Callable[[], object], note: str = "") -> Spent:
+    """Do the work and show what it took."""
+    with spending() as spent:
+        work()
+    shown(name, spent, note)
+    return spent
 
 
 def main() -> None:
-    """Print both, and the ratio."""
-    sizes = [int(text) for text in sys.argv[1:]]
-    count, size = [*sizes, *(EVENTS, RULES)[len(sizes) :]]
-    random = Random(7)  # noqa: S311 - a seed names the benchmark
-    vocabulary = words(random, 2_000)
-    rules = rules_of(random, vocabulary, size)
-    documents = events_of(random, vocabulary, rules, count)
-    sample = documents[:SAMPLE]
-    slow, wanted = naive(rules, sample)
-    _, found = embedded(rules, sample)
-    if found != wanted:
-        sys.exit(f"the engine finds {found} events, the closures {wanted}")
-    fast, hits = embedded(rules, documents)
-    scaled = slow * count / len(sample)
-    print(f"{count:,} events, {len(rules):,} rules, {hits:,} hits")
-    print(f"naive closures   {scaled:8.1f} s (scaled from {len(sample):,} events)")
-    print(f"embedded engine  {fast:8.1f} s {count / fast:12,.0f} events/s")
-    print(f"ratio            {scaled / fast:8.1f}")
+    """Print every figure."""
+    parser = argparse.ArgumentParser(description="Measure the embedded engine.")
+    parser.add_argument("events", type=int, nargs="?", default=200_000)
+    parser.add_argument("rules", type=int, nargs="?", default=500)
+    parser.add_argument("--least-ratio", type=float, default=0.0)
+    given = parser.parse_args()
+    root = Path(os.environ["SIGMA_RULES"]) if "SIGMA_RULES" in os.environ else None
+    every = rules(root, "lucene", None if root else given.rules)
+    chosen = every[: given.rules]
+    asked = [rule.engine for rule in chosen]
+    with TemporaryDirectory() as scratch:
+        nested, logged = write([rule.tree for rule in chosen], given.events, Path(scratch))
+        wanted, slow = naive(chosen, given.events)
+        if found(EmbeddedEngine(), asked, head(nested, SAMPLE)) != wanted:
+            sys.exit("the engine and the closures find different events")
+        scale = given.events / min(SAMPLE, given.events)
+        closures = Spent(slow.cpu * scale, slow.wall * scale)
+        size = nested.stat().st_size
+        print(f"{given.events:,} events of {size // given.events:,} bytes, {len(asked):,} rules")
+        shown("naive closures", closures, f"scaled from {SAMPLE:,} events")
+        one = measured("one process", lambda: found(EmbeddedEngine(), asked, nested))
+        ratio = closures.cpu / one.cpu
+        print(f"{'':<34}{ratio:9.1f} times the closures, {given.events / one.cpu:,.0f} events/s")
+        measured("two processes", lambda: found(EmbeddedEngine(jobs=2), asked, nested))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{'memory at most':<34}{peak:9.0f} MB")
+        if len(every) > len(chosen):
+            more = [rule.engine for rule in every]
+            many = measured(f"{len(more):,} rules", lambda: found(EmbeddedEngine(), more, nested))
+            print(f"{'':<34}{many.cpu / one.cpu:9.2f} times the time of {len(asked):,}")
+        first, cpu, wall = edits(asked, nested)
+        shown("first run with columns kept", first)
+        shown("again with one rule changed", Spent(median(cpu), median(wall)), "median")
+        peer = os.environ.get("PEER_ZIRCOLITE")
+        if peer:
+            hits, peers = zircolite(Path(peer), chosen, logged)
+            shown("Zircolite", peers, f"{hits:,} hits, {peers.cpu / one.cpu:.1f} times one process")
+    if ratio < given.least_ratio:
+        sys.exit(f"less than {given.least_ratio} times the closures")
 
 
 if __name__ == "__main__":

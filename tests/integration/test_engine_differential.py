@@ -30,7 +30,7 @@ from support.engine_cases import FIELDS, LOWERCASE, Case, Generator
 from support.query_fixtures import table_of
 
 # Each world has documents of its own; DIFF_WORLDS asks for more of them than a normal run.
-WORLDS = int(os.environ.get("DIFF_WORLDS", "10"))
+WORLDS = int(os.environ.get("DIFF_WORLDS", "50"))
 SEED = int(os.environ.get("DIFF_SEED", "0"))
 CASES, DOCUMENTS, LONG = 40, 14, 1000
 SAME, UNSUPPORTED, ERROR = "same", "unsupported", "error"

@@ -207,6 +207,8 @@ QUERYABLE = (
     "flat",
     "flat.key",
 )
+# Fields that are analysed: see `query_text`.
+WORDED = ("name.text", "line.text", "t", "msg")
 ESQL_DEPTH = 2
 NULLABLE = ("n.byte", "n.short")
 LOWERCASE = {"analysis": {"normalizer": {"lowercase": {"type": "custom", "filter": ["lowercase"]}}}}
@@ -369,7 +371,8 @@ class Generator:
         """A value to ask the field for, now and then one its type does not take."""
         random = self.random
         if random.random() < 0.08:
-            return self.text(100)
+            text = self.text(100)
+            return text if words(text) or field not in WORDED else "a"
         if field == "ip":
             return random.choice([*ADDRESSES, *NETWORKS])
         if field == "at":

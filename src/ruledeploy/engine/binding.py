@@ -27,7 +27,7 @@ from ruledeploy.query.ir import (
 )
 from ruledeploy.query.kql import Types
 from ruledeploy.query.meaning import NOTHING, Dropped, Meaning, meaning
-from ruledeploy.query.terms import KEYED, TEXTS
+from ruledeploy.query.terms import DATES, KEYED, TEXTS
 
 # Fields that every document has, outside the mapping.
 UNLISTED = FieldType("keyword", ignore_above=1024)
@@ -235,7 +235,8 @@ class Binder:
         column = isinstance(leaf.matcher, Column)
         type_ = self._column_type(found) if column else found.type
         name = self.table.resolve(leaf.field)
-        now = self.now if "now" in repr(leaf.matcher) else None
+        moving = found.type.type in DATES and "now" in repr(leaf.matcher)
+        now = self.now if moving else None
         return Test(Slot(name, found.path, type_, column, found.root), asked, leaf, now)
 
     def _column_type(self, found: Resolved) -> FieldType:

@@ -1,9 +1,9 @@
-"""Rules and events for the engine's benchmarks, all out of one seed.
+"""Rules and events for measuring the engine and for checking it, all out of one seed.
 
 The rules are Sigma process-creation rules: those below `SIGMA_RULES` that are and/or/not over
 plain strings, or made-up ones of the same shape. The events are process starts with a long tail of
 images and mostly distinct command lines; two in a hundred are built to satisfy a rule. Each is at
-hand twice: flat under Sigma's field names, and as the nested document that Elastic Defend sends.
+hand as the nested document that Elastic Defend sends, and as Sysmon's in a Windows event log.
 
 `reference` asks a rule of a flat event with nothing but closures over pySigma's own tree, and
 shares no code with the engine.
@@ -259,7 +259,7 @@ def command_line(random: Random, vocabulary: Sequence[str], path: str) -> str:
     """One in three is a frequent one, the others have arguments of their own."""
     if random.random() < 1 / 3:
         return f'"{path}"'
-    size = random.randint(1, 8)
+    size = random.randint(4, 20)
     return f'"{path}" ' + " ".join(f"-{pick(random, vocabulary)}" for _ in range(size))
 
 
@@ -269,10 +269,8 @@ def document(event: Event, number: int) -> dict[str, Any]:
         "pid": 4_000 + number % 60_000,
         "entity_id": f"{number:032x}",
         "name": event.get("Image", "x").rpartition("\\")[2],
-        "code_signature": {"exists": True, "trusted": True, "status": "trusted"},
         "parent": {"pid": 700, "entity_id": f"{number * 7:032x}", "name": "explorer.exe"},
-        "Ext": {"ancestry": [f"{number + n:032x}" for n in range(5)], "token": {"elevation": True}},
-        "thread": {"id": number % 9_000},
+        "Ext": {"ancestry": [f"{number:032x}"], "token": {"elevation": True}},
     }
     source: dict[str, Any] = {
         "@timestamp": f"2026-11-{1 + number % 28:02d}T{number % 24:02d}:00:00.000Z",
@@ -282,7 +280,6 @@ def document(event: Event, number: int) -> dict[str, Any]:
             "dataset": "endpoint.events.process",
             "namespace": "default",
         },
-        "ecs": {"version": "8.10.0"},
         "event": {
             "action": "start",
             "category": ["process"],
@@ -295,11 +292,8 @@ def document(event: Event, number: int) -> dict[str, Any]:
         },
         "host": {
             "hostname": f"host-{number % 300}",
-            "id": f"{number % 300:036x}",
-            "ip": ["10.0.0.1", "fe80::1"],
             "os": {"type": "windows", "name": "Windows", "version": "11 (26100)"},
         },
-        "message": "Endpoint process event",
         "process": process,
     }
     for field, value in event.items():
@@ -323,12 +317,44 @@ def put(source: dict[str, Any], path: str, value: str) -> None:
     inner[last] = value
 
 
+def sysmon(event: Event, number: int) -> dict[str, Any]:
+    """The event as Windows' event log has it, in the JSON that tools for it read."""
+    day, hour = 1 + number % 28, number % 24
+    system = {
+        "Provider": {"#attributes": {"Name": "Microsoft-Windows-Sysmon", "Guid": "{5770385F}"}},
+        "EventID": 1,
+        "Version": 5,
+        "Level": 4,
+        "Task": 1,
+        "Opcode": 0,
+        "Keywords": "0x8000000000000000",
+        "TimeCreated": {"#attributes": {"SystemTime": f"2026-11-{day:02d}T{hour:02d}:00:00Z"}},
+        "EventRecordID": number,
+        "Correlation": None,
+        "Execution": {"#attributes": {"ProcessID": 3_200, "ThreadID": 4_100}},
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Computer": f"host-{number % 300}",
+        "Security": {"#attributes": {"UserID": "S-1-5-18"}},
+    }
+    data = {
+        "RuleName": "-",
+        "UtcTime": f"2026-11-{day:02d} {hour:02d}:00:00.000",
+        "ProcessGuid": f"{{{number:032x}}}",
+        "ProcessId": 4_000 + number % 60_000,
+        "LogonGuid": f"{{{number * 3:032x}}}",
+        "TerminalSessionId": 1,
+        "ParentProcessGuid": f"{{{number * 7:032x}}}",
+        "ParentProcessId": 700,
+    }
+    return {"Event": {"System": system, "EventData": data | event}}
+
+
 def write(trees: Sequence[Any], count: int, folder: Path) -> tuple[Path, Path]:
-    """The events as `ecs.ndjson`, nested, and `flat.ndjson` under Sigma's names."""
-    nested, flat = folder / "ecs.ndjson", folder / "flat.ndjson"
+    """The events as `ecs.ndjson` for the engine, and as `sysmon.ndjson` for its peers."""
+    nested, peers = folder / "ecs.ndjson", folder / "sysmon.ndjson"
     encode = msgspec.json.encode
-    with nested.open("wb") as one, flat.open("wb") as two:
+    with nested.open("wb") as one, peers.open("wb") as two:
         for number, event in enumerate(events(trees, count)):
             one.write(encode(document(event, number)) + b"\n")
-            two.write(encode(event | {"Number": str(number)}) + b"\n")
-    return nested, flat
+            two.write(encode(sysmon(event, number)) + b"\n")
+    return nested, peers
