@@ -18,10 +18,12 @@ from ruledeploy.query.ir import (
     Exists,
     Glob,
     Leaf,
+    Match,
     Matcher,
     Node,
     Not,
     Or,
+    Phrase,
     Prefix,
     Range,
     Regexp,
@@ -97,7 +99,7 @@ class Witnesses:
     def _sample(self, matcher: Matcher, type_: str) -> Any:
         pick = self.random.choice
         match matcher:
-            case Term(value):
+            case Term(value) | Match(value) | Phrase(value):
                 return self._address(str(value)) if type_ == "ip" else value
             case AnyOf(values):
                 return self._sample(Term(pick(values)), type_)
@@ -195,8 +197,14 @@ def _place(matcher: Matcher) -> int:
 
 def _between(low: Any, high: Any) -> Any:
     """A value inside a range."""
+    low, high = _number(low), _number(high)
     if isinstance(low, str) or isinstance(high, str):
         return low if low is not None else high
     if low is not None and high is not None:
         return (low + high) // 2
     return low + 1 if low is not None else high - 1
+
+
+def _number(bound: Any) -> Any:
+    """A bound that a query string writes as text, as the number it is."""
+    return int(bound) if isinstance(bound, str) and bound.lstrip("-").isdigit() else bound

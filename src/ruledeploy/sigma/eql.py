@@ -65,6 +65,8 @@ class EqlText(Rendering, EqlBackend):
                 return self._negation(form, place)
             case Never():
                 return "false"
+            case Network(field, texts=(_, *_) as texts):
+                return self.render(AnyOf(tuple(Value(field, text) for text in texts)), place)
             case AnyOf(forms) if self._one_list(forms):
                 return self.render_group(list(forms), place)
             case AnyOf() | AllOf():
@@ -98,7 +100,7 @@ class EqlText(Rendering, EqlBackend):
                 return None if word == "regex" else f"{word} {form.field}"
             case Exact():
                 return f"in {form.field}"
-            case Network():
+            case Network(texts=()):
                 return f"cidrMatch {form.field}"
             case _:
                 return None

@@ -52,11 +52,16 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An address lies in a network (`10.0.0.0/8`); `converted`: it may be kept as text."""
+    """An address lies in a network (`10.0.0.0/8`).
+
+    `converted`: the field may keep it as text. `texts` are then patterns that such texts fit, for
+    languages that cannot convert; none where nothing is known of the field.
+    """
 
     field: str
     network: str
     converted: bool = False
+    texts: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

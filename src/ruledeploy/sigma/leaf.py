@@ -246,11 +246,10 @@ class LeafReader:
         if type_.type not in _KEYWORDS:
             message = f"{name} is {_article(type_.type)}, not an IP address"
             raise RuleError(message, location=place, hint="`cidr` needs an address field")
-        if ":" in value.cidr:
-            message = f"{name} is a keyword: of {value.cidr} only the usual spellings are found"
-            self._warn("address-as-text", message, place)
-        texts = (Pattern(_parts(text)) for text in value.expand(wildcard="*"))
-        return AnyOf(tuple(Value(name, pattern) for pattern in texts))
+        message = f"{name} is a keyword: Lucene finds the usual spellings of {value.cidr} only"
+        self._warn("address-as-text", message, place, "language: esql")
+        texts = tuple(Pattern(_parts(text)) for text in value.expand(wildcard="*"))
+        return Network(name, value.cidr, converted=True, texts=texts)
 
     def _compare(
         self, name: str, type_: FieldType, value: SigmaCompareExpression, place: Location

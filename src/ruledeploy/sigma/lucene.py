@@ -74,6 +74,10 @@ class LuceneText(Rendering, LuceneBackend):
                 return quote(form.literal)
             case Exact():
                 return form.literal.replace("-", "\\-")
+            case Network(texts=(one,)):
+                return pattern_text(one)
+            case Network(texts=(_, *_)):
+                return f"({' OR '.join(map(pattern_text, form.texts))})"
             case Network():
                 return quote(form.network)
         raise AssertionError(form)  # the other forms have no term of their own
