@@ -7,7 +7,6 @@ Kibana puts them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ruledeploy.engine.aggregation import slices, summary_body, tally_of
 from ruledeploy.engine.asking import Asking, Load, Question
 from ruledeploy.engine.protocol import EngineRule, Hits, Indices, Shape, Source, Summary, Window
+from ruledeploy.engine.quiet import without_warnings
 from ruledeploy.engine.rules import refuse_pipe
 from ruledeploy.engine.tally import Tally
 from ruledeploy.errors import (
@@ -214,7 +214,7 @@ class ElasticsearchEngine:
         where = "".join(f" | where {condition}" for condition in esql.conditions)
         sources = search.index or ",".join(esql.sources)
         text = f"from {sources} metadata _id{where} | keep _id | limit {_ESQL_ROWS}"
-        with _without_warnings():
+        with without_warnings():
             answer = self._client.esql.query(
                 query=text, filter={"bool": {"filter": _filters(search, extra)}}
             )
@@ -229,7 +229,7 @@ class ElasticsearchEngine:
         """The events that a pipe leaves, or the rows it groups them to."""
         metadata = ", ".join(dict.fromkeys((*esql.metadata, "_id")))
         sources = search.index or ",".join(esql.sources)
-        with _without_warnings():
+        with without_warnings():
             answer = self._client.esql.query(
                 query=f"from {sources} metadata {metadata} {esql.rest}",
                 filter={"bool": {"filter": _filters(search, extra)}},
@@ -310,16 +310,6 @@ class ElasticsearchEngine:
             return QueryError(message)
         kind = NotAuthorized if status in (401, 403) else ServerError
         return kind(message, url=self._url, status=status)
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep quiet about several values read as null: that is what ES|QL means by a comparison."""
-    from elasticsearch import ElasticsearchWarning  # noqa: PLC0415 - loads slowly
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ElasticsearchWarning)
-        yield
 
 
 def _halves(search: _Search) -> tuple[_Search, _Search]:
