@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run `make docs`. -->\n"
 # Commands that hold commands of their own.
-GROUPS = {"stack": ("up", "down", "status", "reset", "logs"), "env": ("list",)}
+GROUPS = {
+    "stack": ("up", "down", "status", "reset", "logs"),
+    "fields": ("pull",),
+    "env": ("list",),
+}
 
 
 def pages() -> dict[Path, str]:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from ruledeploy import __version__
+from ruledeploy.errors import UsageError
 
 # In the order a newcomer meets them.
 COMMANDS: dict[str, str] = {
@@ -51,9 +52,9 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
-        """The command, imported now; None for an unknown name."""
+        """The command, imported now. Raises `UsageError` for an unknown name."""
         if cmd_name not in COMMANDS:
-            return None
+            raise UsageError(f"no command {cmd_name!r}", hint=_nearest(cmd_name))
         module = importlib.import_module(f"ruledeploy.cli.{cmd_name}")
         command = get_command(module.app)
         command.name = cmd_name
@@ -63,6 +64,13 @@ class LazyGroup(TyperGroup):
         """The table of commands, without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean {near[0]!r}?" if near else "ruledeploy --help  lists them"
 
 
 def _version(value: bool) -> None:

@@ -6,7 +6,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # A server starts the first run within seconds of a rule's creation.
 DEFAULT_HEALTH_WAIT = 10.0
+# Of rules with the same trouble, so many are shown.
+_SHOWN_ALIKE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +142,27 @@ def _refuse_unwell(health: tuple[Health, ...], here: Server) -> None:
     if waiting:
         say(f"{waiting} of {len(health)} changed rules have not run yet: `ruledeploy doctor` later")
     unwell = [one for one in health if not one.well]
-    for one in unwell:
-        say(f"warning: {one.name} ({one.rule_id}): {one.status}: {one.message}")
-        if one.remedy:
-            say(f"  → {one.remedy}")
+    _warn(unwell)
     grave = [one for one in unwell if one.status == "failed" or not here.local]
     if grave:
         raise PartialError(
             f"everything was applied, but {len(grave)} of {len(health)} changed rules are not well",
             hint="mend what the warnings say and push again, or roll back",
         )
+
+
+def _warn(unwell: Sequence[Health]) -> None:
+    """What is wrong; thousands of rules with the same trouble are a few lines and a count."""
+    alike: defaultdict[tuple[str, str], list[Health]] = defaultdict(list)
+    for one in unwell:
+        alike[one.status, one.remedy or ""].append(one)
+    for (status, remedy), rules in alike.items():
+        for one in rules[:_SHOWN_ALIKE]:
+            say(f"warning: {one.name} ({one.rule_id}): {status}: {one.message}")
+        if len(rules) > _SHOWN_ALIKE:
+            say(f"warning: {len(rules) - _SHOWN_ALIKE} more rules: {status}; --json lists them all")
+        if remedy:
+            say(f"  → {remedy}")
 
 
 @contextmanager

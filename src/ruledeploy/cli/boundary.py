@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 import typer
 
@@ -23,7 +25,18 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     # A reader that closes the pipe (`| head`) ends us quietly, as it does any Unix filter.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _speak_utf8(sys.stdout)
     sys.exit(run(sys.argv[1:]))
+
+
+def _speak_utf8(stream: TextIO) -> None:
+    """Data in pipes and files is UTF-8, as JSON must be; a terminal gets what it can show."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    if stream.isatty():
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def run(arguments: Sequence[str]) -> int:

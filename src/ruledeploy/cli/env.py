@@ -9,7 +9,7 @@ from ruledeploy.cli.workspace import open_project
 app = command_app()
 
 
-@app.command(name="list")
+@app.command(name="list", short_help="Name, server, space and overlays of each.")
 def list_(*, root: Root = HERE, json_: Json = False) -> None:
     """List the environments of this project, with server, space and overlay folders."""
     project = open_project(root)

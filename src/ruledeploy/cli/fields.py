@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = command_app()
 
 
-@app.command()
+@app.command(short_help="Write an environment's field types into a lock file.")
 def pull(*, env: Env, root: Root = HERE, json_: Json = False) -> None:
     """Read the types of fields from an environment's indices into ruledeploy.lock/<env>.json.
 

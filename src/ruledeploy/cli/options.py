@@ -30,7 +30,7 @@ Theirs = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 PlanFile = Annotated[
-    Path | None, typer.Argument(metavar="[PLAN]", help="A plan that `-o` wrote, to apply as it is.")
+    Path | None, typer.Argument(metavar="PLAN", help="A plan that `-o` wrote, to apply as it is.")
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the plan to a file, for review.")

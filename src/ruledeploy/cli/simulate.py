@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from ruledeploy.cli.options import HERE, Json, Root, command_app
 from ruledeploy.cli.output import print_json, say
-from ruledeploy.errors import UsageError
+from ruledeploy.errors import RuledeployError, UsageError
 
 if TYPE_CHECKING:
     from ruledeploy.telemetry import Emitted, Like, Scenario
@@ -57,7 +59,7 @@ def simulate(
 
     Consecutive days follow one another from --start; scenarios named alone begin with the day.
     """
-    from ruledeploy.telemetry import PROFILES, Like
+    from ruledeploy.telemetry import PROFILES, Like, to_ndjson
 
     library = _library(root)
     if list_:
@@ -72,8 +74,10 @@ def simulate(
     events = _chosen(named, library, seed, _first(start), like)
     if labels is not None:
         events = _labelled(events, labels)
-    if to is Sink.ndjson:
-        _write(events, output)
+    if to is Sink.ndjson and output is None and json_:
+        print_json({"schema": 1, "events": [json.loads(to_ndjson(one)) for one in events]})
+    elif to is Sink.ndjson:
+        _write(events, output, as_json=json_)
     else:
         result = _send(events, root, env, to)
         print_json(result) if json_ else say(f"{result['created']} events created in {env}")
@@ -120,22 +124,35 @@ def _chosen(
 def _labelled(events: Iterable[Emitted], path: Path) -> Iterator[Emitted]:
     from ruledeploy.telemetry import label_line
 
-    with path.open("wb") as file:
+    with _opened(path) as file:
         for emitted in events:
             file.write(label_line(emitted))
             yield emitted
 
 
-def _write(events: Iterable[Emitted], output: Path | None) -> None:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file to write; one that cannot be written is named."""
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise RuledeployError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write(events: Iterable[Emitted], output: Path | None, *, as_json: bool) -> None:
     from ruledeploy.telemetry import to_ndjson
 
     if output is None:
         for emitted in events:
             sys.stdout.buffer.write(to_ndjson(emitted))
         return
-    with output.open("wb") as file:
+    with _opened(output) as file:
         count = sum(1 for emitted in events if file.write(to_ndjson(emitted)))
-    say(f"{count} events in {output}")
+    if as_json:
+        print_json({"schema": 1, "events": count, "path": str(output)})
+    else:
+        say(f"{count} events in {output}")
 
 
 def _send(events: Iterable[Emitted], root: Path, name: str, to: Sink) -> dict[str, Any]:

@@ -105,7 +105,11 @@ def test(
         from ruledeploy.cli.watch import watch
 
         watch(root, once)
-    if once().failed:
+    suite = once()
+    if only and not suite.results and not labelled:
+        # A mistyped name must not read as a green run.
+        raise UsageError(f"no rule or case has {only!r} in its name")
+    if suite.failed:
         raise typer.Exit(1)
 
 

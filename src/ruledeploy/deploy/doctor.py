@@ -185,7 +185,12 @@ def _rules(subject: Subject) -> Iterator[Check]:
     waiting = sum(one.status == NOT_RUN for one in found)
     well = len(found) - len(unwell) - waiting
     later = f", {waiting} have not run yet" if waiting else ""
-    yield Check("rules", "ok", f"{well} of {len(found)} enabled rules ran well{later}")
+    # None of them alone can say that all is well, or that nothing is.
+    verdict: Literal["ok", "warning", "unknown"] = (
+        "warning" if unwell else "unknown" if waiting and not well else "ok"
+    )
+    remedy = "each is named below" if unwell else "look again after their interval"
+    yield Check("rules", verdict, f"{well} of {len(found)} enabled rules ran well{later}", remedy)
     for one in unwell[:MAX_RULE_LINES]:
         state: Literal["error", "warning"] = "error" if one.status == "failed" else "warning"
         remedy = one.remedy or "open the rule's execution results in Kibana"

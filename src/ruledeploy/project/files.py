@@ -134,7 +134,8 @@ def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
         raise UsageError("git is not installed", hint="install it to compare commits") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise UsageError(f"git {arguments[0]}: {said[0] if said else 'failed'}")
+        hint = "run this in a Git repository, with revisions it has (a shallow clone lacks some)"
+        raise UsageError(f"git {arguments[0]}: {said[0] if said else 'failed'}", hint=hint)
     return done.stdout
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from ruledeploy.errors import ConfigError, Location, RefusedError, RuledeployError
+from ruledeploy.errors import Collector, ConfigError, Location, RefusedError, RuledeployError
 from ruledeploy.model import Connector, Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
 from ruledeploy.project.lock import locked_tables
@@ -39,6 +39,7 @@ DEFAULT_INDICES: Mapping[str, tuple[str, ...]] = {
     "windows": ("winlogbeat-*",),
 }
 
+_URLS = ("kibana_url", "elasticsearch_url")
 # Variables of the ecosystem, used where the file is silent.
 _FALLBACKS = {
     "kibana_url": ("KIBANA_URL", "KIBANA_ENDPOINT"),
@@ -188,13 +189,18 @@ class Project:
     def _filled(self, name: str, own: Table, environ: Mapping[str, str]) -> Table:
         """The connection settings with `${VAR}` replaced and fallbacks applied."""
         filled: Table = {}
+        missing = Collector()
         embedded = own.get("kibana_url") == "embedded:"
         for key, variables in _FALLBACKS.items():
             found = next((environ[v] for v in variables if environ.get(v)), None)
-            if key in own:
-                filled[key] = self._substitute(own[key], ("env", name, key), environ)
-            elif found is not None and not embedded:
-                filled[key] = found
+            with missing.collect():
+                if key in own:
+                    filled[key] = self._substitute(own[key], ("env", name, key), environ)
+                elif found is not None and not embedded:
+                    filled[key] = found
+                if key in _URLS and key in filled:
+                    self._refuse_no_url(filled[key], ("env", name, key))
+        missing.raise_if_any()
         if not filled.get("kibana_url") and not filled.get("cloud_id"):
             # Falling back to the local stack would report a push that went nowhere as done.
             raise ConfigError(
@@ -216,6 +222,16 @@ class Project:
             return environ[variable]
 
         return _VARIABLE.sub(value, text)
+
+    def _refuse_no_url(self, text: str, keys: tuple[str, ...]) -> None:
+        parts = urlsplit(text)
+        if text != "embedded:" and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            # The value may hold a password, so it is not shown.
+            raise ConfigError(
+                f"{'.'.join(keys)} is not an http:// or https:// URL",
+                location=self.settings.at(*keys),
+                hint="write it, or the variable that it names, with the scheme",
+            )
 
     def _refuse_shared_target(self, name: str, environ: Mapping[str, str]) -> None:
         """Two environments on one server and space would prune each other's objects."""

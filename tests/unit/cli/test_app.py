@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -58,3 +60,33 @@ def test_a_bug_is_called_one(
     monkeypatch.setattr("ruledeploy.cli.boundary.build", lambda: broken)
     assert run([]) == 70
     assert "bug in ruledeploy" in capsys.readouterr().err
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One letter off names the command that was meant."""
+    assert run(["plna"]) == 64
+    assert "did you mean 'plan'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["push", "rollback"])
+def test_an_optional_argument_is_bracketed_once(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`[PLAN]`, and not `[[PLAN]]`."""
+    assert run([name, "--help"]) == 0
+    assert f"{name} [OPTIONS] [PLAN]\n" in capsys.readouterr().out
+
+
+def test_a_locale_without_unicode_ends_no_command() -> None:
+    """In a pipe the output is UTF-8 whatever the locale says; nothing fails to be printed."""
+    code = "from ruledeploy.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check", "-C", str(Path(__file__).parents[3])],
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "→" in done.stdout.decode("utf-8")

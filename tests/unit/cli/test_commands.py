@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ruledeploy.cli.boundary import run
-from support.content import OVERLAY, RULE, SETTINGS, write_content
+from support.content import OVERLAY, RULE, RULE_ID, SETTINGS, write_content
 
 ROOT = Path(__file__).parents[3]
 DAY = ["--date", "2026-11-24"]
@@ -339,3 +339,37 @@ def test_a_backtest_compares_with_a_git_revision(tmp_path: Path, capsys: Capture
     for form in ("text", "markdown"):
         assert run([*compare, "--events", str(file), "--format", form]) == 0
         assert f"{rule['gone']} gone" in capsys.readouterr().out
+
+
+def test_simulated_events_are_one_json_document(tmp_path: Path, capsys: Captured) -> None:
+    """With `--json` the events themselves, or, when they went into a file, how many."""
+    made = ["simulate", "attack/prototype", "--start", "2026-01-05", "-C", str(tmp_path)]
+    events = answer(capsys, *made)["events"]
+    assert {event["_index"] for event in events} >= {"logs-endpoint.events.api-default"}
+    file = tmp_path / "events.ndjson"
+    told = answer(capsys, *made, "-o", str(file))
+    assert told == {"schema": 1, "events": len(events), "path": str(file)}
+    assert run([*made, "-o", str(tmp_path / "none" / "x")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_a_mistyped_case_is_no_green_run(tmp_path: Path, capsys: Captured) -> None:
+    """`-k` that fits nothing exits 64: in a pipeline it would pass for ever."""
+    root = write_content(tmp_path)
+    assert run(["test", "-C", str(root), "-k", "Wirters", *DAY]) == 64
+    assert "no rule or case has 'Wirters' in its name" in capsys.readouterr().err
+
+
+def test_many_rules_with_one_trouble_are_a_few_lines(tmp_path: Path, capsys: Captured) -> None:
+    """Eight rules without an index are five warnings, a count and one remedy."""
+    root = write_content(tmp_path)
+    (first,) = root.glob("rules/*.yml")
+    for n in range(7):
+        text = first.read_text("utf-8").replace(RULE_ID, f"{n}{n}{RULE_ID[2:]}")
+        text = text.replace("title: Writers", f"title: Writers {n}")
+        (root / "rules" / f"more-{n}.yml").write_text(text, "utf-8")
+    assert run(["push", "-C", str(root), "--env", "local", *DAY]) == 0
+    said = capsys.readouterr().err
+    assert said.count("warning: Writers") == 5
+    assert "warning: 3 more rules: partial failure" in said
+    assert said.count("no index fits") == 1

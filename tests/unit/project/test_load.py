@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ruledeploy.errors import ConfigError, RefusedError, UsageError
+from ruledeploy.errors import ConfigError, Problems, RefusedError, UsageError
 from ruledeploy.project import Project, load_project, read_commit, read_folder
 
 CONFIG = """\
@@ -63,6 +63,24 @@ def test_a_missing_variable_is_named_with_its_line() -> None:
         project().environment("prod", {"KIBANA_URL": "https://k.example"})
     assert caught.value.location is not None
     assert caught.value.location.line == 11
+
+
+def test_all_missing_variables_are_named_at_once() -> None:
+    """Whoever exports them need not come back for the next one."""
+    with pytest.raises(Problems) as caught:
+        project().environment("prod", {"OTHER": "x"})
+    said = [error.message for error in caught.value.errors]
+    assert ["KIBANA_URL" in said[0], "PUSH_KEY" in said[1]] == [True, True]
+
+
+@pytest.mark.parametrize("url", ["htp://k.example", "k.example:5601", "user:s3cret@k.example"])
+def test_a_url_that_is_none_is_refused_at_its_line(url: str) -> None:
+    """Named by the setting alone: what was pasted there may hold a password."""
+    with pytest.raises(ConfigError, match="kibana_url is not an http") as caught:
+        project().environment("prod", {"KIBANA_URL": url, "PUSH_KEY": "x"})
+    assert caught.value.location is not None
+    assert caught.value.location.line == 10
+    assert url not in str(caught.value)
 
 
 def test_the_ecosystems_variables_are_fallbacks() -> None:
