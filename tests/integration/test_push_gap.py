@@ -25,7 +25,7 @@ from support.deploy_bench import Bench, fresh_bench
 from support.deploy_gap import Watch, Watches, gaps, two_releases
 from support.deploy_life import Killed, Life, MortalDocuments, MortalKibana, let_the_lock_expire
 from support.deploy_life import summary as summary_of
-from support.deploy_stores import KINDS, Stores, folder_stores, index_stores
+from support.deploy_stores import KINDS, Stores, folder_stores, index_stores, stores_of
 from support.deploy_victim import Pusher
 from support.soak import SOAK, many
 
@@ -77,12 +77,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 @pytest.fixture(params=KINDS)
 def stores(request: pytest.FixtureRequest, ground: Ground, tmp_path: Path) -> Iterator[Stores]:
     """Records in a folder, in the local stack's index, in a real Elasticsearch."""
-    if request.param == "folder":
-        yield folder_stores(tmp_path)
-        return
-    node = request.param == "node"
-    url = request.getfixturevalue("node").url if node else ground.running.elasticsearch_url
-    with index_stores(url) as found:
+    with stores_of(request.param, request, tmp_path, ground.running.elasticsearch_url) as found:
         yield found
 
 

@@ -18,7 +18,7 @@ from ruledeploy.stack import Running, running_stack
 from support.deploy_bench import Bench, exception_list, fresh_bench, item, release, rule
 from support.deploy_gap import two_releases
 from support.deploy_life import summary
-from support.deploy_stores import KINDS, Stores, folder_stores, index_stores
+from support.deploy_stores import KINDS, Stores, stores_of
 from support.deploy_victim import Pusher
 from support.soak import many
 
@@ -38,12 +38,8 @@ def stores(
     request: pytest.FixtureRequest, stack: tuple[Running, Path], tmp_path: Path
 ) -> Iterator[Stores]:
     """Records in a folder, in the local stack's index, in a real Elasticsearch."""
-    if request.param == "folder":
-        yield folder_stores(tmp_path / "records")
-        return
-    node = request.param == "node"
-    with index_stores(
-        request.getfixturevalue("node").url if node else stack[0].elasticsearch_url
+    with stores_of(
+        request.param, request, tmp_path / "records", stack[0].elasticsearch_url
     ) as found:
         yield found
 

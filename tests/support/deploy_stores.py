@@ -38,3 +38,19 @@ def index_stores(url: str) -> Iterator[Stores]:
             pass
         finally:
             peer.close()
+
+
+@contextmanager
+def stores_of(
+    kind: str, request: pytest.FixtureRequest, folder: Path, stack_url: str
+) -> Iterator[Stores]:
+    """Records of one of `KINDS`: in a folder, in the local stack's index, in a real Elasticsearch.
+
+    The node is asked of `request` only where it is meant, so that the others need none.
+    """
+    if kind == "folder":
+        yield folder_stores(folder)
+        return
+    url = request.getfixturevalue("node").url if kind == "node" else stack_url
+    with index_stores(url) as found:
+        yield found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
+from ruledeploy.cli.options import HERE, Day, Env, Form, Format, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
 from ruledeploy.cli.past import (
     MOST_AT_ONCE,
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
     from ruledeploy.project import Project
 
 app = command_app()
-
-
-class Format(StrEnum):
-    """How the result is printed."""
-
-    text = "text"
-    markdown = "markdown"
-    json = "json"
 
 
 @app.command()
@@ -59,7 +50,7 @@ def backtest(
     on_server: Annotated[
         bool, typer.Option("--preview", help="Let Kibana's own preview run the one rule of --rule.")
     ] = False,
-    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    format_: Format = Form.text,
     json_: Json = False,
     day: Day = "",
 ) -> None:
@@ -85,13 +76,13 @@ def backtest(
         base = _release(load_project(read_commit(root, compare)), env, day)
     with past_of(project, root, env, events, (since, until), at_once=max_concurrent) as past:
         made = run(release, past, base, only=rule, top_fields=top or TOP_FIELDS).to_json()
-    match Format.json if json_ else format_:
-        case Format.json:
+    match Form.json if json_ else format_:
+        case Form.json:
             print_json(made)
-        case Format.markdown:
+        case Form.markdown:
             for line in markdown(made):
                 typer.echo(line)
-        case Format.text:
+        case Form.text:
             print_backtest(made)
 
 

@@ -14,6 +14,7 @@ import typer
 from ruledeploy.cli.options import HERE, Json, Root, command_app
 from ruledeploy.cli.output import print_json, say
 from ruledeploy.cli.workspace import STATE, elasticsearch_client, open_project, reachable
+from ruledeploy.model import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +117,7 @@ def _result(
                 "env": name,
                 "alerts": len(alerts[name]),
                 "rules": dict(
-                    Counter(str(_leaf(a, "kibana.alert.rule.name")) for a in alerts[name])
+                    Counter(str(value_of(a, "kibana.alert.rule.name")) for a in alerts[name])
                 ),
                 "processes": [
                     {"process": process, "scenario": scenario, "label": label, "alerts": count}
@@ -132,8 +133,8 @@ def _result(
 def _who(alerts: list[dict[str, Any]], labels: Mapping[str, Any]) -> Counter[tuple[str, str, str]]:
     found: Counter[tuple[str, str, str]] = Counter()
     for alert in alerts:
-        label = labels[str(_leaf(alert, "event.id"))]
-        found[(str(_leaf(alert, "process.name")), label.scenario, label.label)] += 1
+        label = labels[str(value_of(alert, "event.id"))]
+        found[(str(value_of(alert, "process.name")), label.scenario, label.label)] += 1
     return found
 
 
@@ -149,13 +150,3 @@ def _hidden(release: Release, events: list[Emitted]) -> dict[str, int]:
             hidden.update(item.source_id.rpartition("/")[2] for item in items)
     named = (item.provenance.source_id.rpartition("/")[2] for item in release.items)
     return {name: hidden[name] for name in dict.fromkeys(named)}
-
-
-def _leaf(document: Mapping[str, Any], name: str) -> Any:
-    """A field of an alert, whose own fields are dotted and the event's nested."""
-    if name in document:
-        return document[name]
-    here: Any = document
-    for part in name.split("."):
-        here = here.get(part) if isinstance(here, dict) else None
-    return here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,6 +60,17 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Compile every rule anew; keep nothing for next time.")
 ]
 HERE = Path()
+
+
+class Form(StrEnum):
+    """How a result for people is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
+Format = Annotated[Form, typer.Option("--format", help="How to print.")]
 
 
 def side(*, ours: bool, theirs: bool) -> Literal["ours", "theirs"] | None:

@@ -58,14 +58,24 @@ def past_of(
     window = window_of(*when, datetime.now(UTC))
     if events:
         for path in events:
-            if not path.exists():
-                raise UsageError(f"no such file or folder: {path}")
+            _refuse_nothing(path)
         yield FilePast(tuple(events), window, available_processes())
         return
     if window is None:
         raise UsageError("say which events: --since, or --events FILE", hint="such as --since 7d")
     with reachable(project, name, root) as env, elasticsearch_client(env) as client:
         yield ClusterPast(client, window, str(env.elasticsearch_url), Load(at_once))
+
+
+def _refuse_nothing(path: Path) -> None:
+    """A path without events would read as "nothing alerts"."""
+    from ruledeploy.engine.sources import parts
+
+    if not path.exists():
+        raise UsageError(f"no such file or folder: {path}")
+    if not parts((path,)):
+        hint = "they are read from *.ndjson, *.jsonl and *.json, and from those with .gz"
+        raise UsageError(f"no events in {path}", hint=hint)
 
 
 def window_of(since: str, until: str, now: datetime) -> Window | None:

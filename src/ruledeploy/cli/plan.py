@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
@@ -13,6 +12,8 @@ from ruledeploy.cli.options import (
     Adopt,
     Day,
     Env,
+    Form,
+    Format,
     Json,
     Ours,
     Out,
@@ -28,14 +29,6 @@ from ruledeploy.errors import RefusedError
 
 app = command_app()
 CHANGES = 2
-
-
-class Format(StrEnum):
-    """How the plan is printed."""
-
-    text = "text"
-    markdown = "markdown"
-    json = "json"
 
 
 @app.command()
@@ -58,7 +51,7 @@ def plan(
     adopt: Adopt = False,
     ours: Ours = False,
     theirs: Theirs = False,
-    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    format_: Format = Form.text,
     json_: Json = False,
     day: Day = "",
 ) -> None:
@@ -86,15 +79,15 @@ def plan(
     if output is not None:
         write_plan(made, output)
     steps = stages_of(made) if stages else ()
-    match Format.json if json_ else format_:
-        case Format.json:
+    match Form.json if json_ else format_:
+        case Form.json:
             told = {"stages": [step_json(step) for step in steps]} if stages else {}
             print_json({**plain, **told})
             steps = ()
-        case Format.markdown:
+        case Form.markdown:
             for line in markdown(plain):
                 typer.echo(line)
-        case Format.text:
+        case Form.text:
             print_plan(plain)
     if steps:
         print_stages(steps)

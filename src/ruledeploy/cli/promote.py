@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
+from ruledeploy.cli.options import HERE, Day, Form, Format, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project
+from ruledeploy.cli.workspace import means, open_project
 
 if TYPE_CHECKING:
     from datetime import date
@@ -21,14 +20,6 @@ app = command_app()
 CHANGES = 2
 
 
-class Format(StrEnum):
-    """How the difference is printed."""
-
-    text = "text"
-    markdown = "markdown"
-    json = "json"
-
-
 @app.command()
 def promote(
     here: Annotated[str, typer.Argument(metavar="FROM", help="The environment that has it.")],
@@ -38,7 +29,7 @@ def promote(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when they differ.")
     ] = False,
-    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    format_: Format = Form.text,
     json_: Json = False,
     day: Day = "",
 ) -> None:
@@ -54,13 +45,13 @@ def promote(
     found = differences(*(_side(project, name, today) for name in (here, there)))
     result: dict[str, Any] = {"schema": 1, "from": here, "to": there}
     result["differences"] = [one.to_json() for one in found]
-    match Format.json if json_ else format_:
-        case Format.json:
+    match Form.json if json_ else format_:
+        case Form.json:
             print_json(result)
-        case Format.markdown:
+        case Form.markdown:
             for line in promotion_markdown(result):
                 typer.echo(line)
-        case Format.text:
+        case Form.text:
             print_promotion(result)
     if found and detailed_exitcode:
         raise typer.Exit(CHANGES)
@@ -71,4 +62,4 @@ def _side(project: Project, name: str, day: date) -> Side:
     from ruledeploy.deploy.promote import Side
 
     env = project.environment(name)
-    return Side(project.name, env, compile_release(project, env, day))
+    return Side(project.name, env, compile_release(project, env, day, means()))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
+from ruledeploy.cli.options import HERE, Day, Form, Format, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
 from ruledeploy.cli.workspace import means, open_project
 from ruledeploy.errors import UsageError
@@ -24,14 +23,6 @@ app = command_app()
 NEEDS_APPROVAL = 5
 
 
-class Format(StrEnum):
-    """How the review is printed."""
-
-    text = "text"
-    markdown = "markdown"
-    json = "json"
-
-
 @app.command()
 def review(
     revisions: Annotated[
@@ -43,7 +34,7 @@ def review(
         list[str] | None, typer.Option("--env", "-e", help="Only these environments; else all.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated days.")] = 1,
-    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    format_: Format = Form.text,
     json_: Json = False,
     day: Day = "",
 ) -> None:
@@ -72,13 +63,13 @@ def review(
         EmbeddedEngine(),
     )
     plain = made.to_json()
-    match Format.json if json_ else format_:
-        case Format.json:
+    match Form.json if json_ else format_:
+        case Form.json:
             print_json(plain)
-        case Format.markdown:
+        case Form.markdown:
             for line in markdown(plain):
                 typer.echo(line)
-        case Format.text:
+        case Form.text:
             print_review(plain)
     if made.needs_approval:
         raise typer.Exit(NEEDS_APPROVAL)

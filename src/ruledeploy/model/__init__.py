@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ruledeploy.model.environment import Connector, Environment, ExceptionPolicy, Secret
-from ruledeploy.model.event import Event, Label, event_id
+from ruledeploy.model.event import Event, Label, event_id, value_of
 from ruledeploy.model.finding import Finding, Severity
 from ruledeploy.model.jsonvalue import JsonObject, canonical, digest
 from ruledeploy.model.release import (
@@ -39,4 +39,5 @@ __all__ = [
     "canonical",
     "digest",
     "event_id",
+    "value_of",
 ]

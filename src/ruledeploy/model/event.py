@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,16 @@ def event_id(event: Event) -> str | None:
     inner = event.get("event")
     found = inner.get("id") if isinstance(inner, dict) else event.get("event.id")
     return found if isinstance(found, str) else None
+
+
+def value_of(event: Event, name: str) -> Any:
+    """The value of a field, written nested or with dots; None when it is missing."""
+    if name in event:
+        return event[name]
+    here: Any = event
+    for part in name.split("."):
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return here
 
 
 @dataclass(frozen=True, slots=True)

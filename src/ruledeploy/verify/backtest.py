@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ruledeploy.engine import Document, EmbeddedEngine, Hits, Shape, Summary, Window
-from ruledeploy.model import DetectionRule, Finding, Release
+from ruledeploy.model import DetectionRule, Finding, Release, value_of
 from ruledeploy.query.dates import from_ms, parse_date
 from ruledeploy.verify.past import Past
-from ruledeploy.verify.running import EventNote, bench, engine_rule, item_ref, note, value_of
+from ruledeploy.verify.running import EventNote, bench, engine_rule, item_ref, note
 from ruledeploy.verify.schedule import Hit, Played, Schedule, play
 
 SCHEMA = 1
@@ -117,7 +117,7 @@ class _Ran:
 
     rules: Mapping[str, DetectionRule]
     counted: Mapping[str, Summary]
-    bare: Mapping[str, int]
+    matches: Mapping[str, int]
     hits: Mapping[str, Hits]
     names: Mapping[str, str]
     findings: tuple[Finding, ...]
@@ -165,19 +165,33 @@ def _run(release: Release, past: Past, only: str, shape: Shape) -> _Ran:
     good, findings = table.runnable(release)
     rules = {rule.rule_id: rule for rule in good if only.lower() in rule.name.lower()}
     asked = [engine_rule(release, rule) for rule in rules.values()]
-    bare = [replace(rule, items=()) for rule in asked]
     where = (past.source, past.window, table.now)
     counted = past.engine.summarize(asked, *where, shape) if asked else {}
-    matches = past.engine.summarize(bare, *where, Shape(samples=0)) if asked else {}
-    few = [rule for rule in asked if matches[rule.rule_id].count <= DETAILED]
+    few = [rule for rule in asked if _is_few(counted[rule.rule_id])]
+    # Items may share events: of many only a search without the items tells the matches.
+    many = [replace(rule, items=()) for rule in asked if not _is_few(counted[rule.rule_id])]
+    hits = past.engine.run(few, *where) if few else {}
+    bare = past.engine.summarize(many, *where, Shape(samples=0)) if many else {}
     return _Ran(
         rules=rules,
         counted=counted,
-        bare={rule_id: one.count for rule_id, one in matches.items()},
-        hits=past.engine.run(few, *where) if few else {},
+        matches={rule_id: _matches(one) for rule_id, one in hits.items()}
+        | {rule_id: one.count for rule_id, one in bare.items()},
+        hits=hits,
         names={item.item_id: item_ref(item).source_id for item in release.items},
         findings=findings,
     )
+
+
+def _is_few(counted: Summary) -> bool:
+    """Whether the events can be looked at one by one."""
+    return counted.count + sum(counted.suppressed.values()) <= DETAILED
+
+
+def _matches(hits: Hits) -> int:
+    """What the query finds, whether it alerts or is hidden."""
+    hidden = {event for ids in hits.suppressed.values() for event in ids}
+    return hits.count + len(hidden)
 
 
 def _compared(rule: DetectionRule, now: _Ran, was: _Ran, past: Past) -> RuleBacktest:
@@ -214,8 +228,8 @@ def _side(rule_id: str, ran: _Ran, events: Mapping[str, Document]) -> Side | Non
         hits = (_hit(events[one], time_field) for one in ids if one in events)
         played = play(Schedule.of(body), hits)
     return Side(
-        matches=ran.bare[rule_id],
-        hidden=ran.bare[rule_id] - counted.count,
+        matches=ran.matches[rule_id],
+        hidden=ran.matches[rule_id] - counted.count,
         alerts=counted.count,
         items=dict(sorted(items.items())),
         days={when.date().isoformat(): count for when, count in counted.histogram},

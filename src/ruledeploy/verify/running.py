@@ -9,7 +9,16 @@ from typing import Any
 
 from ruledeploy.engine import Document, Engine, EngineRule, Memory
 from ruledeploy.errors import Location, Problems, QueryError
-from ruledeploy.model import DetectionRule, Event, ExceptionItem, Finding, Label, Release, canonical
+from ruledeploy.model import (
+    DetectionRule,
+    Event,
+    ExceptionItem,
+    Finding,
+    Label,
+    Release,
+    canonical,
+    value_of,
+)
 from ruledeploy.query.esql import parse_esql
 from ruledeploy.telemetry import Emitted
 
@@ -199,16 +208,6 @@ def summary(event: Event) -> str:
         or value_of(event, "event.action")
     )
     return f"{who}: {what}" if what else str(who)
-
-
-def value_of(event: Event, name: str) -> Any:
-    """The value of a field, written nested or with dots; None when it is missing."""
-    if name in event:
-        return event[name]
-    here: Any = event
-    for part in name.split("."):
-        here = here.get(part) if isinstance(here, Mapping) else None
-    return here
 
 
 def _hidden(

@@ -19,12 +19,12 @@ import yaml
 
 from ruledeploy.compile import PLAIN, Means, compile_release
 from ruledeploy.engine import Document, EmbeddedEngine
-from ruledeploy.model import DetectionRule, Environment, Event, Release
+from ruledeploy.model import DetectionRule, Environment, Event, Release, value_of
 from ruledeploy.project import Project
 from ruledeploy.telemetry import Scenario
 from ruledeploy.verify.blindspots import hidden_attacks
 from ruledeploy.verify.past import Past
-from ruledeploy.verify.running import Bench, bench, engine_rule, summary, value_of
+from ruledeploy.verify.running import Bench, bench, engine_rule, summary
 
 SCHEMA = 1
 _DAYS = 90

@@ -30,6 +30,7 @@ from ruledeploy.query.ir import (
     Regexp,
     Term,
     Within,
+    fields_used,
 )
 from ruledeploy.query.parse import parse_query
 
@@ -127,23 +128,10 @@ def _held(node: Node, truth: Truth) -> str:
 def _leaf(leaf: Leaf, truth: Truth) -> str:
     match leaf.matcher:
         case Within(inner):
-            reasons = ", ".join(sorted({one.field for one in _leaves(inner)}))
-            return f"no object of {leaf.field} satisfies what is asked of {reasons}"
+            fields = ", ".join(sorted(fields_used(inner)))
+            return f"no object of {leaf.field} satisfies what is asked of {fields}"
         case _:
             return _said(leaf.field, _wanted(leaf.matcher), truth, [leaf.matcher])
-
-
-def _leaves(node: Node) -> Iterator[Leaf]:
-    match node:
-        case And(children) | Or(children):
-            for child in children:
-                yield from _leaves(child)
-        case Not(child):
-            yield from _leaves(child)
-        case Leaf():
-            yield node
-        case _:
-            return
 
 
 def _said(field: str, wanted: str, truth: Truth, matchers: list[Matcher]) -> str:

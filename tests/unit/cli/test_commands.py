@@ -287,13 +287,19 @@ def test_tuning_on_files_and_on_the_cluster_agree(tmp_path: Path, capsys: Captur
         (["--since", "yesterday"], "'yesterday' is no time"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "is not before"),
         (["--events", "nowhere.ndjson"], "no such file"),
+        (["--events", "."], "no events in"),
     ],
 )
 def test_a_past_that_makes_no_sense_is_a_usage_error(
-    options: list[str], said: str, tmp_path: Path, capsys: Captured
+    options: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Named before anything is read."""
+    """Named before anything is read; a folder without events must not read as "nothing alerts"."""
     root = write_content(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert run(["tune", "-C", str(root), "--env", "local", *options]) == 64
     assert said in capsys.readouterr().err
 
