@@ -54,7 +54,8 @@ class _Watch:
         if self.check is not None:
             try:
                 self.check(request)
-            except Exception as error:  # noqa: BLE001 - raised again when the test ends
+            # What pytest.fail raises is no Exception.
+            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - raised at the end
                 self.failures.append(error)
 
 

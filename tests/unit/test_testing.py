@@ -104,15 +104,24 @@ def test_options(ruledeploy_stack):
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_failed_check_fails_the_test(tmp_path: Path) -> None:
-    """Although it was the server's thread that looked."""
+@pytest.mark.parametrize(
+    "check",
+    [
+        'assert "_find" not in request.url, "somebody listed the rules"',
+        '"_find" in request.url and pytest.fail("somebody listed the rules")',
+    ],
+)
+def test_a_failed_check_fails_the_test(tmp_path: Path, check: str) -> None:
+    """Although it was the server's thread that looked, whose client has its answer."""
     write(
         tmp_path,
         "test_check.py",
-        """
+        f"""
+import pytest
+
 def test_check(ruledeploy_stack):
     def no_find(request):
-        assert "_find" not in request.url, "somebody listed the rules"
+        {check}
     ruledeploy_stack.check_each_request(no_find)
     ruledeploy_stack.kibana("GET", "/api/detection_engine/rules/_find")
 """,

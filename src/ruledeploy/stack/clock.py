@@ -16,6 +16,8 @@ _UNITS = {
     "M": timedelta(days=30),
     "y": timedelta(days=365),
 }
+# A century: what is added to a date of ours stays a date.
+_LONGEST = timedelta(days=36_500)
 _STEP = re.compile(r"([+-])(\d+)([smhdwMy])")
 
 
@@ -72,8 +74,11 @@ def date_math(text: str, now: datetime) -> datetime:
 
 
 def duration(text: str) -> timedelta:
-    """`5m` as a length of time; raises `ValueError`."""
+    """`5m` as a length of time, up to a hundred years; raises `ValueError`."""
     match = re.fullmatch(r"([1-9]\d*)([smhd])", text)
     if match is None:
         raise ValueError(f"not a duration: {text!r}")
-    return int(match.group(1)) * _UNITS[match.group(2)]
+    count, unit = int(match.group(1)), _UNITS[match.group(2)]
+    if count > _LONGEST // unit:
+        raise ValueError(f"a duration of more than 100 years: {text!r}")
+    return count * unit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from datetime import datetime
 
-from ruledeploy.stack.alerts.executor import run_due
-from ruledeploy.stack.clock import iso, parse_time
+from ruledeploy.stack.alerts.executor import run_due, started_over
+from ruledeploy.stack.clock import parse_time
 from ruledeploy.stack.config import Faults
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import platform
@@ -52,8 +52,7 @@ def set_clock(stack: Stack, call: Call) -> Answer:
 
 def _start_over(stack: Stack, since: datetime) -> None:
     for rule in stack.store.all("rule", None):
-        state = {k: v for k, v in rule.state.items() if k != "last_run"}
-        stack.store.set_state(rule, {**state, "since": iso(since)})
+        stack.store.set_state(rule, started_over(rule.state, since))
 
 
 def read_faults(stack: Stack, call: Call) -> Answer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from ruledeploy.engine.quiet import without_warnings
 from ruledeploy.errors import RuledeployError, ServerError, Unreachable
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.http import Answer, Call
@@ -63,12 +63,13 @@ class Node:
 
         sent = {name: call.headers[name] for name in _REQUEST_HEADERS if name in call.headers}
         try:
-            reply = self._pool.request(
-                call.method,
-                self.url + call.target,
-                body=call.body or None,
-                headers={**sent, **self._auth},
-            )
+            with without_warnings():
+                reply = self._pool.request(
+                    call.method,
+                    self.url + call.target,
+                    body=call.body or None,
+                    headers={**sent, **self._auth},
+                )
         except HTTPError as error:
             return Answer(elastic(503, "connect_exception", f"{self.url}: {error}").body, 503)
         kept = {name: reply.headers[name] for name in _ANSWER_HEADERS if name in reply.headers}
@@ -81,7 +82,7 @@ class Node:
 
         headers = {"accept": "application/json", "content-type": "application/json"}
         try:
-            with quiet():
+            with without_warnings():
                 return self.client.perform_request(method, path, headers=headers, body=body).body
         except ApiError as error:
             if isinstance(error.body, dict) and isinstance(error.body.get("error"), dict):
@@ -96,19 +97,9 @@ class Node:
         from elasticsearch import ApiError, TransportError  # noqa: PLC0415 - loads slowly
 
         try:
-            with quiet():
+            with without_warnings():
                 yield
         except ApiError as error:
             raise ServerError(str(error), url=self.url, status=error.status_code) from error
         except TransportError as error:
             raise Unreachable(f"no answer: {error.message}", url=self.url) from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the node's remarks about single requests to ourselves."""
-    from elasticsearch import ElasticsearchWarning  # noqa: PLC0415 - loads slowly
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ElasticsearchWarning)
-        yield

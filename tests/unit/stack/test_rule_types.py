@@ -314,6 +314,19 @@ def test_alerts_of_one_run_are_suppressed_by_group(lab: Lab) -> None:
     assert first["kibana.alert.instance.id"] != second["kibana.alert.instance.id"]
 
 
+def test_a_group_may_have_several_values(lab: Lab) -> None:
+    """All of them together are the group's value; one of them alone is another group."""
+    suppressed(lab, [HOST])
+    several = {"host": {"name": ["a", "b"]}}
+    lab.events(1, 2, **{**on("a"), **several})
+    lab.events(3, **on("a"))
+    assert lab.clock(5)["alerts"] == 2
+    first, second = lab.alerts()
+    assert first["kibana.alert.suppression.terms"] == [{"field": HOST, "value": ["a", "b"]}]
+    assert first["kibana.alert.suppression.docs_count"] == 1
+    assert second["kibana.alert.suppression.terms"] == [{"field": HOST, "value": "a"}]
+
+
 def test_suppressed_events_do_not_come_back(lab: Lab) -> None:
     """The overlapping run does not alert on what the last one has suppressed."""
     suppressed(lab, [HOST])
@@ -349,6 +362,21 @@ def test_with_a_duration_later_runs_add_to_the_open_alert(lab: Lab) -> None:
     lab.send("POST", "/api/detection_engine/signals/status", everything)
     lab.events(47, **on("a"))
     assert lab.clock(50)["alerts"] == 1
+
+
+def test_a_preview_adds_to_its_own_open_alert(lab: Lab) -> None:
+    """Over its runs as over those of a rule that is saved."""
+    lab.events(1, 6, 11, 16, **on("a"))
+    grouped = {"group_by": [HOST], "duration": {"value": 1, "unit": "h"}}
+    body = {
+        "type": "query", "language": "lucene", "name": "p", "description": "d", "severity": "low",
+        "risk_score": 1, "index": ["logs-*"], "query": "*", "from": "now-6m", "interval": "5m",
+        "alert_suppression": grouped, "invocationCount": 4,
+        "timeframeEnd": "2026-11-23T00:20:00.000Z",
+    }  # fmt: skip
+    lab.send("POST", f"{RULES}/preview", body)
+    (alert,) = lab.search(".preview.alerts-security.alerts-default", {})
+    assert alert["kibana.alert.suppression.docs_count"] == 3
 
 
 def test_a_threshold_is_suppressed_for_a_time(lab: Lab) -> None:

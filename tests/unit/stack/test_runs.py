@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
@@ -156,6 +157,53 @@ def test_spaces_have_their_own_alerts(lab: Lab) -> None:
     assert lab.clock(5)["alerts"] == 2
     assert len(lab.alerts("dev")) == len(lab.alerts("prod")) == 1
     assert lab.alerts() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "alerts"),
+    [
+        ({"query": "process.name:evil.exe"}, 2),
+        ({"query": "*", "index": ["events", "-old"]}, 1),
+        ({"type": "eql", "language": "eql", "query": "any where true"}, 2),
+        ({"type": "esql", "language": "esql", "query": "from events metadata _id"}, 2),
+        ({"type": "esql", "language": "esql", "query": "from events | stats n = count(*)"}, 1),
+    ],
+)
+def test_a_rule_searches_what_an_alias_names(
+    lab: Lab, changes: dict[str, Any], alerts: int
+) -> None:
+    """In every language; an alias may also leave its index out again."""
+    for index in ("first", "second"):
+        names = ["events", "old"] if index == "second" else ["events"]
+        aliases: dict[str, Any] = {name: {} for name in names}
+        url = f"{lab.running.elasticsearch_url}/{index}"
+        assert urllib3.request("PUT", url, json={"aliases": aliases}).status == 200
+        Lab(lab.running, index=index).events(1)
+    lab.rule(**{"index": None if changes.get("type") == "esql" else ["events"], **changes})
+    assert lab.clock(5)["alerts"] == alerts
+    assert lab.last()["status"] == "succeeded"
+
+
+def test_a_rule_may_search_the_spaces_alerts(lab: Lab) -> None:
+    """By their alias, as Kibana's guides have it; such an alert is one deeper."""
+    lab.rule()
+    lab.rule(rule_id="on alerts", index=[".alerts-security.alerts-default"], query="*")
+    lab.events(1)
+    lab.clock(5)
+    lab.clock(10)
+    assert sorted(alert["kibana.alert.depth"] for alert in lab.alerts()) == [1, 2]
+
+
+def test_a_time_to_start_over_from_forgets_what_was_counted(lab: Lab) -> None:
+    """A threshold rule alerts again on events that it had alerted on."""
+    lab.rule(type="threshold", threshold={"field": [], "value": 2}, query="*")
+    lab.events(1, 2)
+    assert lab.clock(5)["alerts"] == 1
+    url = f"{lab.running.elasticsearch_url}/.internal.alerts-security.alerts-default-000001"
+    assert urllib3.request("DELETE", url).status == 200
+    order = {"now": START.isoformat(), "since": START.isoformat()}
+    lab.send("POST", "/internal/ruledeploy/clock", order)
+    assert lab.clock(5)["alerts"] == 1
 
 
 def test_a_preview_saves_nothing(lab: Lab) -> None:

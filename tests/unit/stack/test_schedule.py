@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ruledeploy.stack import StackConfig
-from ruledeploy.stack.alerts import schedule
+from ruledeploy.stack.alerts import executor, schedule
 from ruledeploy.stack.auth import ANYBODY
 from ruledeploy.stack.context import Stack, open_stack
 from ruledeploy.stack.rules import service
@@ -63,4 +63,37 @@ def test_a_rule_disabled_meanwhile_does_not_run(tmp_path: Path) -> None:
     stack.store.delete(second)
     asyncio.run(schedule.run_enabled(stack))
     assert ran(stack) == 0
+    stack.close()
+
+
+def test_a_look_for_due_rules_that_breaks_does_not_end_the_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the next look finds them."""
+    monkeypatch.setattr(schedule, "_TICK_S", 0.01)
+    monkeypatch.setattr(schedule, "_LONGEST_WAIT_S", 0.01)
+    stack = open_stack(StackConfig(tmp_path))
+    enabled(stack, 1)
+    looks = 0
+
+    async def until_the_third_look() -> None:
+        third = asyncio.Event()
+
+        def due_rules(stack: Stack) -> object:
+            nonlocal looks
+            looks += 1
+            if looks == 1:
+                raise RuntimeError
+            if looks == 3:
+                third.set()
+            return executor.due_rules(stack)
+
+        monkeypatch.setattr(schedule, "due_rules", due_rules)
+        task = asyncio.create_task(schedule.schedule(stack))
+        await asyncio.wait_for(third.wait(), timeout=10)
+        task.cancel()
+
+    asyncio.run(until_the_third_look())
+    assert ran(stack) == 1
+    assert "looking for rules that are due" in caplog.text
     stack.close()

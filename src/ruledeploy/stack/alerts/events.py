@@ -15,6 +15,7 @@ from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory, Wind
 from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.errors import QueryError
 from ruledeploy.query.dsl import parse_dsl
+from ruledeploy.query.esql import parse_esql
 from ruledeploy.stack.alerts import runs
 from ruledeploy.stack.alerts.hits import Hit, Values
 from ruledeploy.stack.errors import Refusal
@@ -80,6 +81,7 @@ class LocalEvents:
         self._table = cache(lambda index: table_of(store, index))
         self._engine = EmbeddedEngine(self._table)
         self._values = field_reader(self._table)
+        self._spelled_out = cache(self._behind)
 
     def indices(self, patterns: Sequence[str]) -> list[str]:
         """Backing indices, in the order of their names."""
@@ -92,10 +94,36 @@ class LocalEvents:
     def check(self, rule: EngineRule, indices: Sequence[str], now: datetime) -> None:
         """One empty event per index makes the engine bind the rule to each index's fields."""
         empty = [Document(index, "", {}) for index in indices]
-        self._engine.run([rule], Memory(empty), None, now)
+        self._engine.run([self._without_aliases(rule)], Memory(empty), None, now)
+
+    def _without_aliases(self, rule: EngineRule) -> EngineRule:
+        """The rule over the indices behind its aliases, which the engine does not know."""
+        index = tuple(name for pattern in rule.index for name in self._spelled_out(pattern))
+        if index == rule.index:
+            return rule
+        if rule.language != "esql":
+            return replace(rule, index=index)
+        parsed = parse_esql(rule.query)
+        metadata = f" metadata {', '.join(parsed.metadata)}" if parsed.metadata else ""
+        return replace(rule, index=index, query=f"from {','.join(index)}{metadata} {parsed.rest}")
+
+    def _behind(self, patterns: str) -> tuple[str, ...]:
+        """Patterns, and the indices that they name, or leave out again, by an alias."""
+        wanted: list[str] = []
+        left_out: list[str] = []
+        for pattern in (part.strip() for part in patterns.split(",")):
+            name = pattern.removeprefix("-")
+            named = documents.resolve(self._store, name)
+            behind = [index for index in named if not selects([name], index)]
+            if pattern.startswith("-"):
+                left_out += [f"-{index}" for index in behind]
+            else:
+                wanted += behind
+        return (*wanted, patterns, *left_out)
 
     def find(self, prepared: Sequence[Prepared]) -> dict[str, list[Hit]]:
         """One pass over the events for all rules; only those that match are kept."""
+        prepared = self._bound(prepared)
         found = self._engine.run(
             [one.engine_rule for one in prepared],
             Memory(self._documents(prepared)),
@@ -115,6 +143,7 @@ class LocalEvents:
 
     def rows(self, one: Prepared, at: datetime) -> Sequence[Mapping[str, Any]]:
         """Over the events that were ingested by then."""
+        (one,) = self._bound([one])
         start, end = runs.window(one.rule.body, at)
         present = runs.milliseconds(at)
         seen = (
@@ -124,6 +153,11 @@ class LocalEvents:
         )
         window = Window(documents.moment(start), documents.moment(end))
         return self._engine.run([one.engine_rule], Memory(seen), window, at)[one.rule.id].rows
+
+    def _bound(self, prepared: Sequence[Prepared]) -> list[Prepared]:
+        return [
+            replace(one, engine_rule=self._without_aliases(one.engine_rule)) for one in prepared
+        ]
 
     def _documents(self, prepared: Sequence[Prepared]) -> Iterator[Document]:
         """Events with a time that some run looks at, one by one; their ids name the index too."""

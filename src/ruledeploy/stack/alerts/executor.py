@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,6 +46,21 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where rules run: over which events, to which alerts, and in which preview, if any."""
+
+    stack: Stack
+    events: Events
+    alerts: Alerts
+    preview_id: str | None
+
+    @property
+    def preview(self) -> bool:
+        """Whether the rules are not saved, and their alerts for a look only."""
+        return self.preview_id is not None
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """How one rule's runs went, in order, and what later runs must know."""
 
@@ -64,69 +79,78 @@ def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tall
         rules = [rule for rule in found if rule is not None and rule.body["enabled"]]
     due = []
     for stored in rules:
-        rule, ticks = _ticks(stack, stored, now)
+        try:
+            rule, ticks = _ticks(stack, stored, now)
+        except (OverflowError, ValueError) as error:
+            _tell(stack, stored, _execution(now, "failed", _told(error)))
+            continue
         if ticks:
             due.append((rule, ticks))
     return run_rules(stack, due) if due else Tally()
 
 
 def due_rules(stack: Stack) -> tuple[list[tuple[str, str]], datetime | None]:
-    """The enabled rules that are due, by space and id; and when the next will be after these."""
+    """The enabled rules that are due, by space and id; and when the next will be after these.
+
+    A rule whose times cannot be told is never due; `run_due`, when it is enabled, says why.
+    """
     now = stack.clock.now()
     due, coming = [], []
     for stored in stack.store.enabled_rules():
-        rule, ticks = _ticks(stack, stored, now)
+        try:
+            rule, ticks = _ticks(stack, stored, now)
+            coming.append(runs.next_tick(rule, ticks))
+        except (OverflowError, ValueError):
+            continue
         if ticks:
             due.append((rule.space, rule.id))
-        coming.append(runs.next_tick(rule, ticks))
     return due, min(coming, default=None)
 
 
 def _ticks(stack: Stack, rule: Saved, now: datetime) -> tuple[Saved, list[datetime]]:
     """The rule, started over if the clock was turned back, and the ticks that are due."""
     if runs.backwards(rule.state.get("last_run"), now):
-        rule = replace(rule, state=_turned_back(rule.state, now))
+        rule = replace(rule, state=started_over(rule.state, now))
     return rule, runs.due_ticks(rule, now, simulated=stack.clock.simulated)
 
 
-def _turned_back(state: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The state of a rule whose last run lies in the future: it starts over now."""
-    return {**state, "last_run": None, "since": iso(now), "memory": {}}
+def started_over(state: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """The state of a rule that begins anew at that time: it knows of no earlier run."""
+    kept = {key: value for key, value in state.items() if key not in {"last_run", "memory"}}
+    return {**kept, "since": iso(at)}
 
 
 def run_rules(
     stack: Stack, due: Sequence[tuple[Saved, list[datetime]]], preview_id: str | None = None
 ) -> Tally:
     """Run rules at their ticks, all in one pass over the events."""
-    events, linked = events_of(stack), LinkedItems(stack)
+    place, linked = (
+        _Place(stack, events_of(stack), alerts_of(stack), preview_id),
+        LinkedItems(stack),
+    )
     prepared: list[Prepared] = []
     outcomes: dict[str, _Outcome] = {}
     for rule, ticks in due:
         try:
-            prepared.append(prepare(stack, events, linked, rule, ticks))
+            prepared.append(prepare(stack, place.events, linked, rule, ticks))
         except Exception as error:  # noqa: BLE001 - a rule's trouble is its own, whatever it is
             outcomes[rule.id] = _failed(rule, ticks, _told(error))
     started = time.perf_counter()
-    hits, failed = _find(events, [one for one in prepared if not one.grouped])
+    hits, failed = _find(place.events, [one for one in prepared if not one.grouped])
     hits.update({one.rule.id: [] for one in prepared if one.grouped})
     searched = _milliseconds_since(started)
     outcomes.update(failed)
     with stack.store.transaction():
         for one in prepared:
             if one.rule.id in hits:
-                outcome = _run_one(stack, events, one, hits.pop(one.rule.id), preview_id)
+                outcome = _run_one(place, one, hits.pop(one.rule.id))
                 for run in outcome.runs:
                     run["metrics"]["total_search_duration_ms"] = searched
                 outcomes[one.rule.id] = outcome
         for rule, ticks in due:
             outcome = outcomes[rule.id]
-            state = {
-                **rule.state,
-                "last_run": iso(ticks[-1]),
-                "execution_summary": {"last_execution": outcome.runs[-1]},
-                "memory": outcome.memory,
-            }
-            stack.store.set_state(rule, state)
+            done = {"last_run": iso(ticks[-1]), "memory": outcome.memory}
+            _tell(stack, rule, outcome.runs[-1], done)
     return Tally(
         runs=sum(len(ticks) for _, ticks in due),
         alerts=sum(outcome.alerts for outcome in outcomes.values()),
@@ -156,24 +180,38 @@ def _find(
     return hits, failed
 
 
-def _run_one(
-    stack: Stack, events: Events, one: Prepared, hits: list[Hit], preview_id: str | None
-) -> _Outcome:
-    """All runs of one rule, and how each went; a gap before the first is told in each."""
-    rule, preview, alerts = one.rule, preview_id is not None, alerts_of(stack)
-    timeline = runs.Timeline(hits, one.items, as_of=stack.clock.simulated)
-    session = Session(one, timeline, (events, alerts), preview=preview)
-    gap = timedelta(0) if preview else runs.gap(rule, one.ticks[0])
+def _tell(
+    stack: Stack, rule: Saved, run: dict[str, Any], done: Mapping[str, Any] | None = None
+) -> None:
+    """Keep how a rule's last run went, and what later runs must know of those that are `done`."""
+    summary = {"execution_summary": {"last_execution": run}}
+    stack.store.set_state(rule, {**rule.state, **(done or {}), **summary})
+
+
+def _run_one(place: _Place, one: Prepared, hits: list[Hit]) -> _Outcome:
+    """All runs of one rule, and how each went."""
+    timeline = runs.Timeline(hits, one.items, as_of=place.stack.clock.simulated)
+    try:
+        session = Session(one, timeline, (place.events, place.alerts), preview=place.preview)
+        gap = timedelta(0) if place.preview else runs.gap(one.rule, one.ticks[0])
+    except Exception as error:  # noqa: BLE001 - as above
+        return _failed(one.rule, one.ticks, _told(error))
+    return _run_ticks(place, one, session, gap)
+
+
+def _run_ticks(place: _Place, one: Prepared, session: Session, gap: timedelta) -> _Outcome:
+    """The runs in order; a gap before the first is told in each."""
+    stack, rule = place.stack, one.rule
     written, told = 0, []
     for tick in one.ticks:
         if _key_is_gone(stack, rule, tick):
             told.append(_execution(tick, "failed", _NO_KEY))
             continue
-        execution = Execution(rule, tick, execution_id(), stack.server.version, preview_id)
+        execution = Execution(rule, tick, execution_id(), stack.server.version, place.preview_id)
         try:
             found = session.run(tick)
             started = time.perf_counter()
-            written += _write(events, alerts, execution, found)
+            written += _write(place, execution, found)
         except Exception as error:  # noqa: BLE001 - as above
             told.append(_execution(tick, "failed", _told(error)))
             continue
@@ -188,20 +226,20 @@ def _run_one(
     return _Outcome(written, told, session.memory(one.ticks[-1]))
 
 
-def _write(events: Events, kept: Alerts, execution: Execution, found: Found) -> int:
+def _write(place: _Place, execution: Execution, found: Found) -> int:
     """Write a run's alerts; returns how many are new."""
-    rule = execution.rule
-    sources = events.sources(one.hit for one in found.findings if one.hit and not one.extends)
+    rule, kept = execution.rule, place.alerts
+    sources = place.events.sources(one.hit for one in found.findings if one.hit and not one.extends)
     alerts: dict[str, dict[str, Any]] = {}
     for finding in found.findings:
         if finding.extends is not None:
-            known = kept.read(rule.space, finding.id) or {}
+            known = kept.read(rule.space, finding.id, preview=place.preview) or {}
             alerts[finding.id] = {**known, **finding.extends}
         else:
             event = sources.get(finding.hit.key, {}) if finding.hit else None
             alerts[finding.id] = alert(execution, finding, event)
     if alerts:
-        kept.write(rule.space, alerts, preview=execution.preview_id is not None)
+        kept.write(rule.space, alerts, preview=place.preview)
     return sum(finding.extends is None for finding in found.findings)
 
 

@@ -14,11 +14,11 @@ from ruledeploy.stack.store import Store
 class Alerts(Protocol):
     """A place that keeps the alerts of every space."""
 
-    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
-        """Which of these alerts there are."""
+    def existing(self, space: str, ids: Sequence[str], *, preview: bool = False) -> set[str]:
+        """Which of these alerts there are, in the space or in its preview."""
         ...
 
-    def read(self, space: str, identity: str) -> dict[str, Any] | None:
+    def read(self, space: str, identity: str, *, preview: bool = False) -> dict[str, Any] | None:
         """One alert."""
         ...
 
@@ -55,14 +55,14 @@ class LocalAlerts:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
+    def existing(self, space: str, ids: Sequence[str], *, preview: bool = False) -> set[str]:
         """By a look at each."""
-        index = alerts_index(space)
+        index = alerts_index(space, preview=preview)
         return {identity for identity in ids if documents.exists(self._store, index, identity)}
 
-    def read(self, space: str, identity: str) -> dict[str, Any] | None:
+    def read(self, space: str, identity: str, *, preview: bool = False) -> dict[str, Any] | None:
         """From the space's alerts."""
-        found = documents.get(self._store, alerts_index(space), identity)
+        found = documents.get(self._store, alerts_index(space, preview=preview), identity)
         return None if found is None else found.source
 
     def write(

@@ -143,19 +143,19 @@ class NodeAlerts:
         self._node = node
         self._made: set[str] = set()
 
-    def existing(self, space: str, ids: Sequence[str]) -> set[str]:
+    def existing(self, space: str, ids: Sequence[str], *, preview: bool = False) -> set[str]:
         """By the thousand; an index that is not there has none."""
         out: set[str] = set()
-        every = iter(ids)
+        index, every = alerts_index(space, preview=preview), iter(ids)
         while chunk := list(islice(every, _CHUNK)):
-            docs = [{"_index": alerts_index(space), "_id": one, "_source": False} for one in chunk]
+            docs = [{"_index": index, "_id": one, "_source": False} for one in chunk]
             found = self._node.ask("POST", "/_mget", {"docs": docs})["docs"]
             out.update(one["_id"] for one in found if one.get("found"))
         return out
 
-    def read(self, space: str, identity: str) -> dict[str, Any] | None:
+    def read(self, space: str, identity: str, *, preview: bool = False) -> dict[str, Any] | None:
         """One alert's source."""
-        docs = [{"_index": alerts_index(space), "_id": identity}]
+        docs = [{"_index": alerts_index(space, preview=preview), "_id": identity}]
         (found,) = self._node.ask("POST", "/_mget", {"docs": docs})["docs"]
         return dict(found["_source"]) if found.get("found") else None
 

@@ -29,13 +29,21 @@ async def schedule(stack: Stack) -> None:
     # A command that is over in a moment does not pay for runs it does not wait for.
     await asyncio.sleep(_TICK_S)
     while stack.config.scheduler:
-        wait = _LONGEST_WAIT_S
-        if not stack.clock.simulated:
-            due, following = due_rules(stack)
-            await _run_in_slices(stack, due)
-            if following is not None:
-                wait = min(wait, (following - stack.clock.now()).total_seconds())
+        wait = _LONGEST_WAIT_S if stack.clock.simulated else await _run_what_is_due(stack)
         await asyncio.sleep(max(wait, _TICK_S))
+
+
+async def _run_what_is_due(stack: Stack) -> float:
+    """Run it; in how many seconds the next will be due."""
+    try:
+        due, following = due_rules(stack)
+    except Exception:  # noqa: BLE001 - what goes wrong once must not end all runs to come
+        _LOG.exception("looking for rules that are due")
+        return _LONGEST_WAIT_S
+    await _run_in_slices(stack, due)
+    if following is None:
+        return _LONGEST_WAIT_S
+    return min(_LONGEST_WAIT_S, (following - stack.clock.now()).total_seconds())
 
 
 async def run_enabled(stack: Stack) -> None:

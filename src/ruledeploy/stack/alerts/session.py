@@ -13,8 +13,7 @@ from ruledeploy.stack.alerts.events import Events, Prepared
 from ruledeploy.stack.alerts.hits import Finding
 from ruledeploy.stack.alerts.kept import Alerts
 from ruledeploy.stack.alerts.kinds import EVENT_TYPES, alert_id, kind_of
-from ruledeploy.stack.alerts.suppression import Suppression
-from ruledeploy.stack.clock import duration
+from ruledeploy.stack.alerts.suppression import Suppression, open_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,11 @@ class Session:
         self._rule = rule
         self._kind = kind_of(one, timeline, self._counted, events)
         self._limit = min(rule.body["max_signals"], runs.MAX_ALERTS_PER_RUN)
-        self._alerts = None if preview else alerts
+        self._alerts = alerts
+        self._preview = preview
         self._written: dict[str, bool] = {}
         self._suppression: Suppression | None = None
+        self._kept = open_for(rule.body)
         if rule.body.get("alert_suppression"):
             self._suppression = Suppression(rule, self._counted, self._open, self._read)
         if rule.body["type"] in EVENT_TYPES and self._suppression is None:
@@ -67,9 +68,7 @@ class Session:
     def memory(self, at: datetime) -> dict[str, Any]:
         """What runs after `at` must know; groups that no later window can hold are forgotten."""
         start, _ = runs.window(self._rule.body, at)
-        given = self._rule.body.get("alert_suppression", {}).get("duration")
-        kept = duration(f"{given['value']}{given['unit']}") if given else timedelta(0)
-        oldest = runs.milliseconds(at - kept)
+        oldest = runs.milliseconds(at - (self._kept or timedelta(0)))
         out: dict[str, Any] = {
             "counted": {key: last for key, last in self._counted.items() if last >= start},
             "open": {key: entry for key, entry in self._open.items() if entry[1] >= oldest},
@@ -82,8 +81,8 @@ class Session:
         return not self._written[identity]
 
     def _look_up(self, ids: list[str]) -> None:
-        known = self._alerts.existing(self._rule.space, ids) if self._alerts else set()
+        known = self._alerts.existing(self._rule.space, ids, preview=self._preview)
         self._written.update({identity: identity in known for identity in ids})
 
     def _read(self, identity: str) -> dict[str, Any] | None:
-        return self._alerts.read(self._rule.space, identity) if self._alerts else None
+        return self._alerts.read(self._rule.space, identity, preview=self._preview)

@@ -6,7 +6,7 @@ alert until it is that old.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,11 +86,10 @@ class Suppression:
 
     def _open_alert(self, group: Group, at: datetime) -> tuple[str, dict[str, Any]] | None:
         """The group's alert, when it is young enough and nobody has closed it."""
-        given = self._given.get("duration")
+        length = open_for(self.rule.body)
         identity, written = self.open.get(group.key, (None, 0))
-        if given is None or identity is None:
+        if length is None or identity is None:
             return None
-        length: timedelta = duration(f"{given['value']}{given['unit']}")
         if milliseconds(at) - written > length / timedelta(milliseconds=1):
             return None
         alert = self.read(identity)
@@ -104,6 +103,12 @@ class Suppression:
             self.open[finding.group.key] = [finding.id, milliseconds(at)]
 
 
+def open_for(body: Mapping[str, Any]) -> timedelta | None:
+    """How long later runs add to a rule's alert, if they do. Raises `ValueError`."""
+    given = body.get("alert_suppression", {}).get("duration")
+    return duration(f"{given['value']}{given['unit']}") if given else None
+
+
 def _one(values: tuple[Any, ...]) -> Any:
     """A group's value: none, the only one, or all of them."""
-    return list(values) if len(values) > 1 else values[0] if values else None
+    return values if len(values) > 1 else values[0] if values else None

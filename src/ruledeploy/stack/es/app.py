@@ -34,8 +34,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 _LOG = logging.getLogger(__name__)
 _COMPATIBLE = "application/vnd.elasticsearch+json"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-# What a POST reads with.
-_READING = re.compile(r"/_(search|msearch|count|mget|query|field_caps|pit|async_search)\b")
+# Requests that change nothing, though they are no GET: paths as they are sent, still encoded, for
+# what looks like one once decoded may be the id of a document.
+_READING = {
+    "POST": re.compile(
+        r"(/(_all|[^/_][^/]*))?/_(search|msearch|count|mget|query|field_caps|pit|async_search"
+        r"|eql/search|search/template|search/scroll|msearch/template|query/async)/?"
+    ),
+    "DELETE": re.compile(r"/_(pit|search/scroll|((async_|eql/)search|query/async)/[^/]+)/?"),
+}
 # How one request is answered.
 Work = Callable[[Call], Awaitable[Answer]]
 
@@ -60,8 +67,12 @@ def create_es_app(stack: Stack) -> Starlette:
 async def _unknown(request: Request, error: Exception) -> Response:
     del error
     call = await read_call(request)
+    return _response(call, _no_handler(call))
+
+
+def _no_handler(call: Call) -> Answer:
     reason = f"no handler found for uri [{call.url}] and method [{call.method}]"
-    return _response(call, Answer({"error": reason}, 400))
+    return Answer({"error": reason}, 400)
 
 
 def _asgi(stack: Stack, work: Work) -> AsgiEndpoint:
@@ -89,14 +100,31 @@ def _answerer(stack: Stack, endpoint: Endpoint) -> Work:
 
 def _passer(stack: Stack, node: Node) -> Work:
     async def answer(call: Call) -> Answer:
-        reading = call.method in {"GET", "HEAD"} or _READING.search(call.path) is not None
         try:
-            _allowed(stack, call, "read" if reading else "write")
+            _allowed(stack, call, "read" if _reads(call) else "write")
         except Refusal as refusal:
             return Answer(_elastic_body(refusal), refusal.status, refusal.headers)
+        if _is_ours(call):
+            return _no_handler(call)
         return await asyncio.to_thread(node.pass_on, call)
 
     return answer
+
+
+def _reads(call: Call) -> bool:
+    if call.method in {"GET", "HEAD"}:
+        return True
+    pattern = _READING.get(call.method)
+    return pattern is not None and pattern.fullmatch(call.target.partition("?")[0]) is not None
+
+
+def _is_ours(call: Call) -> bool:
+    """Whether no node may see it: who may do what is told here, by routes of our own or not at all.
+
+    A node answers with the rights of its URL's user. Steps up a path would be taken on the way.
+    """
+    steps = [step for step in call.path.split("/") if step not in {"", "."}]
+    return steps[:1] == ["_security"] or steps[:2] == ["_xpack", "security"] or ".." in steps
 
 
 def _allowed(stack: Stack, call: Call, access: Access) -> Call:

@@ -75,7 +75,10 @@ def _investigation_fields(body: dict[str, Any], verb: str, names: list[str]) -> 
 
 
 def _schedule(body: dict[str, Any], value: Mapping[str, str]) -> dict[str, Any]:
-    reach = duration(value["interval"]) + duration(value["lookback"])
+    try:
+        reach = duration(value["interval"]) + duration(value["lookback"])
+    except ValueError as error:
+        raise EditError(f"Mutated params invalid: {error}") from error
     return {
         **body,
         "interval": value["interval"],
