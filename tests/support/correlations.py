@@ -43,11 +43,11 @@ correlation: CORRELATION
 INDEX = "logs-windows.sysmon_operational-*"
 
 
-def release(correlation: str, index: str = INDEX, more: str = "") -> Release:
+def release(correlation: str, index: str = INDEX, more: str = "", settings: str = "") -> Release:
     """The release of the project with this `correlation:`, in YAML's flow style."""
     text = RULES.replace("CORRELATION", correlation) + more
     files = {
-        "ruledeploy.toml": SETTINGS.format(index=index).encode(),
+        "ruledeploy.toml": (SETTINGS.format(index=index) + settings).encode(),
         "rules/all.yml": text.encode(),
     }
     project = load_project(files)

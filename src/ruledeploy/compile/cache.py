@@ -39,8 +39,16 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     if environ.get("RULEDEPLOY_CACHE_DIR"):
         return Path(environ["RULEDEPLOY_CACHE_DIR"])
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ruledeploy"
-    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ruledeploy"
+        return _home() / "Library" / "Caches" / "ruledeploy"
+    return Path(environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "ruledeploy"
+
+
+def _home() -> Path:
+    """The user's home; for a user without one a place below which nothing can be kept."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 @once
@@ -77,15 +85,17 @@ class Cache:
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there and whole."""
         found: dict[bytes, bytes] = {}
-        if not self.path.is_file():
-            return found
         try:
+            if not self.path.is_file():
+                return found
             with closing(self._connect()) as db:
                 for at in range(0, len(keys), _BATCH):
                     for key, value in _select(db, keys[at : at + _BATCH]):
-                        if value[:_CHECK] == _checksum(key, value[_CHECK:]):
+                        # SQLite keeps values of any type in any column.
+                        whole = isinstance(value, bytes)
+                        if whole and value[:_CHECK] == _checksum(key, value[_CHECK:]):
                             found[key] = value[_CHECK:]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._give_up(error)
         return found
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from ruledeploy.allowlist.compile import Scope
 from ruledeploy.compile.means import PLAIN, Means
 from ruledeploy.compile.release import compile_all
 from ruledeploy.compile.rule import RuleCompiler
 from ruledeploy.compile.together import Library, filters_of
 from ruledeploy.compile.unit import Recipe
-from ruledeploy.errors import Collector, RuledeployError, UsageError
+from ruledeploy.errors import Collector, RuledeployError, RuleError, UsageError
 from ruledeploy.model import DetectionRule, Environment, Release
 from ruledeploy.project import Project
 from ruledeploy.query.exceptions import build_exception_filter
-from ruledeploy.sigma import RuleHead, RuleSource, filter_targets
+from ruledeploy.sigma import (
+    RuleHead,
+    RuleSource,
+    by_reference,
+    filter_targets,
+    references,
+)
 from ruledeploy.sigma.explain import explain
 
 SCHEMA = 1
@@ -36,7 +42,7 @@ def explain_rule(
     compiled = compile_all(project, env, today, collector, means)
     head = _named(wanted, compiled.sources, collector)
     _raise_own(collector, head)
-    recipe = Recipe(env, f"ruledeploy:{project.name}:{env.name}", project.env_names)
+    recipe = Recipe(env, Scope(project.name, env, today).marker, project.env_names)
     library = Library(project.rule_files)
     source = library.source(head)
     filters = _filters(project, recipe, library, compiled.sources, head)
@@ -61,19 +67,14 @@ def explain_rule(
 
 
 def _named(wanted: str, sources: tuple[RuleHead, ...], collector: Collector) -> RuleHead:
-    names = {
-        name.lower(): head
-        for head in sources
-        for name in (head.id, head.name, head.title, head.path)
-        if name
-    }
-    found = names.get(wanted.lower())
-    if found is None:
+    known = references(
+        sources, lambda head: (name.lower() for name in (head.name, head.title, head.path) if name)
+    )
+    try:
+        return by_reference(known, wanted.lower())
+    except RuleError as error:
         collector.raise_if_any()  # the rule may be one that did not load
-        near = difflib.get_close_matches(wanted.lower(), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "give a rule's id, name, title or path"
-        raise UsageError(f"no rule is named {wanted!r}", hint=hint)
-    return found
+        raise UsageError(error.message, hint=error.hint) from error
 
 
 def _raise_own(collector: Collector, head: RuleHead) -> None:
@@ -93,7 +94,8 @@ def _filters(
     collector = Collector()
     folders = [project.overlay_files(folder) for folder in recipe.env.overlays]
     found = []
-    for each in filters_of(recipe, library, sources, folders, collector):
+    filters, _ = filters_of(recipe, library, sources, folders, collector)
+    for each in filters:
         with collector.collect():
             if head in filter_targets(each, sources):
                 found.append(each)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -27,7 +27,7 @@ from ruledeploy.compile.together import (
     with_note,
 )
 from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, compile_file
-from ruledeploy.errors import Collector
+from ruledeploy.errors import Collector, RuledeployError
 from ruledeploy.model import DetectionRule, Environment, Finding, Release
 from ruledeploy.project import Project
 from ruledeploy.sigma import RuleHead, without_repeats
@@ -81,10 +81,12 @@ def compile_all(
     scope = Scope(project.name, env, today)
     compiled, said = compile_rules(project, scope, collector, means)
     allowlist = Allowlist()
-    with collector.collect():
+    own = Collector()
+    with own.collect():
         known = [_known(each) for each in compiled]
         files = parse_value_files(project.value_files)
         allowlist = compile_overlays(_overlays(project, env), known, scope, files)
+    _tell(collector, own.errors)
     rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
     findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]
     release = Release(
@@ -117,17 +119,26 @@ def compile_rules(
     library = Library(project.rule_files)
     folders = [project.overlay_files(folder) for folder in scope.env.overlays]
     heads = [rule.source for rule in compiled]
-    filters = filters_of(recipe, library, heads, folders, collector)
+    filters, loading = filters_of(recipe, library, heads, folders, collector)
     by_rule, said = narrowing(compiled, filters, collector)
     compiled = narrowed(recipe, library, compiled, by_rule)
     compiled = correlated(recipe, library, compiled, by_rule)
     finished = []
+    _tell(collector, (problem.error() for rule in compiled for problem in rule.problems))
     for rule in compiled:
-        collector.errors += [problem.error() for problem in rule.problems]
         with collector.collect():
             finished.append(with_note(rule, project.files))
-    loading = (finding for outcome in done for finding in outcome.findings)
+    loading += [finding for outcome in done for finding in outcome.findings]
     return finished, (*loading, *said)
+
+
+def _tell(collector: Collector, errors: Iterable[RuledeployError]) -> None:
+    """Add errors that were not told before: several stages may meet one mistake."""
+    told = {str(error) for error in collector.errors}
+    for error in errors:
+        if str(error) not in told:
+            told.add(str(error))
+            collector.add(error)
 
 
 def _without_repeats(rules: list[CompiledRule], collector: Collector) -> list[CompiledRule]:

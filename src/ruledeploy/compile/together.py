@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import TypeAlias
 
 from ruledeploy.compile.rule import RuleCompiler, note
-from ruledeploy.compile.unit import CompiledRule, Recipe, compile_source, deployed, problems
-from ruledeploy.errors import Collector, RuleError
+from ruledeploy.compile.unit import (
+    RETIRED,
+    CompiledRule,
+    Recipe,
+    check_environments,
+    compile_source,
+    is_deployed,
+    problems,
+)
+from ruledeploy.errors import Collector, Location, RuleError
 from ruledeploy.model import Finding
 from ruledeploy.sigma import (
     Correlation,
+    References,
     RuleHead,
     RuleSource,
+    by_reference,
     correlation_of,
     filter_targets,
     load_file,
     note_text,
+    references,
     refusing,
+    without_repeats,
 )
+
+# Of Kibana's types, those that alert on each event: what the others do beside is not counted.
+_OF_EVENTS = frozenset({None, "query", "eql", "esql"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +96,27 @@ def correlated(
     A rule that only correlations count (none says `generate: true`) is not deployed by itself.
     """
     wanted = [rule for rule in compiled if rule.source.kind == "correlation"]
-    known = _by_reference(rule.source for rule in compiled) if wanted else {}
+    heads = (rule.source for rule in compiled)
+    known = references(heads, lambda head: (head.name,)) if wanted else {}
     done: dict[str, CompiledRule] = {}
     alone: dict[str, bool] = {}
     for rule in wanted:
         collector = Collector()
         made = CompiledRule(rule.source)
         with collector.collect(), refusing(rule.source.location):
-            source = library.source(rule.source)
-            if deployed(source, recipe):
+            if is_deployed(rule.source, recipe):
+                source = library.source(rule.source)
                 correlation = correlation_of(source)
-                heads = _named(source, correlation, known)
-                for head in heads.values():
+                counted = _named(source, correlation, known)
+                for head in counted.values():
                     alone[head.id] = alone.get(head.id, False) or correlation.generate
                 parts = [
                     (name, library.source(head), filters.get(head.id, ()))
-                    for name, head in heads.items()
+                    for name, head in counted.items()
                 ]
                 one, said = RuleCompiler(recipe.env, recipe.marker).correlate(source, parts)
-                made = CompiledRule(rule.source, (one,), said)
+                idle = _undeployed(source, counted, recipe)
+                made = CompiledRule(rule.source, (one,), (*said, *idle))
         wrong = (*rule.problems, *problems(collector.errors))
         done[rule.source.id] = replace(made, problems=wrong)
     return [
@@ -116,34 +132,54 @@ def _silent(rule: CompiledRule) -> CompiledRule:
     return replace(rule, rules=(), findings=(*rule.findings, finding))
 
 
-def _by_reference(heads: Iterable[RuleHead]) -> dict[str, RuleHead]:
-    known: dict[str, RuleHead] = {}
-    for head in heads:
-        known |= {each: head for each in (head.id, head.name) if each}
-    return known
+def _named(source: RuleSource, correlation: Correlation, known: References) -> dict[str, RuleHead]:
+    """The rules of a correlation by how it names them.
 
-
-def _named(
-    source: RuleSource, correlation: Correlation, known: Mapping[str, RuleHead]
-) -> dict[str, RuleHead]:
-    """The rules of a correlation by how it names them. Raises `RuleError` for one that is none."""
+    Raises `RuleError` for one that is none or cannot be counted, and for one that is to occur
+    together with itself.
+    """
     collector = Collector()
     found: dict[str, RuleHead] = {}
     for number, name in enumerate(correlation.rules):
         with collector.collect():
-            head = known.get(name) or known.get(name.lower())
             place = source.doc.at("correlation", "rules", number)
-            if head is None:
-                close = get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else "the id or name of a rule"
-                message = f"the correlation names no rule: {name!r}"
-                raise RuleError(message, location=place, hint=hint)
-            if head.kind != "rule":
-                message = f"{name!r} is a {head.kind}: only rules can be correlated"
-                raise RuleError(message, location=place)
+            head = by_reference(known, name, place)
+            _refuse_uncountable(head, name, place)
+            if correlation.type == "temporal" and head in found.values():
+                message = f"{name!r} is named twice: a rule always occurs together with itself"
+                raise RuleError(message, location=place, hint="name it once")
             found[name] = head
     collector.raise_if_any()
     return found
+
+
+def _refuse_uncountable(head: RuleHead, name: str, place: Location) -> None:
+    """A correlation counts the events that a detection finds, and so needs nothing else."""
+    if head.kind != "rule":
+        message = f"{name!r} is a {head.kind}: only rules can be correlated"
+        raise RuleError(message, location=place)
+    if head.elastic.query is not None:
+        message = f"{name!r} cannot be counted: its query is written by hand"
+        raise RuleError(message, location=place, hint="write its condition as `detection`")
+    kind = (head.elastic.kibana or {}).get("type", head.elastic.type)
+    if kind not in _OF_EVENTS:
+        message = f"{name!r} cannot be counted: a rule of type {kind} alerts on more than one event"
+        raise RuleError(message, location=place, hint="count a rule that has its detection alone")
+
+
+def _undeployed(
+    source: RuleSource, counted: Mapping[str, RuleHead], recipe: Recipe
+) -> Iterator[Finding]:
+    """A rule that is retired, or for other environments, may still be counted: its author decides.
+
+    Whoever retires a rule ought to hear what still rests on it.
+    """
+    for number, (name, head) in enumerate(counted.items()):
+        if not is_deployed(head, recipe):
+            why = f"its status is {head.status}" if head.status in RETIRED else "see `environments`"
+            message = f"counts {name!r}, which is not deployed in {recipe.env.name}: {why}"
+            place = source.doc.at("correlation", "rules", number)
+            yield Finding("warning", "counts-undeployed", message, place, "name another rule")
 
 
 def filters_of(
@@ -152,26 +188,29 @@ def filters_of(
     heads: Iterable[RuleHead],
     folders: Iterable[Mapping[str, bytes]],
     collector: Collector,
-) -> list[RuleSource]:
+) -> tuple[list[RuleSource], list[Finding]]:
     """Filter documents among the rules, and those that lie in the environment's overlay folders.
 
-    As with overlays, a later folder's filter replaces one of the same id.
+    As with overlays, a later folder's filter replaces one of the same id: also by one that is
+    retired, which then narrows nothing. The findings are those of loading the overlay folders'.
     """
-    found: dict[str, RuleSource] = {}
-    for head in heads:
-        if head.kind == "filter":
-            source = library.source(head)
-            with collector.collect():
-                if deployed(source, recipe):
-                    found[source.id] = source
+    filters = (head for head in heads if head.kind == "filter")
+    found = {head.id: library.source(head) for head in filters}
+    findings: list[Finding] = []
     for folder in folders:
-        for path, data in folder.items():
-            if b"filter" in data:
-                loaded = load_file(path, data, only="filter")
-                for error in loaded.errors:
-                    collector.add(error)
-                found |= {rule.id: rule for rule in loaded.rules}
-    return list(found.values())
+        loaded = [
+            load_file(path, data, only="filter")
+            for path, data in folder.items()
+            if b"filter" in data
+        ]
+        for each in loaded:
+            collector.errors += each.errors
+            findings += each.findings
+        for source in without_repeats((one for each in loaded for one in each.rules), collector):
+            with collector.collect():
+                check_environments(source, recipe)
+                found[source.id] = source
+    return [source for source in found.values() if is_deployed(source, recipe)], findings
 
 
 def with_note(compiled: CompiledRule, files: Mapping[str, bytes]) -> CompiledRule:

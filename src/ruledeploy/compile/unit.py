@@ -103,13 +103,14 @@ def compile_source(
     findings: tuple[Finding, ...] = ()
     # A rule that does not compile is still known: an overlay that names it is right.
     with collector.collect(), refusing(source.location):
-        if deployed(source, recipe) and source.kind == "rule":
+        check_environments(source, recipe)
+        if is_deployed(source, recipe) and source.kind == "rule":
             rules, findings = compiler.compile(source, filters)
     return CompiledRule(source.head(), rules, findings, problems(collector.errors))
 
 
-def deployed(source: RuleSource, recipe: Recipe) -> bool:
-    """Whether a source is deployed in this environment; its `environments` must exist."""
+def check_environments(source: RuleSource, recipe: Recipe) -> None:
+    """Raises `RuleError` for one of a source's `environments` that the project does not have."""
     names = recipe.env_names
     for name in source.elastic.environments:
         if name not in names:
@@ -117,9 +118,13 @@ def deployed(source: RuleSource, recipe: Recipe) -> bool:
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
             place = source.doc.at("elastic", "environments")
             raise RuleError(f"no environment {name!r}", location=place, hint=hint)
-    if source.status in RETIRED:
+
+
+def is_deployed(head: RuleHead, recipe: Recipe) -> bool:
+    """Whether a document counts in this environment: not retired, not for others alone."""
+    if head.status in RETIRED:
         return False
-    return not source.elastic.environments or recipe.env.name in source.elastic.environments
+    return not head.elastic.environments or recipe.env.name in head.elastic.environments
 
 
 def problems(found: Iterable[RuledeployError]) -> tuple[Problem, ...]:

@@ -11,6 +11,7 @@ from ruledeploy.sigma.filters import targets as filter_targets
 from ruledeploy.sigma.load import load_file, load_rules, note_text, without_repeats
 from ruledeploy.sigma.match import FieldMatch, Pattern, Wildcard
 from ruledeploy.sigma.reading import refusing
+from ruledeploy.sigma.references import References, by_reference, references
 from ruledeploy.sigma.selection import parse_selection
 from ruledeploy.sigma.source import LogSource, RuleHead, RuleSource, RuleSources
 
@@ -21,12 +22,14 @@ __all__ = [
     "FieldMatch",
     "LogSource",
     "Pattern",
+    "References",
     "RuleHead",
     "RuleSource",
     "RuleSources",
     "Target",
     "Variant",
     "Wildcard",
+    "by_reference",
     "convert",
     "correlate",
     "correlation_of",
@@ -36,6 +39,7 @@ __all__ = [
     "load_rules",
     "note_text",
     "parse_selection",
+    "references",
     "refusing",
     "severity",
     "threat",

@@ -5,11 +5,11 @@ pySigma passes over a filter that names an unknown rule or another log source; h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable
 
 from ruledeploy.errors import Collector, RuleError
 from ruledeploy.sigma.reading import Reader
+from ruledeploy.sigma.references import References, by_reference, references
 from ruledeploy.sigma.source import LogSource, RuleHead, RuleSource
 
 # Keys of `filter:` that are no selections.
@@ -36,17 +36,15 @@ def _references(below: Reader) -> tuple[str, ...]:
 def targets(source: RuleSource, rules: Iterable[RuleHead]) -> tuple[RuleHead, ...]:
     """The rules that a filter narrows.
 
-    Raises `RuleError` (many: `Problems`) for a reference to no rule, and for a rule of a log source
-    that is not within the filter's.
+    Raises `RuleError` (many: `Problems`) for a reference to no rule or to several, and for a rule
+    of a log source that is not within the filter's.
     """
     written = source.raw["filter"]["rules"]
     names = [str(each) for each in (written if isinstance(written, list) else [written])]
     only_rules = [rule for rule in rules if rule.kind == "rule"]
     if names == [ANY]:
         return tuple(rule for rule in only_rules if _within(rule.logsource, source.logsource))
-    known: dict[str, RuleHead] = {}
-    for rule in only_rules:
-        known |= {each: rule for each in (rule.id, rule.name, rule.title) if each}
+    known = references(only_rules, lambda rule: (rule.name, rule.title))
     errors = Collector()
     found: dict[str, RuleHead] = {}
     for number, name in enumerate(names):
@@ -57,13 +55,9 @@ def targets(source: RuleSource, rules: Iterable[RuleHead]) -> tuple[RuleHead, ..
     return tuple(found.values())
 
 
-def _named(source: RuleSource, number: int, name: str, known: Mapping[str, RuleHead]) -> RuleHead:
-    rule = known.get(name) or known.get(name.lower())
+def _named(source: RuleSource, number: int, name: str, known: References) -> RuleHead:
     place = source.doc.at("filter", "rules", number)
-    if rule is None:
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "the id, name or title of a rule"
-        raise RuleError(f"the filter names no rule: {name!r}", location=place, hint=hint)
+    rule = by_reference(known, name, place)
     if not _within(rule.logsource, source.logsource):
         message = (
             f"the filter is for {source.logsource.key}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_one_process_or_many(tmp_path: Path) -> None:
     assert text(good, Means(processes=3)) == text(good, Means())
 
 
-@pytest.mark.parametrize("damage", ["text", "torn", "flipped", "empty", "folder"])
+@pytest.mark.parametrize("damage", ["text", "torn", "flipped", "typed", "empty", "folder"])
 def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: str) -> None:
     """A cache that a crash or a hand has broken is made anew and never believed."""
     of, cache = project(3), Cache(tmp_path)
@@ -96,6 +97,8 @@ def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: str) -> None:
 def _damage(path: Path, how: str) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if how == "typed":
+            db.execute("UPDATE entry SET value = 'text that another program wrote'")
         if how == "flipped":
             # A byte in the middle of a value, as a bad disk would do it.
             for key, value in db.execute("SELECT key, value FROM entry").fetchall():
@@ -197,3 +200,23 @@ def test_where_caches_are(tmp_path: Path) -> None:
     assert cache_folder({"RULEDEPLOY_CACHE_DIR": str(tmp_path)}) == tmp_path
     if sys.platform != "darwin":
         assert cache_folder({"XDG_CACHE_HOME": "/x"}) == Path("/x/ruledeploy")
+
+
+def test_a_place_where_nothing_can_be_is_a_miss(tmp_path: Path) -> None:
+    """One that the system will not even look at; and the one of a user without a home."""
+    of = project(1)
+    for place in (tmp_path / ("x" * 300), Path(os.devnull) / "ruledeploy"):
+        assert text(of, Means(Cache(place))) == text(of, Means())
+
+
+def test_a_user_without_a_home_has_a_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One below which nothing can be made, so that nothing is kept."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    folder = cache_folder({})
+    assert Cache(folder).get([b"k"]) == {}
+    Cache(folder).put({b"k": b"v"})
+    assert not folder.exists()

@@ -117,6 +117,77 @@ def test_rules_that_are_only_counted_do_not_alert_by_themselves(generate: str, n
     assert len(found.rules) == names
 
 
+OTHER = """
+---
+title: Other
+id: 00000000-0000-4000-8000-000000000004
+name: other
+logsource: {product: windows, category: process_access}
+"""
+DETECTION = "detection: {s: {TargetImage: a}, condition: s}\n"
+COUNTED = "{type: event_count, rules: [access, other], timespan: 5m, condition: {gte: 2}}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("elastic: {query: 'a:b'}\n", "its query is written by hand"),
+        (f"{DETECTION}elastic: {{query: 'a:b'}}\n", "its query is written by hand"),
+        (f"{DETECTION}elastic: {{type: threshold, threshold: {{value: 9}}}}\n", "type threshold"),
+        (f"{DETECTION}elastic: {{kibana: {{type: threshold}}}}\n", "type threshold"),
+        (f"{DETECTION}elastic: {{type: new_terms, new_terms_fields: [a]}}\n", "type new_terms"),
+    ],
+)
+def test_a_rule_that_is_more_than_its_detection_is_not_counted(rule: str, said: str) -> None:
+    """Its detection alone would be another rule, so the reference is refused."""
+    with pytest.raises(RuledeployError, match=f"'other' cannot be counted: .*{said}") as raised:
+        release(COUNTED, more=OTHER + rule)
+    assert str(raised.value).startswith("rules/all.yml:21:")
+
+
+def test_a_rule_is_counted_that_converts_to_another_language() -> None:
+    """Its detection is all there is to it."""
+    rule = f"{OTHER}{DETECTION}elastic: {{type: eql, language: eql}}\n"
+    assert together(COUNTED, more=rule).body["type"] == "esql"
+
+
+@pytest.mark.parametrize("head", ["status: deprecated\n", "elastic: {environments: [prod]}\n"])
+def test_a_rule_that_is_not_deployed_is_counted_and_said(head: str) -> None:
+    """Whoever retires a rule hears what still rests on it."""
+    found = release(
+        COUNTED, more=OTHER + DETECTION + head, settings="[env.prod]\nkibana_url = 'http://k'\n"
+    )
+    (finding,) = (each for each in found.findings if each.code == "counts-undeployed")
+    assert (finding.severity, finding.location.line) == ("warning", 21)
+    assert "'other', which is not deployed in local" in finding.message
+
+
+def test_a_name_of_two_rules_is_no_reference() -> None:
+    """The last of them was counted in silence."""
+    with pytest.raises(RuledeployError, match="'access' is the name of 2 rules") as raised:
+        release(COUNTED, more=OTHER.replace("name: other", "name: access") + DETECTION)
+    assert str(raised.value).startswith("rules/all.yml:21:")
+
+
+@pytest.mark.parametrize("again", ["access", "00000000-0000-4000-8000-000000000001"])
+def test_a_rule_does_not_occur_together_with_itself(again: str) -> None:
+    """Two names of one rule, or one name twice."""
+    with pytest.raises(RuledeployError, match="is named twice"):
+        release(f"{{type: temporal, rules: [access, {again}], timespan: 5m}}")
+
+
+def test_a_broken_rule_is_told_once() -> None:
+    """Not again by each correlation that counts it."""
+    broken = f"{OTHER}{DETECTION.replace('TargetImage', 'TargetImage|nosuch')}"
+    with pytest.raises(RuledeployError) as raised:
+        release(COUNTED, more=broken)
+    assert str(raised.value).count("nosuch") == str(raised.value).splitlines()[0].count("nosuch")
+    environments = "{type: event_count, rules: access, timespan: 5m, condition: {gte: 2}}\n"
+    with pytest.raises(RuledeployError) as raised:
+        release(f"{environments}elastic: {{environments: [locl]}}")
+    assert len(str(raised.value).splitlines()) == 1
+
+
 def test_a_filter_narrows_what_is_counted() -> None:
     """As it narrows the rule itself."""
     narrowed = together(

@@ -83,6 +83,15 @@ def test_a_rule_has_many_names(wanted: str) -> None:
     assert explained(wanted)["source"]["id"] == RULE_ID
 
 
+def test_a_title_of_two_rules_explains_neither() -> None:
+    """Nor the path of a file of several; with the ids to choose from."""
+    other = RULE.replace(RULE_ID, "33333333-3333-4333-8333-333333333333")
+    with pytest.raises(UsageError, match=r"'writers' is the name of 2 rules .*33333333-"):
+        explained("Writers", o=other)
+    with pytest.raises(UsageError, match="is the name of 2 rules"):
+        explained("rules/o.yml", o=f"{other}---\n{FILTER}")
+
+
 def test_filters_and_exceptions_are_shown() -> None:
     """The filter that narrows it, the items that it links, the clause that Kibana adds."""
     found = explained(f=FILTER)

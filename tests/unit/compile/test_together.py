@@ -101,10 +101,55 @@ def test_filters_lie_among_overlays_too() -> None:
     assert "[Aa][Dd][Mm]" not in query("prod", **files)
 
 
+def test_a_later_filter_may_retire_an_earlier_one() -> None:
+    """A retired filter, or one for elsewhere, narrows nothing; wherever it lies."""
+    retired = f"{FILTER}status: deprecated\n"
+    elsewhere = f"{FILTER}elastic: {{environments: [prod]}}\n"
+    for text in (retired, elsewhere):
+        assert query(exceptions__base__f=text) == query(rules__f=text) == BARE
+    assert query("prod", exceptions__base__f=FILTER, exceptions__prod__f=retired) == BARE
+
+
+def test_filters_among_overlays_are_checked_as_rules_are() -> None:
+    """Environments that are there, one filter of an id in a folder, and what loading says."""
+    wrong = f"{FILTER}elastic: {{environments: [locl]}}\n"
+    assert "f.yml:8:11: no environment 'locl'" in refusal(exceptions__base__f=wrong)
+    twice = refusal(exceptions__base__f=FILTER, exceptions__base__g=FILTER)
+    assert twice.startswith("exceptions/base/g.yml:2:1: the id 22222222-")
+    bare = "".join(line for line in FILTER.splitlines(keepends=True) if "id: 2" not in line)
+    codes = [finding.code for finding in release(exceptions__base__f=bare).findings]
+    assert "rule-without-id" in codes
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"exceptions__base__f": "filter: ["},
+        {"rules__f": f"{FILTER}elastic: {{environments: [locl]}}\n"},
+        {"exceptions__base__f": f"{FILTER}elastic: {{environments: [locl]}}\n"},
+    ],
+)
+def test_a_mistake_is_told_once(files: dict[str, str]) -> None:
+    """However many stages meet it."""
+    assert len(refusal(**files).splitlines()) == 1
+
+
+def test_a_name_of_two_rules_narrows_neither() -> None:
+    """It is an error that says both ids; the id itself stays good."""
+    other = RULE.replace("11111111-", "33333333-").replace("name: tools\n", "name: others\n")
+    said = refusal(rules__f=FILTER.replace("[tools]", "[Tools]"), rules__o=other)
+    assert said.startswith("rules/f.yml:5:11: 'Tools' is the name of 2 rules (use the id: ")
+    assert "11111111-1111-4111-8111-111111111111 in rules/tools.yml" in said
+    assert "33333333-1111-4111-8111-111111111111 in rules/o.yml" in said
+    one = FILTER.replace("[tools]", "[11111111-1111-4111-8111-111111111111]")
+    found = [str(rule.body["query"]) for rule in release(rules__f=one, rules__o=other).rules]
+    assert sum("NOT" in text for text in found) == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[tools]", "[tool]", "f.yml:5:11: the filter names no rule: 'tool' (did you mean 'tools'"),
+        ("[tools]", "[tool]", "f.yml:5:11: no rule is named 'tool' (did you mean 'tools'"),
         ("windows}", "linux}", "f.yml:5:11: the filter is for linux, but 'Tools' is for windows/"),
         ("  rules: [tools]\n", "", "says which rules it narrows"),
         ("  condition: not admins\n", "", "a filter needs one condition"),
