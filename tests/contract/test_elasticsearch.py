@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import urllib3
 from elasticsearch import (
     BadRequestError,
     ConflictError,
@@ -210,3 +211,72 @@ def test_who_am_i(es: Elasticsearch) -> None:
     assert es.security.get_api_key(id=key["id"])["api_keys"][0]["expiration"]
     rights = es.security.has_privileges(index=[{"names": ["logs-*"], "privileges": ["read"]}])
     assert rights["index"]["logs-*"]["read"] is True
+
+
+def send(stack_urls: tuple[str, str], path: str, body: bytes) -> tuple[int, Any]:
+    """Status and answer of a POST whose body is sent as it is."""
+    headers = {"content-type": "application/json"}
+    url = f"{stack_urls[1]}{path}"
+    reply = urllib3.request("POST", url, body=body, headers=headers, retries=False)
+    return reply.status, reply.json()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/_bulk", b'{"index":{"_index":"x-odd"}}\n{"a": NaN}\n'),
+        ("/_search", b'{"size": NaN}'),
+        ("/_msearch", b'{"index": NaN}\n{}\n'),
+        ("/_mget", b'{"docs": [{"_index": "x"}]}'),
+        ("/_mget", b'{"docs": [{"_id": "x"}]}'),
+        ("/_mget", b'{"docs": {"_id": "x"}}'),
+        ("/_mget", b'{"docs": [{"_index": ["x"], "_id": "x"}]}'),
+        ("/_mget", b'{"ids": ["x"]}'),
+        ("/x/_mget", b'{"ids": [null]}'),
+        ("/_security/api_key", b'{"name": "x", "expiration": "abc"}'),
+        ("/_security/api_key", b'{"name": "x", "expiration": 5}'),
+    ],
+)
+def test_a_malformed_request_is_the_senders_fault(
+    stack_urls: tuple[str, str], path: str, body: bytes
+) -> None:
+    """A 400, never a failure of the server."""
+    assert send(stack_urls, path, body)[0] == 400
+
+
+def test_a_bulk_keeps_what_can_be_written_again(
+    es: Elasticsearch, stack_urls: tuple[str, str], index: str
+) -> None:
+    """Half a character and numbers without end are replaced, as a single write does it."""
+    source = b'{"a": "x\\ud800", "@timestamp": 1' + b"0" * 400 + b', "n": 1' + b"0" * 300 + b"}"
+    body = b'{"index":{"_index":"%s","_id":"1"}}\n%s\n' % (index.encode(), source)
+    status, answer = send(stack_urls, "/_bulk", body)
+    assert (status, answer["errors"]) == (200, False)
+    found = es.get(index=index, id="1")["_source"]
+    assert found == {"a": "x\ufffd", "@timestamp": None, "n": 10**300}
+
+
+def test_a_date_beyond_all_dates_is_none(es: Elasticsearch, index: str) -> None:
+    """The event is kept, and found without its time."""
+    es.index(index=index, id="1", document={"@timestamp": 10**300})
+    assert es.count(index=index)["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "named"),
+    [
+        ("terms", {"field": "n", "include": ["1"]}, "include"),
+        ("terms", {"field": "n", "exclude": "1.*"}, "exclude"),
+        ("date_histogram", {"field": "t", "fixed_interval": "1d", "offset": "6h"}, "offset"),
+        ("date_histogram", {"field": "t", "fixed_interval": "1d", "time_zone": "+02:00"}, "+02:00"),
+        ("avg", {"field": "n", "missing": 0}, "missing"),
+    ],
+)
+def test_an_option_of_an_aggregation_is_never_left_out_of_account(
+    es: Elasticsearch, index: str, kind: str, options: dict[str, Any], named: str
+) -> None:
+    """What this stack does not know is refused by name."""
+    es.index(index=index, document={"n": 1})
+    with pytest.raises(BadRequestError) as caught:
+        es.search(index=index, aggs={"a": {kind: options}})
+    assert named in str(caught.value.body)

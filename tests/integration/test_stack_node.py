@@ -93,6 +93,9 @@ def play(lab: Lab) -> tuple[list[Any], list[Any]]:
         lab.events(minute, **on(host, "evil.exe", minute))
         lab.events(minute + 0.5, **on(host, "good.exe"))
     lab.events(15, 25, **on("a", "late.exe"))
+    for minute in (12.0, 12.5, 13.0):
+        late = {"id": f"d-{minute}", "ingested": "2026-11-23T00:18:00.000Z"}
+        lab.events(minute, event=late, **on("d", "evil.exe"))
     for minute in (10, 35, 60):
         lab.clock(minute)
     keys = ("new_terms", "threshold_result", "suppression.docs_count", "original_time", "depth")
@@ -128,6 +131,23 @@ def test_the_node_and_the_store_give_the_same_alerts(
     }
     assert dict(statuses)["nowhere"] == "partial failure"
     assert dict(statuses)["broken"] == dict(statuses)["eql"] == "failed"
+
+
+def test_indices_may_share_an_id(
+    node: Node, place: tuple[str, str], fresh_index: FreshIndex, tmp_path: Path
+) -> None:
+    """Of two events with one id only that which the rule's query finds alerts."""
+    index, space = place
+    other = fresh_index("other")
+    with running_stack(tmp_path, elasticsearch=node.url) as running:
+        lab = SpaceLab(running, index, space)
+        lab.clock(0, run=False)
+        lab.rule(index=[index, other], query="process.name:evil.exe")
+        for name, process in ((index, "evil.exe"), (other, "good.exe")):
+            event = {"@timestamp": "2026-11-23T00:01:00.000Z", "process": {"name": process}}
+            node.client.index(index=name, id="same", document=event, refresh=True)
+        lab.clock(5)
+        assert [alert["process"]["name"] for alert in lab.alerts()] == ["evil.exe"]
 
 
 def test_alerts_lie_in_the_node_and_are_closed_there(

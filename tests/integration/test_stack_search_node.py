@@ -16,6 +16,7 @@ MAPPINGS = {
         "@timestamp": {"type": "date"},
         "host": {"properties": {"name": {"type": "keyword"}}},
         "n": {"type": "long"},
+        "rare": {"type": "long"},
         "score": {"type": "double"},
         "ok": {"type": "boolean"},
         "tags": {"type": "keyword"},
@@ -58,6 +59,14 @@ AGGREGATIONS: dict[str, dict[str, Any]] = {
     },
     "terms by count, then key": {
         "terms": {"field": "tags", "order": [{"_count": "asc"}, {"_key": "desc"}]}
+    },
+    **{
+        f"terms by {metric}, {order}": {
+            "terms": {"field": "host.name", "order": [{"m": order}, {"_key": "asc"}]},
+            "aggs": {"m": {metric: {"field": "rare"}}},
+        }
+        for metric in ("min", "max", "sum", "avg", "cardinality", "value_count")
+        for order in ("asc", "desc")
     },
     "terms with a stand-in": {"terms": {"field": "tags", "missing": "none"}},
     "frequent terms": {"terms": {"field": "host.name", "min_doc_count": 9}},
@@ -117,6 +126,8 @@ def index(both: tuple[Elasticsearch, Elasticsearch], fresh_index: FreshIndex) ->
             "n": n,
             "ok": n % 4 == 0,
         }
+        if n % 3 != 1:
+            document["rare"] = n - 15
         if n % 5:
             document["score"] = n / 4
         if n % 7:

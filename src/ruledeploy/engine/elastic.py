@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class _Search:
     query: ParsedQuery
     index: str
     window: Window | None
+    filter: JsonObject | None = None
 
 
 class ElasticsearchEngine:
@@ -325,10 +326,7 @@ def _halves(search: _Search) -> tuple[_Search, _Search]:
             f"rule {search.rule.rule_id}: over {_ESQL_ROWS} events in one millisecond"
         )
     first, second = Window(window.start, middle), Window(after, window.end)
-    return (
-        _Search(search.rule, search.query, search.index, first),
-        _Search(search.rule, search.query, search.index, second),
-    )
+    return replace(search, window=first), replace(search, window=second)
 
 
 def _search(rule: EngineRule, source: Source, window: Window | None) -> _Search:
@@ -338,7 +336,16 @@ def _search(rule: EngineRule, source: Source, window: Window | None) -> _Search:
         )
     query = parse_query(rule.language, rule.query)
     patterns = query.esql.sources if query.esql else rule.index
-    return _Search(rule, query, source.pattern or ",".join(patterns), window)
+    return _Search(rule, query, source.pattern or ",".join(patterns), window, source.filter)
+
+
+def rule_query(rule: EngineRule) -> JsonObject | None:
+    """What a rule in Lucene or KQL asks, as Kibana sends it; None for other languages.
+
+    Raises QueryError. Exceptions and the window are left out.
+    """
+    search = _search(rule, Indices(), None)
+    return _query(search, None) if search.query.language in ("lucene", "kuery") else None
 
 
 def _exceptions(rule: EngineRule, now: datetime) -> tuple[list[JsonObject], dict[str, JsonObject]]:
@@ -369,7 +376,7 @@ def _query(search: _Search, extra: JsonObject | None) -> JsonObject:
 
 
 def _filters(search: _Search, extra: JsonObject | None) -> list[JsonObject]:
-    filters: list[JsonObject] = [] if extra is None else [extra]
+    filters = [one for one in (extra, search.filter) if one is not None]
     if search.window is not None:
         filters.append(time_filter(search.window, search.rule.timestamp_field))
     return filters

@@ -115,9 +115,13 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """Indices of a cluster; without a pattern, each rule's own."""
+    """Indices of a cluster; without a pattern, each rule's own.
+
+    Of their events only those that fulfil `filter`, a query in Elasticsearch's DSL, are there.
+    """
 
     pattern: str = ""
+    filter: JsonObject | None = None
 
 
 Source: TypeAlias = Memory | Files | Indices

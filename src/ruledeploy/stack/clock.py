@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from ruledeploy.stack.store import Store
@@ -46,6 +48,16 @@ class Clock:
         """Stand still at `now`; None returns to the real clock."""
         self._simulated = now
         self._store.set_meta("clock", None if now is None else iso(now))
+
+    @contextmanager
+    def restored_on_error(self) -> Iterator[None]:
+        """Have the time from before again when what follows fails, as the store does."""
+        before = self._simulated
+        try:
+            yield
+        except BaseException:
+            self._simulated = before
+            raise
 
 
 def iso(moment: datetime) -> str:

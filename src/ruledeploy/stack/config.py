@@ -101,6 +101,11 @@ def parse_profile(text: str) -> Profile:
     return profile
 
 
+# What `latency_ms` is keyed by.
+CALL_KINDS = ("rules", "exceptions", "lists", "elasticsearch", "other")
+_A_DAY_S = 86_400
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
     """Trouble to inject, decided by a seed so that a run can be repeated.
@@ -108,7 +113,7 @@ class Faults:
     Each rate is a probability per request, 0 to 1. `latency_ms` maps a kind of call
     (`rules`, `exceptions`, `lists`, `elasticsearch`, `other`) to a delay. `lost` closes the
     connection after the write was done, `hang_s` seconds later; `reset` before it. `partial` lets
-    every second object of a bulk request fail.
+    every second object of a bulk request fail. `ValueError` for values that are none of these.
     """
 
     seed: int = 0
@@ -120,6 +125,28 @@ class Faults:
     hang_s: float = 0.0
     partial: float = 0.0
     retry_after_s: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what requests would stumble over later."""
+        for name in ("too_many", "server_error", "reset", "lost", "partial"):
+            _refuse_beyond(1, name, getattr(self, name))
+        _refuse_beyond(_A_DAY_S, "hang_s", self.hang_s)
+        _refuse_beyond(_A_DAY_S, "retry_after_s", self.retry_after_s)
+        for name, value in (("seed", self.seed), ("retry_after_s", self.retry_after_s)):
+            if type(value) is not int:
+                raise ValueError(f"{name} is a whole number, not {value!r}")
+        given = self.latency_ms if isinstance(self.latency_ms, Mapping) else {}
+        if given != self.latency_ms or set(given) - set(CALL_KINDS):
+            known = ", ".join(CALL_KINDS)
+            raise ValueError(f"latency_ms maps {known} to numbers, not {self.latency_ms!r}")
+        for kind, delay in given.items():
+            _refuse_beyond(_A_DAY_S * 1000, f"latency_ms.{kind}", delay)
+
+
+def _refuse_beyond(most: int, name: str, value: Any) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= most:
+        raise ValueError(f"{name} is a number from 0 to {most}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

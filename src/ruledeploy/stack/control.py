@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from datetime import datetime
+from typing import Any
 
 from ruledeploy.stack.alerts.executor import run_due, started_over
 from ruledeploy.stack.clock import parse_time
@@ -29,17 +30,18 @@ def set_clock(stack: Stack, call: Call) -> Answer:
     Sets the time (null: back to the real clock). With `run`, every enabled rule runs for each
     tick due since it last ran; `since` makes them all start over at that time.
     """
-    sent = call.json() or {}
+    sent = _object(call)
     try:
         now = parse_time(sent["now"]) if sent.get("now") else None
         since = parse_time(sent["since"]) if sent.get("since") else None
     except (TypeError, ValueError) as error:
         raise platform(400, f"[request body]: {error}") from error
-    if "now" in sent:
-        stack.clock.set(now)
-    if since is not None:
-        _start_over(stack, since)
-    tally = run_due(stack) if sent.get("run") else None
+    with stack.clock.restored_on_error():
+        if "now" in sent:
+            stack.clock.set(now)
+        if since is not None:
+            _start_over(stack, since)
+        tally = run_due(stack) if sent.get("run") else None
     return Answer(
         {
             "now": stack.clock.text(),
@@ -63,17 +65,30 @@ def read_faults(stack: Stack, call: Call) -> Answer:
 
 def set_faults(stack: Stack, call: Call) -> Answer:
     """`POST` fields of `Faults`: the trouble from now on, drawn anew by its seed; `{}` is none."""
-    sent = call.json() or {}
-    known = {entry.name for entry in fields(Faults)}
-    unknown = sorted(set(sent) - known) if isinstance(sent, dict) else [type(sent).__name__]
+    sent = _object(call)
+    unknown = sorted(set(sent) - {entry.name for entry in fields(Faults)})
     if unknown:
         raise platform(400, f"[request body]: no such fault: {', '.join(unknown)}")
-    stack.trouble.set(Faults(**sent))
+    try:
+        faults = Faults(**sent)
+    except ValueError as error:
+        raise platform(400, f"[request body]: {error}") from error
+    stack.trouble.set(faults)
     return read_faults(stack, call)
 
 
+def _object(call: Call) -> dict[str, Any]:
+    sent = call.json() or {}
+    if not isinstance(sent, dict):
+        raise platform(400, "[request body]: expected an object")
+    return sent
+
+
 def reset(stack: Stack, call: Call) -> Answer:
-    """`POST`: nothing is stored any more, the time is real, the trouble as it was at the start."""
+    """`POST`: nothing is stored any more, the time is real, the trouble as it was at the start.
+
+    What lies in a node is not the stack's to delete.
+    """
     stack.store.clear()
     stack.due.clear()
     stack.clock.set(None)

@@ -12,9 +12,13 @@ from collections.abc import Callable, Sequence
 from fnmatch import translate
 from typing import Any
 
+from ruledeploy.stack.alertingtypes import ALERTING_TYPES
+
 # Field path (with its saved-object type) -> values.
 Attributes = Callable[[str], list[Any]]
 Predicate = Callable[[Attributes], bool]
+# Reads what connectives join.
+Leaf = Callable[[], Predicate]
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<quoted>"(?:\\.|[^"\\])*")|(?P<op><=|>=|[():<>{}])'
@@ -22,6 +26,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _OPERATORS = {":", "<", ">", "<=", ">="}
+_PUNCTUATION = {*_OPERATORS, "(", ")", "{", "}"}
 _TEXT_FIELDS = {"alert.attributes.name"}
 _EXPECTED = 'Expected "(", NOT, field name, value, whitespace but'
 
@@ -42,7 +47,10 @@ def parse_filter(text: str, types: Sequence[str] = ()) -> Predicate:
     if not text.strip():
         raise FilterError(f'{_EXPECTED} ")" found.')
     parser = _Parser(_tokens(text))
-    predicate = parser.either()
+    try:
+        predicate = parser.either(parser.comparison)
+    except RecursionError as error:
+        raise FilterError("The filter is nested too deeply.") from error
     if parser.peek() is not None:
         raise FilterError(f'Expected AND, OR, end of input but "{parser.peek()}" found.')
     if types:
@@ -103,43 +111,50 @@ class _Parser:
             return True
         return False
 
-    def either(self) -> Predicate:
-        """`a or b`."""
-        parts = [self.both()]
+    def either(self, leaf: Leaf) -> Predicate:
+        """`a or b`; a leaf is a comparison, or in the list of a field, a value."""
+        parts = [self.both(leaf)]
         while self.keyword("or"):
-            parts.append(self.both())
+            parts.append(self.both(leaf))
         return parts[0] if len(parts) == 1 else lambda a: any(part(a) for part in parts)
 
-    def both(self) -> Predicate:
+    def both(self, leaf: Leaf) -> Predicate:
         """`a and b`."""
-        parts = [self.negated()]
+        parts = [self.negated(leaf)]
         while self.keyword("and"):
-            parts.append(self.negated())
+            parts.append(self.negated(leaf))
         return parts[0] if len(parts) == 1 else lambda a: all(part(a) for part in parts)
 
-    def negated(self) -> Predicate:
-        """`not a`."""
+    def negated(self, leaf: Leaf) -> Predicate:
+        """`not a`, parentheses, or a leaf."""
         if self.keyword("not"):
-            inner = self.negated()
+            inner = self.negated(leaf)
             return lambda a: not inner(a)
-        return self.group()
+        return self.group(leaf) if self.peek() == "(" else leaf()
 
-    def group(self) -> Predicate:
-        """Parentheses, or one comparison."""
-        if self.peek() == "(":
-            self.take()
-            inner = self.either()
-            self.expect(")")
-            return inner
+    def group(self, leaf: Leaf) -> Predicate:
+        """Parentheses."""
+        self.take()
+        inner = self.either(leaf)
+        found = self.peek()
+        if found is None:
+            raise FilterError('Expected AND, OR, ")" but end of input found.')
+        if found != ")":
+            raise FilterError(f'Expected AND, OR, ")" but "{found}" found.')
+        self.take()
+        return inner
+
+    def comparison(self) -> Predicate:
+        """One field and what is asked of it."""
         field = self.take()
-        if field in {")", ":", "<", ">", "<=", ">=", "{", "}"}:
+        if field in _PUNCTUATION:
             raise FilterError(f'{_EXPECTED} "{field[0]}" found.')
         if self.peek() not in _OPERATORS:
             return self.bare()
         self.keys.append(unescape(field))
         operator = self.take()
         if operator in {"<", ">", "<=", ">="}:
-            return _ranged(unescape(field), operator, unescape(self.take()))
+            return _ranged(unescape(field), operator, self.bound())
         if self.peek() == "{":
             raise FilterError('Expected "(", NOT, value, whitespace but "{" found.')
         return self.values(unescape(field))
@@ -156,31 +171,21 @@ class _Parser:
 
     def values(self, field: str) -> Predicate:
         """What stands after the colon: a value, several words, or a list in parentheses."""
-        if self.peek() != "(":
-            return self.value(field)
-        self.take()
-        parts = [self.list_part(field)]
-        joined_by = any
-        while self.peek() != ")":
-            if self.keyword("and"):
-                joined_by = all
-            elif not self.keyword("or"):
-                raise FilterError(f'Expected AND, OR, ")" but "{self.peek()}" found.')
-            parts.append(self.list_part(field))
-        self.expect(")")
-        return lambda a: joined_by(part(a) for part in parts)
-
-    def list_part(self, field: str) -> Predicate:
-        """One value of a list, which may be negated."""
-        if self.keyword("not"):
-            inner = self.list_part(field)
-            return lambda a: not inner(a)
+        if self.peek() == "(":
+            return self.group(lambda: self.value(field))
         return self.value(field)
+
+    def bound(self) -> str:
+        """What a range ends at."""
+        token = self.take()
+        if token in _PUNCTUATION:
+            raise FilterError(f'Expected literal, whitespace but "{token}" found.')
+        return unescape(token[1:-1] if token.startswith('"') else token)
 
     def value(self, field: str) -> Predicate:
         """One value: unquoted words up to an operator belong together."""
         token = self.take()
-        if token in {")", ":", "<", ">", "<=", ">="}:
+        if token in _PUNCTUATION:
             raise FilterError(f'Expected "(", NOT, value, whitespace but "{token}" found.')
         if token.startswith('"'):
             return _equals(field, unescape(token[1:-1]), quoted=True)
@@ -197,13 +202,6 @@ class _Parser:
             and token[0] not in '():<>{}"'
             and self.peek(1) not in {":", "<", ">", "<=", ">="}
         )
-
-    def expect(self, token: str) -> None:
-        """Take exactly that token."""
-        found = self.peek()
-        if found != token:
-            raise FilterError(f'Expected "{token}" but "{found or "end of input"}" found.')
-        self.take()
 
 
 def unescape(text: str) -> str:
@@ -302,17 +300,6 @@ def snake(name: str) -> str:
 
 # The saved-object type of every rule.
 RULE_TYPES = ("alert",)
-# Alerting's names for the types of detection rules.
-_TYPE_IDS = {
-    "eql": "siem.eqlRule",
-    "esql": "siem.esqlRule",
-    "machine_learning": "siem.mlRule",
-    "new_terms": "siem.newTermsRule",
-    "query": "siem.queryRule",
-    "saved_query": "siem.savedQueryRule",
-    "threat_match": "siem.indicatorRule",
-    "threshold": "siem.thresholdRule",
-}
 
 
 def attributes_of_rule(body: dict[str, Any]) -> Attributes:
@@ -324,7 +311,7 @@ def attributes_of_rule(body: dict[str, Any]) -> Attributes:
             case "alert.id":
                 return [f"alert:{body['id']}"]
             case "alertTypeId":
-                return [_TYPE_IDS[body["type"]]]
+                return [ALERTING_TYPES[body["type"]].id]
             case "consumer":
                 return ["siem"]
             case "schedule.interval":

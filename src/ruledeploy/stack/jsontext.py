@@ -9,6 +9,8 @@ from typing import Any
 
 # An escape that may be one half of a character.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# A whole number that may be beyond a double's range, 1.8e308.
+_LONG = re.compile(rb"[0-9]{309}")
 
 
 def read_json(text: bytes) -> Any:
@@ -17,8 +19,9 @@ def read_json(text: bytes) -> Any:
     NaN and Infinity are no JSON. A number beyond a double's range becomes null, as it would when
     it is written again, and half a character the replacement character.
     """
+    whole = _whole_number if _LONG.search(text) else None
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=whole)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return _whole(value) if _SURROGATE.search(text) else value
@@ -26,6 +29,10 @@ def read_json(text: bytes) -> Any:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _whole_number(text: str) -> int | None:
+    return None if _finite(text) is None else int(text)
 
 
 def _finite(text: str) -> float | None:

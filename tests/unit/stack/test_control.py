@@ -68,3 +68,46 @@ def test_a_reset_leaves_nothing_but_the_faults_of_the_start(lab: Lab) -> None:
 
 def _a_list() -> dict[str, str]:
     return {"list_id": "l", "name": "l", "description": "d", "type": "detection"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ({"too_many": "0.5"}, "too_many is a number from 0 to 1, not '0.5'"),
+        ({"lost": 1.5}, "lost is a number from 0 to 1"),
+        ({"partial": True}, "partial is a number"),
+        ({"hang_s": -1}, "hang_s is a number from 0"),
+        ({"retry_after_s": 0.5}, "retry_after_s is a whole number"),
+        ({"seed": None}, "seed is a whole number"),
+        ({"latency_ms": {"rule": 1}}, "latency_ms maps rules"),
+        ({"latency_ms": {"rules": "x"}}, "latency_ms.rules is a number"),
+        ({"latency_ms": [5]}, "latency_ms maps rules"),
+    ],
+)
+def test_a_value_that_makes_no_fault_is_refused(
+    lab: Lab, fault: dict[str, object], named: str
+) -> None:
+    """Before any request could stumble over it."""
+    reply = urllib3.request("POST", f"{lab.running.kibana_url}{FAULTS}", json=fault)
+    assert reply.status == 400
+    assert named in reply.json()["message"]
+    assert set(statuses(lab)) == {200}
+
+
+def test_an_order_of_too_many_runs_is_refused(lab: Lab) -> None:
+    """By the rule's name; the time is what it was, and a smaller step goes on from there."""
+    lab.clock(0, run=False)
+    lab.rule(interval="1s")
+    url = f"{lab.running.kibana_url}/internal/ruledeploy/clock"
+    reply = urllib3.request("POST", url, json={"now": "2027-11-23T00:00:00Z", "run": True})
+    assert reply.status == 400
+    assert "rule wpm would have to run 31536" in reply.json()["message"]
+    assert lab.send("GET", "/internal/ruledeploy/clock")["now"] == "2026-11-23T00:00:00.000Z"
+    assert lab.clock(1)["runs"] == 60
+
+
+@pytest.mark.parametrize("body", [[1], "now", 3])
+def test_an_order_to_the_clock_is_an_object(lab: Lab, body: object) -> None:
+    """Everything else is refused."""
+    url = f"{lab.running.kibana_url}/internal/ruledeploy/clock"
+    assert urllib3.request("POST", url, json=body).status == 400

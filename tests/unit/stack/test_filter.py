@@ -14,6 +14,7 @@ RULE = {
     "immutable": False,
     "risk_score": 73,
     "tags": ["Domain: Endpoint", "x"],
+    "updated_at": "2026-11-23T00:00:00.000Z",
     "rule_source": {"type": "internal"},
     "threat": [{"technique": [{"id": "T1055"}]}],
     "exceptions_list": [{"list_id": "l1"}, {"list_id": "l2"}],
@@ -45,7 +46,15 @@ P = "alert.attributes.params"
         ('alert.attributes.name: "writeprocessmemory anomalous"', False),
         ("alert.attributes.name: call", True),
         ("alert.attributes.name: write*", True),
+        (f"{P}.exceptionsList.listId: (l3 or l1 and l2)", True),
+        (f"{P}.exceptionsList.listId: (l1 or l2 and l3)", True),
+        (f"{P}.exceptionsList.listId: ((l1 or l2) and l3)", False),
+        (f"{P}.exceptionsList.listId: ((l3 or l1) and not (l4 or l5))", True),
+        (f"{P}.exceptionsList.listId: (not l1 or not l2)", False),
         (f"{P}.riskScore >= 70", True),
+        (f'{P}.riskScore >= "70"', True),
+        ('alert.attributes.updatedAt < "2030-01-01"', True),
+        ('alert.attributes.updatedAt >= "2030-01-01"', False),
         (f"{P}.riskScore < 70", False),
         (f"{P}.note: *", False),
         (f"{P}.ruleId: *", True),
@@ -89,7 +98,26 @@ def test_a_key_names_its_saved_object(text: str, message: str) -> None:
         parse_filter(text, ["alert"])
 
 
-@pytest.mark.parametrize("text", ["", "a:", "a: (b", "a b: c", "a: b)", ": b", '"x', "a: {b: c}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a:",
+        "a: (b",
+        "a b: c",
+        "a: b)",
+        ": b",
+        '"x',
+        "a: {b: c}",
+        "a: ()",
+        "a: (b (c))",
+        "a: (b or)",
+        "a < )",
+        "a >= (b)",
+        "(" * 100_000,
+        "not " * 100_000,
+    ],
+)
 def test_syntax_errors(text: str) -> None:
     """Refused, never guessed."""
     with pytest.raises(FilterError):

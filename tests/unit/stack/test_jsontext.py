@@ -14,6 +14,10 @@ from ruledeploy.stack.jsontext import read_json
     [
         (b'{"a": [1, 2.5, null, true, "x"]}', {"a": [1, 2.5, None, True, "x"]}),
         (b"[1e999, -1e999, 1e-999]", [None, None, 0.0]),
+        (
+            b"[" + b"9" * 400 + b", -" + b"9" * 9999 + b", 1" + b"0" * 308 + b"]",
+            [None, None, 10**308],
+        ),
         (rb'"\ud83d\ude00"', "\U0001f600"),
         (rb'{"a\ud800": ["\udc00b"]}', {"a\ufffd": ["\ufffdb"]}),
     ],

@@ -142,6 +142,18 @@ def test_an_eql_sequence_fails_by_name(lab: Lab) -> None:
     assert "sequence" in lab.last()["message"]
 
 
+def test_alerting_knows_a_rule_by_its_type(lab: Lab) -> None:
+    """In its own list, in a filter and in the rule's alerts."""
+    lab.rule(type="eql", language="eql", query="any where true")
+    lab.events(1)
+    lab.clock(5)
+    (found,) = lab.send("GET", "/api/alerting/rules/_find")["data"]
+    assert found["rule_type_id"] == "siem.eqlRule"
+    query = "alert.attributes.alertTypeId:siem.eqlRule"
+    assert lab.send("GET", f"{RULES}/_find?filter={query}")["total"] == 1
+    assert lab.alerts()[0]["kibana.alert.rule.rule_type_id"] == "siem.eqlRule"
+
+
 def test_types_that_need_more_than_this_stack_fail_by_name(lab: Lab) -> None:
     """They are stored and validated; running says why there is nothing."""
     mapping = [{"entries": [{"field": "file.hash.sha256", "type": "mapping", "value": "h"}]}]

@@ -194,6 +194,16 @@ def test_a_rule_may_search_the_spaces_alerts(lab: Lab) -> None:
     assert sorted(alert["kibana.alert.depth"] for alert in lab.alerts()) == [1, 2]
 
 
+def test_an_order_of_very_many_runs_leaves_none_out(lab: Lab) -> None:
+    """A week of every minute is more than one pass; the first runs are among them."""
+    lab.rule(interval="1m", **{"from": "now-1m"})
+    week = 7 * 24 * 60
+    lab.events(5.5, week - 5.5)
+    told = lab.clock(week)
+    assert (told["runs"], told["alerts"]) == (week, 2)
+    assert lab.last()["status"] == "succeeded"
+
+
 def test_a_time_to_start_over_from_forgets_what_was_counted(lab: Lab) -> None:
     """A threshold rule alerts again on events that it had alerted on."""
     lab.rule(type="threshold", threshold={"field": [], "value": 2}, query="*")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ruledeploy.stack.alertingtypes import ALERTING_TYPES
 from ruledeploy.stack.alerts.events import index_type
 from ruledeploy.stack.alerts.hits import Finding
 from ruledeploy.stack.alerts.kept import alerts_alias
@@ -16,16 +17,6 @@ from ruledeploy.stack.clock import iso
 from ruledeploy.stack.es.documents import moment
 from ruledeploy.stack.store import Saved
 
-_RULE_TYPES = {
-    "eql": ("siem.eqlRule", "Event Correlation Rule"),
-    "esql": ("siem.esqlRule", "ES|QL Rule"),
-    "machine_learning": ("siem.mlRule", "Machine Learning Rule"),
-    "new_terms": ("siem.newTermsRule", "New Terms Rule"),
-    "query": ("siem.queryRule", "Custom Query Rule"),
-    "saved_query": ("siem.savedQueryRule", "Saved Query Rule"),
-    "threat_match": ("siem.indicatorRule", "Indicator Match Rule"),
-    "threshold": ("siem.thresholdRule", "Threshold Rule"),
-}
 # Fields of the body that become `kibana.alert.rule.<name>` as they are.
 _COPIED = (
     "author", "building_block_type", "created_at", "created_by", "description", "enabled",
@@ -113,7 +104,7 @@ def _building_block(body: dict[str, Any]) -> dict[str, Any]:
 
 def _rule_fields(execution: Execution) -> dict[str, Any]:
     body = execution.rule.body
-    type_id, category = _RULE_TYPES[body["type"]]
+    type_id, category = ALERTING_TYPES[body["type"]]
     own = {
         **{key: body[key] for key in _COPIED if key in body},
         "actions": body["actions"],

@@ -44,6 +44,12 @@ class Tally:
     alerts: int = 0
     outcomes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
+    def plus(self, more: Tally) -> Tally:
+        """Both, these runs before the others."""
+        rules = {**self.outcomes, **more.outcomes}
+        told = {rule: self.outcomes.get(rule, []) + more.outcomes.get(rule, []) for rule in rules}
+        return Tally(self.runs + more.runs, self.alerts + more.alerts, told)
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -71,11 +77,23 @@ class _Outcome:
 
 def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tally:
     """Run every enabled rule (or those named by space and id) for each tick that is due."""
-    now = stack.clock.now()
-    if only is None:
+    now, named = stack.clock.now(), None if only is None else list(only)
+    tally, going_on = Tally(), True
+    while going_on:
+        due = _due(stack, named, now)
+        going_on = any(len(ticks) == runs.TICKS_OF_A_PASS for _, ticks in due)
+        tally = tally.plus(run_rules(stack, due)) if due else tally
+    return tally
+
+
+def _due(
+    stack: Stack, named: Sequence[tuple[str, str]] | None, now: datetime
+) -> list[tuple[Saved, list[datetime]]]:
+    """The enabled rules that are due, with the ticks to run now; a rule without times is told."""
+    if named is None:
         rules = stack.store.enabled_rules()
     else:
-        found = (stack.store.get("rule", space, rule_id) for space, rule_id in only)
+        found = (stack.store.get("rule", space, rule_id) for space, rule_id in named)
         rules = [rule for rule in found if rule is not None and rule.body["enabled"]]
     due = []
     for stored in rules:
@@ -86,7 +104,7 @@ def run_due(stack: Stack, only: Iterable[tuple[str, str]] | None = None) -> Tall
             continue
         if ticks:
             due.append((rule, ticks))
-    return run_rules(stack, due) if due else Tally()
+    return due
 
 
 def due_rules(stack: Stack) -> tuple[list[tuple[str, str]], datetime | None]:

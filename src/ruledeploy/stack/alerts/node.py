@@ -12,11 +12,13 @@ from itertools import islice
 from typing import Any
 
 from ruledeploy.engine import ElasticsearchEngine, EngineRule, Indices, Window
+from ruledeploy.engine.elastic import rule_query
 from ruledeploy.errors import ServerError
 from ruledeploy.stack.alerts import runs
 from ruledeploy.stack.alerts.events import Prepared, hit_of, own_filters
 from ruledeploy.stack.alerts.hits import Hit
 from ruledeploy.stack.alerts.kept import alerts_alias, alerts_index
+from ruledeploy.stack.clock import iso
 from ruledeploy.stack.errors import Refusal
 from ruledeploy.stack.es.documents import Stored, moment
 from ruledeploy.stack.node import Node
@@ -93,20 +95,25 @@ class NodeEvents:
         return out
 
     def rows(self, one: Prepared, at: datetime) -> Sequence[Mapping[str, Any]]:
-        """As the node groups them."""
+        """As the node groups them, of the events that were ingested by then."""
         start, end = runs.window(one.rule.body, at)
         engine = ElasticsearchEngine(self._node.client, url=self._node.url)
         window = Window(moment(start), moment(end))
-        return engine.run([one.engine_rule], Indices(), window, at)[one.rule.id].rows
+        seen = Indices(filter=_ingested_by(at))
+        return engine.run([one.engine_rule], seen, window, at)[one.rule.id].rows
 
     def _hits(
         self, one: Prepared, ids: list[str], hiding: Mapping[str, Sequence[str]]
     ) -> Iterator[Hit]:
-        """Hits by event id, those that the rule's own filters let through."""
+        """Hits by event id, those that the rule's own filters let through.
+
+        Several indices may hold an id: the query tells which of them was meant, but in ES|QL and
+        EQL, which are no part of a search.
+        """
         override = one.rule.body.get("timestamp_override", "@timestamp")
         times = ["@timestamp", "event.ingested", "kibana.alert.rule.uuid", override]
-        own = own_filters(one.rule.body)
-        query = {"bool": {"filter": [{"ids": {"values": ids}}, *([own] if own else [])]}}
+        wanted = ({"ids": {"values": ids}}, own_filters(one.rule.body), rule_query(one.engine_rule))
+        query = {"bool": {"filter": [part for part in wanted if part is not None]}}
         with self._node.errors():
             answer = self._node.client.search(
                 index=",".join(one.engine_rule.index),
@@ -134,6 +141,14 @@ class NodeEvents:
                 if found.get("found"):
                     out[found["_index"], found["_id"]] = found["_source"]
         return out
+
+
+def _ingested_by(at: datetime) -> dict[str, Any]:
+    """The events without a time of ingestion, or with one that is over."""
+    field = "event.ingested"
+    unknown = {"bool": {"must_not": {"exists": {"field": field}}}}
+    over = {"range": {field: {"lte": iso(at)}}}
+    return {"bool": {"should": [unknown, over], "minimum_should_match": 1}}
 
 
 class NodeAlerts:

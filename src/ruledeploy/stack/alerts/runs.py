@@ -14,12 +14,15 @@ from typing import Any
 
 from ruledeploy.query.exceptions import is_expired
 from ruledeploy.stack.alerts.hits import Hit
-from ruledeploy.stack.clock import date_math, duration, parse_time
+from ruledeploy.stack.clock import date_math, duration, iso, parse_time
+from ruledeploy.stack.errors import platform
 from ruledeploy.stack.store import Saved
 
-# Ticks that one order may catch up on: a simulated month of five minutes, or, by the real clock,
-# the present one and as many as Kibana makes up for.
-MAX_SIMULATED_TICKS = 9_000
+# Ticks of a rule that are run in one pass: a simulated month of five minutes.
+TICKS_OF_A_PASS = 9_000
+# Ticks that one order may catch up on: twenty years of five minutes' are a mistake. By the real
+# clock it is the present one and as many as Kibana makes up for.
+MAX_SIMULATED_TICKS = 500_000
 MAX_REAL_TICKS = 5
 # Alerting's own limit per run.
 MAX_ALERTS_PER_RUN = 1_000
@@ -81,7 +84,11 @@ def milliseconds(moment: datetime) -> int:
 
 
 def due_ticks(rule: Saved, now: datetime, *, simulated: bool) -> list[datetime]:
-    """When the rule should have run since its last run; the first run is at its enabling."""
+    """When the rule should have run since its last run; the first run is at its enabling.
+
+    No more than one pass; by the real clock, only the last few. Raises a 400 when a simulated time
+    asks for too many.
+    """
     step = duration(rule.body["interval"])
     last = rule.state.get("last_run")
     if last is not None:
@@ -91,9 +98,16 @@ def due_ticks(rule: Saved, now: datetime, *, simulated: bool) -> list[datetime]:
     if tick > now:
         return []
     count = (now - tick) // step + 1
-    limit = MAX_SIMULATED_TICKS if simulated else MAX_REAL_TICKS
-    first = max(0, count - limit)
-    return [tick + n * step for n in range(first, count)]
+    if not simulated:
+        return [tick + n * step for n in range(max(0, count - MAX_REAL_TICKS), count)]
+    if count > MAX_SIMULATED_TICKS:
+        raise platform(
+            400,
+            f"rule {rule.key} would have to run {count} times by {iso(now)}, more than "
+            f"{MAX_SIMULATED_TICKS}: move the time in smaller steps, or let the rules start over "
+            "with `since`",
+        )
+    return [tick + n * step for n in range(min(count, TICKS_OF_A_PASS))]
 
 
 def gap(rule: Saved, first: datetime) -> timedelta:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,6 +38,26 @@ class Search:
     show: Callable[[Sequence[Stored], Mapping[str, Any]], dict[str, Any]]
 
 
+# What an aggregation may be asked: other options would change the answer, these do, or never do.
+_OPTIONS: Mapping[str, frozenset[str]] = {
+    "terms": frozenset(
+        {"field", "size", "min_doc_count", "order", "missing", "shard_size", "execution_hint",
+         "collect_mode"}
+    ),
+    "date_histogram": frozenset(
+        {"field", "fixed_interval", "calendar_interval", "min_doc_count", "time_zone"}
+    ),
+    "filters": frozenset({"filters"}),
+    "missing": frozenset({"field"}),
+    "top_hits": frozenset(
+        {"size", "from", "sort", "_source", "fields", "version", "seq_no_primary_term"}
+    ),
+    "cardinality": frozenset({"field", "precision_threshold"}),
+    **{kind: frozenset({"field"}) for kind in ("value_count", "min", "max", "sum", "avg")},
+}  # fmt: skip
+_UTC = {"UTC", "Z", "GMT", "+00:00"}
+
+
 def aggregate(asked: Mapping[str, Any], hits: Sequence[Stored], search: Search) -> dict[str, Any]:
     """The answer to `aggs`. Raises a 400 for a kind we do not know."""
     return {name: _one(body, hits, search) for name, body in asked.items()}
@@ -47,13 +68,16 @@ def _one(body: Mapping[str, Any], hits: Sequence[Stored], search: Search) -> dic
     kinds = [key for key in body if key not in {"aggs", "aggregations", "meta"}]
     kind = kinds[0] if len(kinds) == 1 else ", ".join(kinds) or "none"
     options = body.get(kind, {})
+    _check(kind, options)
 
     def bucket(members: Sequence[Stored]) -> dict[str, Any]:
         return {"doc_count": len(members), **aggregate(inner, members, search)}
 
     match kind:
         case "terms":
-            return _terms(options, hits, search, bucket)
+            groups = _terms(options, hits, search)
+            ordered = _ordered(options.get("order"), groups, bucket, inner)
+            return _term_buckets(ordered, options.get("size", _DEFAULT_BUCKETS))
         case "date_histogram":
             return _date_histogram(options, hits, search, bucket)
         case "filter":
@@ -70,6 +94,17 @@ def _one(body: Mapping[str, Any], hits: Sequence[Stored], search: Search) -> dic
         case _:
             values = [v for hit in hits for v in search.read(hit, options.get("field", ""))]
             return _metric(kind, values)
+
+
+def _check(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse what would be left out of account."""
+    unknown = sorted(set(options) - _OPTIONS.get(kind, set(options)))
+    if unknown:
+        reason = f"the local stack does not know [{', '.join(unknown)}] of the aggregation [{kind}]"
+        raise elastic(400, "parsing_exception", reason)
+    if kind == "date_histogram" and options.get("time_zone", "UTC") not in _UTC:
+        reason = f"the local stack counts days in UTC, not in [{options['time_zone']}]"
+        raise elastic(400, "parsing_exception", reason)
 
 
 def _metric(kind: str, values: list[Any]) -> dict[str, Any]:
@@ -92,44 +127,56 @@ def _metric(kind: str, values: list[Any]) -> dict[str, Any]:
 
 
 Bucket = Callable[[Sequence[Stored]], dict[str, Any]]
+# A value, the documents that have it, and what its bucket says.
+Term = tuple[Any, list[Stored], dict[str, Any]]
 
 
 def _terms(
-    options: Mapping[str, Any], hits: Sequence[Stored], search: Search, bucket: Bucket
-) -> dict[str, Any]:
+    options: Mapping[str, Any], hits: Sequence[Stored], search: Search
+) -> dict[Any, list[Stored]]:
+    """The hits by each value that is frequent enough."""
     groups: dict[Any, list[Stored]] = {}
     absent = [options["missing"]] if "missing" in options else []
     for hit in hits:
         for value in dict.fromkeys(search.read(hit, options["field"]) or absent):
             groups.setdefault(value, []).append(hit)
-    least, size = options.get("min_doc_count", 1), options.get("size", _DEFAULT_BUCKETS)
-    kept = {value: members for value, members in groups.items() if len(members) >= least}
-    shown = _ordered(options.get("order"), ((v, m, bucket(m)) for v, m in kept.items()))
+    least = options.get("min_doc_count", 1)
+    return {value: members for value, members in groups.items() if len(members) >= least}
+
+
+def _term_buckets(terms: Sequence[Term], size: int) -> dict[str, Any]:
     return {
         "doc_count_error_upper_bound": 0,
-        "sum_other_doc_count": sum(len(members) for _, members, _ in shown[size:]),
-        "buckets": [{**_key(value), **body} for value, _, body in shown[:size]],
+        "sum_other_doc_count": sum(len(members) for _, members, _ in terms[size:]),
+        "buckets": [{**_key(value), **body} for value, _, body in terms[:size]],
     }
 
 
-Term = tuple[Any, list[Stored], dict[str, Any]]
-
-
-def _ordered(order: Any, terms: Iterable[Term]) -> list[Term]:
+def _ordered(
+    order: Any, groups: Mapping[Any, list[Stored]], bucket: Bucket, inner: Mapping[str, Any]
+) -> list[Term]:
     """By count, the most first, unless asked by `_key`, `_count` or metrics inside, ties by key."""
     wanted = order or {"_count": "desc"}
+    terms = [(value, members, bucket(members)) for value, members in groups.items()]
+    # A metric without a value: the highest is lower than all others, the lowest and the average
+    # are higher.
+    absent = {name: -math.inf if "max" in body else math.inf for name, body in inner.items()}
     out = sorted(terms, key=lambda term: str(term[0]))
     for one in reversed(wanted if isinstance(wanted, list) else [wanted]):
         ((by, direction),) = one.items()
-        out.sort(key=partial(_rank, by), reverse=direction == "desc")
+        out.sort(key=partial(_rank, by, absent), reverse=direction == "desc")
     return out
 
 
-def _rank(by: str, term: Term) -> Any:
+def _rank(by: str, absent: Mapping[str, float], term: Term) -> Any:
     value, members, body = term
     if by == "_key":
         return value
-    return len(members) if by == "_count" else body[by.partition(".")[0]]["value"]
+    if by == "_count":
+        return len(members)
+    name = by.partition(".")[0]
+    metric = body[name]["value"]
+    return absent[name] if metric is None else metric
 
 
 def _key(value: Any) -> dict[str, Any]:

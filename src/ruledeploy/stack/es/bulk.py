@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.es import docs, documents
 from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.jsontext import read_json
 from ruledeploy.stack.store import Store
 
 _CREATED = 201
@@ -68,7 +68,7 @@ def _actions(call: Call) -> Iterator[tuple[str, dict[str, Any], Any]]:
     default = {"_index": call.params["index"]} if "index" in call.params else {}
     for line in lines:
         try:
-            action = json.loads(line)
+            action = read_json(line)
             ((name, meta),) = action.items()
             meta = dict(meta)
         except (AttributeError, TypeError, ValueError) as error:
@@ -95,7 +95,7 @@ def _actions(call: Call) -> Iterator[tuple[str, dict[str, Any], Any]]:
 def _source(lines: Iterator[bytes]) -> dict[str, Any]:
     """The line after an action. Without one, or when it is no object, the request is refused."""
     try:
-        source = json.loads(next(lines, b""))
+        source = read_json(next(lines, b""))
     except ValueError as error:
         reason = "The bulk request must be terminated by a newline [\\n], and each source be JSON"
         raise elastic(400, "illegal_argument_exception", reason) from error

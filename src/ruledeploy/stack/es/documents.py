@@ -25,6 +25,8 @@ _STREAM = re.compile(r"(logs|metrics|traces|synthetics)-[^-]+.*-[^-]+|winlogbeat
 _GENERATION = "2026.01.01-000001"
 # The times by which a document can be found without reading it.
 SEARCHED_TIMES = ("@timestamp", "event.ingested")
+# The years 1 to 9999, in milliseconds: what is beyond is no date of ours.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 _BAD_NAME = re.compile(r'[\\/*?"<>| ,#A-Z]')
 
 
@@ -227,7 +229,7 @@ def timestamp(source: dict[str, Any], field: str) -> int | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return int(value)
+        return int(value) if _FIRST_MS <= value <= _LAST_MS else None
     try:
         moment = parse_time(value)
     except (TypeError, ValueError):

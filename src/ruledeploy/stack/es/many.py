@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.es import docs, searching
 from ruledeploy.stack.es.shown import asked_source, filtered_source
 from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.jsontext import read_json
 
 
 def msearch(stack: Stack, call: Call) -> Answer:
@@ -40,7 +40,7 @@ def _searched(stack: Stack, call: Call, header: dict[str, Any], body: bytes) -> 
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        loaded = json.loads(line)
+        loaded = read_json(line)
     except ValueError as error:
         raise elastic(400, "parsing_exception", "a header is not valid JSON") from error
     if not isinstance(loaded, dict):
@@ -51,14 +51,29 @@ def _object(line: bytes) -> dict[str, Any]:
 def mget(stack: Stack, call: Call) -> Answer:
     """`_mget`: documents by `docs` or, in one index, by `ids`; the missing are `found: false`."""
     body = docs.json_object(call)
-    asked = body.get("docs") or [{"_id": one} for one in body.get("ids", ())]
+    asked = body.get("docs") or body.get("ids")
     if not asked:
         raise elastic(400, "action_request_validation_exception", "no documents to get")
+    if not isinstance(asked, list):
+        raise elastic(400, "parsing_exception", "[docs] and [ids] are arrays")
+    asked = [one if isinstance(one, dict) else {"_id": one} for one in asked]
+    for one in asked:
+        _refuse_malformed(call, one)
     return Answer({"docs": [_got(stack, call, one) for one in asked]})
 
 
+def _refuse_malformed(call: Call, asked: dict[str, Any]) -> None:
+    index = asked.get("_index", call.params.get("index"))
+    for name, value in (("index", index), ("id", asked.get("_id"))):
+        if value is None:
+            reason = f"Validation Failed: 1: {name} is missing for doc 0;"
+            raise elastic(400, "action_request_validation_exception", reason)
+        if not isinstance(value, str | int):
+            raise elastic(400, "parsing_exception", f"[_{name}] of a document is a text")
+
+
 def _got(stack: Stack, call: Call, asked: dict[str, Any]) -> dict[str, Any]:
-    index = asked.get("_index", call.params.get("index", ""))
+    index = str(asked.get("_index", call.params.get("index")))
     one = replace(call, params={"index": index, "id": str(asked["_id"])}, query={})
     try:
         found = dict(docs.read(stack, one).body)

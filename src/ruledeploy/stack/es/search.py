@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -24,6 +23,7 @@ from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.shown import filtered_source
 from ruledeploy.stack.es.sorting import Ordered, Tables, field_reader, sort_keys, sort_values
 from ruledeploy.stack.es.tables import table_of
+from ruledeploy.stack.jsontext import read_json
 from ruledeploy.stack.paging import WINDOW
 from ruledeploy.stack.store import Store
 
@@ -253,7 +253,7 @@ def count_documents(
 def search_body(text: bytes) -> dict[str, Any]:
     """A search request's body; empty means everything."""
     try:
-        loaded = json.loads(text) if text.strip() else {}
+        loaded = read_json(text) if text.strip() else {}
     except ValueError as error:
         raise elastic(400, "parsing_exception", "request body is not valid JSON") from error
     if not isinstance(loaded, dict):

@@ -11,6 +11,7 @@ from typing import Any
 from ruledeploy.stack.clock import duration
 from ruledeploy.stack.config import ApiKey
 from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es.docs import json_object
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.status import has_privileges
@@ -44,7 +45,14 @@ def create_key(stack: Stack, call: Call) -> Answer:
     """
     body = json_object(call)
     expiration = body.get("expiration")
-    length: timedelta | None = duration(expiration) if expiration else None
+    try:
+        length: timedelta | None = duration(expiration) if expiration else None
+    except (TypeError, ValueError) as error:
+        raise elastic(
+            400,
+            "parse_exception",
+            f"failed to parse setting [expiration] with value [{expiration}]",
+        ) from error
     key = ApiKey(
         id=uuid.uuid4().hex[:20],
         secret=secrets.token_urlsafe(16),

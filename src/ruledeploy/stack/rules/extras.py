@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from ruledeploy.stack import schema
+from ruledeploy.stack.alertingtypes import ALERTING_TYPES
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import platform, siem
 from ruledeploy.stack.exceptions import common
@@ -106,7 +107,7 @@ def _alerting(rule: Saved) -> dict[str, Any]:
         "name": rule.body["name"],
         "enabled": rule.body["enabled"],
         "consumer": "siem",
-        "rule_type_id": "siem.queryRule",
+        "rule_type_id": ALERTING_TYPES[rule.body["type"]].id,
         "api_key_owner": run_as.get("user"),
         "api_key_created_by_user": run_as.get("key_id") is not None,
         "created_by": rule.body["created_by"],
