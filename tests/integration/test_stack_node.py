@@ -93,9 +93,9 @@ def play(lab: Lab) -> tuple[list[Any], list[Any]]:
         lab.events(minute, **on(host, "evil.exe", minute))
         lab.events(minute + 0.5, **on(host, "good.exe"))
     lab.events(15, 25, **on("a", "late.exe"))
-    for minute in (12.0, 12.5, 13.0):
-        late = {"id": f"d-{minute}", "ingested": "2026-11-23T00:18:00.000Z"}
-        lab.events(minute, event=late, **on("d", "evil.exe"))
+    for happened in (12.0, 12.5, 13.0):
+        late = {"id": f"d-{happened}", "ingested": "2026-11-23T00:18:00.000Z"}
+        lab.events(happened, event=late, **on("d", "evil.exe"))
     for minute in (10, 35, 60):
         lab.clock(minute)
     keys = ("new_terms", "threshold_result", "suppression.docs_count", "original_time", "depth")
