@@ -12,7 +12,7 @@ _PIECES = re.compile(
     r"""
     (?P<space>[ \t\r\n]+ | //[^\r\n]* | /\*.*?\*/)
   | (?P<raw>\"{3}[^\r\n]*?\"{3}\"{0,2})
-  | (?P<string>"(?:[^"\\\r\n]|\\[btnfr"\\]|\\u\{[0-9A-Fa-f]{2,8}\})*")
+  | (?P<string>"(?:[^"\\\r\n]|\\[btnfr"\\']|\\u\{[0-9A-Fa-f]{2,8}\})*")
   | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<name>[A-Za-z_@][A-Za-z0-9_]*~?)
   | (?P<quoted>`(?:[^`]|``)*`)
@@ -21,7 +21,7 @@ _PIECES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|(.))", re.DOTALL)
-_ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
+_ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
 _LAST_CHAR = 0x10FFFF
 KEYWORDS = frozenset(
     {

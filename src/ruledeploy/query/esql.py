@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.esql_pipe import Command, Drop, Keep, Limit, Stats, parse_command
-from ruledeploy.query.esql_tokens import Token, commands, source_names, tokenize
+from ruledeploy.query.esql_tokens import Token, after_space, commands, source_names, tokenize
 from ruledeploy.query.esql_where import parse_condition
 from ruledeploy.query.ir import ALWAYS, Node, all_of, fields_used
 
@@ -76,10 +76,7 @@ def parse_esql(text: str) -> EsqlQuery:
 
 def tokenize_head(text: str, start: int, end: int) -> Token:
     """The first word of a command."""
-    at = start
-    while at < end and text[at].isspace():
-        at += 1
-    stop = at
+    stop = at = after_space(text, start, end)
     while stop < end and (text[stop].isalnum() or text[stop] == "_"):
         stop += 1
     return Token("name", text[at:stop], at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ruledeploy.errors import QueryError
+from ruledeploy.errors import QueryError, UnsupportedQuery
 
 _PIECES = re.compile(
     r"""
@@ -26,7 +26,8 @@ RESERVED = frozenset(
         *("nulls", "on", "or", "rlike", "true", "where", "with"),
     }
 )
-_SOURCE = re.compile(r'"(?P<quoted>[^"]*)"|(?P<bare>[^\s,|()\[\]"=]+)')
+_SOURCE = re.compile(r'"(?P<quoted>[^"]*)"|(?P<bare>(?:(?!//|/\*)[^\s,|()\[\]"=])+)')
+_SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def tokenize(text: str, start: int, end: int) -> list[Token]:
     at = start
     while at < end:
         found = _PIECES.match(text, at, end)
+        if found is None and text[at] == "{":
+            raise UnsupportedQuery(f"ES|QL options in braces at {at}", position=at)
         if found is None:
             raise QueryError(
                 f"unexpected {text[at : at + 10]!r} at {at}",
@@ -89,14 +92,20 @@ def commands(text: str) -> list[tuple[int, int]]:
     return out
 
 
+def after_space(text: str, at: int, end: int) -> int:
+    """Where what counts begins: white space and comments stand between any two tokens."""
+    found = _SPACE.match(text, at, end)
+    return found.end() if found else at
+
+
 def source_names(text: str, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Index patterns and metadata fields of a `from` command (without the word itself)."""
     sources: list[str] = []
     metadata: list[str] = []
-    here, at = sources, start
+    here, at = sources, after_space(text, start, end)
     while at < end:
-        if text[at].isspace() or text[at] in ",[]":
-            at += 1
+        if text[at] in ",[]":
+            at = after_space(text, at + 1, end)
             continue
         found = _SOURCE.match(text, at, end)
         if found is None:
@@ -106,7 +115,7 @@ def source_names(text: str, start: int, end: int) -> tuple[tuple[str, ...], tupl
             here = metadata
         else:
             here.extend(part.strip() for part in word.split(","))
-        at = found.end()
+        at = after_space(text, found.end(), end)
     if not sources:
         raise QueryError("from names no index", position=start)
     return tuple(sources), tuple(metadata)
