@@ -22,6 +22,7 @@ _ISO = re.compile(
     re.ASCII,
 )
 _MATH = re.compile(r"([+-])(\d*)([yMwdhHms])|/([yMwdhHms])", re.ASCII)
+_BEYOND = "date math leaves the calendar"
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "H": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -95,7 +96,7 @@ def _add_months(moment: datetime, months: int) -> datetime:
             return moment.replace(year=year, month=month, day=day)
         except ValueError:
             continue
-    raise QueryError("date math leaves the calendar")
+    raise QueryError(_BEYOND)
 
 
 def resolve_date(value: object, now: datetime) -> Span:
@@ -119,6 +120,13 @@ def resolve_date(value: object, now: datetime) -> Span:
 
 
 def _math(text: str, span: Span, whole: str) -> Span:
+    try:
+        return _moved(text, span, whole)
+    except OverflowError as error:
+        raise QueryError(_BEYOND) from error
+
+
+def _moved(text: str, span: Span, whole: str) -> Span:
     moment, at = from_ms(span.first), 0
     last: datetime | None = None
     while at < len(text):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ruledeploy.engine import Document, EmbeddedEngine, Hits, Shape, Summary, Window
+from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Finding, Release, value_of
 from ruledeploy.query.dates import from_ms, parse_date
 from ruledeploy.verify.past import Past
@@ -218,15 +219,15 @@ def _compared(rule: DetectionRule, now: _Ran, was: _Ran, past: Past) -> RuleBack
 def _side(rule_id: str, ran: _Ran, events: Mapping[str, Document]) -> Side | None:
     if rule_id not in ran.rules:
         return None
-    body, counted = ran.rules[rule_id].body, ran.counted[rule_id]
+    rule, counted = ran.rules[rule_id], ran.counted[rule_id]
     items: Counter[str] = Counter()
     for item_id, count in counted.suppressed.items():
         items[ran.names[item_id]] += count
     played = None
     if (ids := ran.alerting(rule_id)) is not None:
-        time_field = str(body.get("timestamp_override", "@timestamp"))
+        time_field = str(rule.body.get("timestamp_override", "@timestamp"))
         hits = (_hit(events[one], time_field) for one in ids if one in events)
-        played = play(Schedule.of(body), hits)
+        played = play(Schedule.of(rule.body, _place(rule)), hits)
     return Side(
         matches=ran.matches[rule_id],
         hidden=ran.matches[rule_id] - counted.count,
@@ -238,6 +239,10 @@ def _side(rule_id: str, ran: _Ran, events: Mapping[str, Document]) -> Side | Non
         last=_text(counted.last),
         played=played,
     )
+
+
+def _place(rule: DetectionRule) -> Location:
+    return Location(rule.provenance.path, rule.provenance.line)
 
 
 def _hit(event: Document, time_field: str) -> Hit:

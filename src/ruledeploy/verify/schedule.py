@@ -8,37 +8,58 @@ looks that far back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ruledeploy.errors import Location, QueryError, RuleError
+from ruledeploy.query.dates import from_ms, resolve_date
+
 # Kibana's own, where a rule does not say.
 _MAX_SIGNALS = 100
 _INTERVAL = "5m"
 _FROM = "now-6m"
-_SPAN = re.compile(r"(?:now-)?(\d+)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How often a rule runs, how far it looks back, and how many alerts a run makes."""
+    """How often a rule runs, how far it looks back (date math), and how many alerts a run makes."""
 
     interval: timedelta
-    reach: timedelta
+    start: str
     max_signals: int
 
     @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Schedule:
-        """The schedule of a rule's body; Kibana's defaults where it is silent."""
-        return cls(
-            span(str(body.get("interval", _INTERVAL))),
-            span(str(body.get("from", _FROM))),
-            int(body.get("max_signals", _MAX_SIGNALS)),
-        )
+    def of(cls, body: Mapping[str, Any], place: Location | None = None) -> Schedule:
+        """The schedule of a rule's body; Kibana's defaults where it is silent.
+
+        Raises `RuleError` at `place` for an interval that is none, or a `from` that is no date.
+        """
+        start = str(body.get("from", _FROM))
+        try:
+            resolve_date(start, _EPOCH)
+        except QueryError as error:
+            raise RuleError(f"from: {error.message}", location=place, hint=error.hint) from error
+        interval = _length(str(body.get("interval", _INTERVAL)), place)
+        return cls(interval, start, int(body.get("max_signals", _MAX_SIGNALS)))
+
+    def looks_from(self, run: datetime) -> datetime:
+        """The earliest time that a run looks at."""
+        return from_ms(resolve_date(self.start, run).first)
+
+
+def _length(text: str, place: Location | None) -> timedelta:
+    """`5m` or `1w` as a length of time."""
+    try:
+        length = from_ms(resolve_date(f"now+{text}", _EPOCH).first) - _EPOCH
+    except QueryError:
+        length = timedelta()
+    if length <= timedelta():
+        hint = "such as 5m, 1h or 1d"
+        raise RuleError(f"interval: {text!r} is no length of time", location=place, hint=hint)
+    return length
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +111,12 @@ def play(schedule: Schedule, hits: Iterable[Hit]) -> Played:
         while at < len(waiting) and _first_run(schedule, waiting[at]) <= run:
             pool.append(waiting[at])
             at += 1
-        gone = [hit for hit in pool if hit.time < run - schedule.reach]
+        start = schedule.looks_from(run)
+        gone = [hit for hit in pool if hit.time < start]
         late += [hit.id for hit in gone if _first_run(schedule, hit) == run]
         cut += [hit.id for hit in gone if _first_run(schedule, hit) < run]
         seen = sorted(
-            (hit for hit in pool if hit.time >= run - schedule.reach),
+            (hit for hit in pool if hit.time >= start),
             key=lambda hit: (hit.time, hit.id),
         )
         busiest = max(busiest, len(seen))
@@ -109,9 +131,3 @@ def _first_run(schedule: Schedule, hit: Hit) -> datetime:
     ready = max(hit.time, hit.arrived)
     runs = -((_EPOCH - ready) // schedule.interval)
     return _EPOCH + runs * schedule.interval
-
-
-def span(text: str) -> timedelta:
-    """`5m`, or `now-540s`, as a length of time; zero for what is neither (`now`)."""
-    found = _SPAN.fullmatch(text)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruledeploy.verify.schedule import Hit, Played, Schedule, play, span
+from ruledeploy.errors import Location, RuleError
+from ruledeploy.verify.schedule import Hit, Played, Schedule, play
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
-FIVE = Schedule(timedelta(minutes=5), timedelta(minutes=9), 2)
+FIVE = Schedule(timedelta(minutes=5), "now-9m", 2)
 
 
 def hit(name: str, minute: float, delay: float = 0) -> Hit:
@@ -54,7 +56,7 @@ _HITS = st.lists(
 @given(_HITS, st.integers(1, 5), st.integers(5, 20))
 def test_nothing_is_lost_or_counted_twice(hits: list[Hit], limit: int, reach: int) -> None:
     """Alerted, late and cut add up, and only a run that was full cuts."""
-    played = play(Schedule(timedelta(minutes=5), timedelta(minutes=reach), limit), hits)
+    played = play(Schedule(timedelta(minutes=5), f"now-{reach}m", limit), hits)
     gone = (*played.late, *played.cut)
     assert played.alerted + len(gone) == len(hits)
     assert len(set(gone)) == len(gone)
@@ -64,18 +66,54 @@ def test_nothing_is_lost_or_counted_twice(hits: list[Hit], limit: int, reach: in
 @given(_HITS)
 def test_a_look_back_beyond_every_delay_misses_nothing(hits: list[Hit]) -> None:
     """With room for all alerts, a reach of interval and longest delay sees every event."""
-    played = play(Schedule(timedelta(minutes=5), timedelta(minutes=35), 1000), hits)
+    played = play(Schedule(timedelta(minutes=5), "now-35m", 1000), hits)
     assert played.alerted == len(hits)
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("5m", 300), ("now-540s", 540), ("now-1h", 3600), ("now", 0)]
+    ("start", "first"),
+    [
+        ("now", "2026-01-05T09:00Z"),
+        ("now-540s", "2026-01-05T08:51Z"),
+        ("now-1d/d", "2026-01-04T00:00Z"),
+        ("now-1w", "2025-12-29T09:00Z"),
+    ],
 )
-def test_spans_are_read_as_kibana_writes_them(text: str, seconds: int) -> None:
-    """Interval and `from`."""
-    assert span(text) == timedelta(seconds=seconds)
+def test_from_is_date_math(start: str, first: str) -> None:
+    """Rounding included, which moves with the run."""
+    assert Schedule.of({"from": start}).looks_from(START) == datetime.fromisoformat(first)
+
+
+def test_a_run_that_looks_back_to_midnight_sees_the_morning() -> None:
+    """An event of 0:10 that arrives at 8:00 is seen by a rule `from: now/d`, not by the default."""
+    early = hit("a", -530, delay=470)
+    assert play(Schedule.of({"from": "now/d"}), [early]).alerted == 1
+    assert play(Schedule.of({}), [early]).late == ("a",)
+
+
+@pytest.mark.parametrize(("text", "hours"), [("90s", 0.025), ("5m", 1 / 12), ("1w", 168)])
+def test_an_interval_is_a_length_of_time(text: str, hours: float) -> None:
+    """In every unit of date math."""
+    assert Schedule.of({"interval": text}).interval == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"interval": "often"}, "interval: 'often' is no length of time"),
+        ({"interval": "0m"}, "interval: '0m' is no length of time"),
+        ({"interval": "5m/d"}, "interval: '5m/d' is no length of time"),
+        ({"from": "yesterday"}, "from: 'yesterday' is not a date"),
+        ({"from": "now-1fortnight"}, "from: 'now-1fortnight': date math not understood"),
+    ],
+)
+def test_nonsense_is_an_error_at_its_place(body: dict[str, str], said: str) -> None:
+    """Never a length of zero, which no run could be played with."""
+    with pytest.raises(RuleError, match=re.escape(said)) as caught:
+        Schedule.of(body, Location("rules/a.yml", 3))
+    assert caught.value.location == Location("rules/a.yml", 3)
 
 
 def test_a_body_without_a_schedule_has_kibanas() -> None:
     """Five minutes, six back, a hundred alerts."""
-    assert Schedule.of({}) == Schedule(timedelta(minutes=5), timedelta(minutes=6), 100)
+    assert Schedule.of({}) == Schedule(timedelta(minutes=5), "now-6m", 100)
