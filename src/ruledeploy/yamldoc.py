@@ -24,7 +24,7 @@ MAX_DEPTH = 64
 # An alias repeats its anchor's nodes: a "billion laughs" file is small until someone walks it.
 MAX_NODES = 500_000
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _OPENING = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSING = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
@@ -147,7 +147,7 @@ def _refuse_depth(text: str, path: str) -> None:
     if text.count("[") + text.count("{") + 2 * indent < _HARMLESS:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, _OPENING):
             depth += 1
         elif isinstance(event, _CLOSING):
@@ -162,7 +162,7 @@ def _too_deep(place: Location) -> YamlError:
 
 
 def _documents(text: str, path: str) -> Iterator[YamlDoc]:
-    loader = _Loader(text)
+    loader = LOADER(text)
     try:
         while loader.check_node():
             node = loader.get_node()

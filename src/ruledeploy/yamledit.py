@@ -10,6 +10,7 @@ import difflib
 import io
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -25,6 +26,7 @@ from ruamel.yaml.scalarstring import (
 )
 
 from ruledeploy.errors import Location, YamlError
+from ruledeploy.yamldoc import LOADER
 
 _WIDE = 1_000_000  # never wrap what the author did not wrap
 _BLOCK_LIST = re.compile(
@@ -72,6 +74,13 @@ class YamlEdit:
         except YAMLError as error:
             raise YamlError(f"not editable as YAML: {error}", location=Location(path)) from error
         self._read, self._unedited = data, self._dumped()
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> YamlEdit:
+        """A file that is not there yet, of one document in the order of its keys."""
+        made = cls(b"", "")
+        made.documents = [plain(value)]
+        return made
 
     def to_bytes(self) -> bytes:
         """The file with its edits; byte for byte as it was read when there are none."""
@@ -124,9 +133,7 @@ def _is_aside(line: str) -> bool:
 
 def new_document(value: Mapping[str, Any]) -> bytes:
     """A file of one document, in the order of its keys."""
-    out = io.StringIO()
-    _round_trip("").dump(plain(value), out)
-    return out.getvalue().encode("utf-8")
+    return YamlEdit.of(value).to_bytes()
 
 
 def _round_trip(text: str) -> YAML:
@@ -180,9 +187,10 @@ def _lines(value: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def _reads_back(value: str) -> bool:
     """Whether the bare text is the same text to a YAML 1.1 reader."""
     try:
-        return bool(yaml.safe_load(f"- {value}") == [value])
+        return bool(yaml.load(f"- {value}", Loader=LOADER) == [value])  # noqa: S506  # a safe loader
     except yaml.YAMLError:
         return False

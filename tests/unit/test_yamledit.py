@@ -111,3 +111,12 @@ def test_a_list_without_items_is_an_empty_list() -> None:
         """).encode()
     [doc] = load_all(data, "x.yml")
     assert read(cut_item(data, doc.node.value[0][1], 0)) == {"items": [], "title": "x"}
+
+
+def test_a_new_file_has_one_layout_whatever_its_texts_look_like() -> None:
+    """Texts with lists in them do not decide how the file's own lists are indented."""
+    value = {"note": "steps:\n- one\n- two\n", "tags": ["a", "b"]}
+    edit = YamlEdit.of(value)
+    assert edit.to_bytes() == b"note: |\n  steps:\n  - one\n  - two\ntags:\n  - a\n  - b\n"
+    edit.documents[0]["level"] = "low"
+    assert edit.to_bytes().endswith(b"tags:\n  - a\n  - b\nlevel: low\n")

@@ -10,7 +10,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json, say, write_file
-from ruledeploy.cli.workspace import open_project
+from ruledeploy.cli.workspace import means, open_project
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Server
@@ -63,7 +63,8 @@ def take(
 
     applied = here.store.applied()
     refuse_unfinished(applied)
-    return pull_files(Question(project, here.env, parse_day(day), live, applied, only))
+    asked = Question(project, here.env, parse_day(day), live, applied, only, means())
+    return pull_files(asked)
 
 
 def write_down(taken: Pulled, here: Server, live: Live, root: Path, reason: str) -> int:

@@ -60,7 +60,7 @@ def newly_linked(live: Live, applied: Applied, changed: Collection[Ref]) -> set[
 
 def pull(question: Question) -> Pulled:
     """Files whose release is what is live. Raises what compiling the present files raises."""
-    release = compile_release(question.project, question.env, question.day)
+    release = compile_release(question.project, question.env, question.day, question.means)
     work = Work(question, dict(question.project.files))
     release = _pull_rules(work, release)
     release = pull_lists(work, release)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from ruledeploy.compile import try_release
+from ruledeploy.compile import PLAIN, Means, try_release
 from ruledeploy.deploy.live import Live
 from ruledeploy.deploy.objects import Kind, Ref
 from ruledeploy.deploy.pull_lists import slug
@@ -16,7 +16,7 @@ from ruledeploy.errors import Collector
 from ruledeploy.model import Environment, JsonObject, Release
 from ruledeploy.project import Project
 from ruledeploy.yamldoc import load_all
-from ruledeploy.yamledit import YamlEdit, cut_item, new_document
+from ruledeploy.yamledit import YamlEdit, cut_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Question:
     live: Live
     applied: Applied
     only: Collection[Ref] | None = None
+    means: Means = PLAIN
 
     def wants(self, ref: Ref) -> bool:
         """Whether this object is asked for."""
@@ -59,27 +60,31 @@ class Work:
     files: dict[str, bytes]
     left: list[Left] = field(default_factory=list)
     _open: dict[str, YamlEdit] = field(default_factory=dict)
+    _unsaved: set[str] = field(default_factory=set)
 
     def edit(self, path: str) -> YamlEdit:
         """The file at `path`, open for edits."""
         if path not in self._open:
             self._open[path] = YamlEdit(self.files[path], path)
+        self._unsaved.add(path)
         return self._open[path]
 
     def add(self, path: str, document: Mapping[str, Any]) -> None:
-        """A new file."""
-        self.files[path] = new_document(document)
+        """A new file; its bytes come with `save`."""
+        self.files[path] = b""
+        self._open[path] = YamlEdit.of(document)
+        self._unsaved.add(path)
 
     def save(self) -> None:
-        """Put every open edit into `files`."""
-        for path, edit in self._open.items():
-            self.files[path] = edit.to_bytes()
-        self._open.clear()
+        """Put every edit into `files`."""
+        for path in self._unsaved:
+            self.files[path] = self._open[path].to_bytes()
+        self._unsaved.clear()
 
     def cut(self, path: str, overlay_id: str, item_id: str) -> None:
         """Take an item out of an overlay's file; comments of other items stay."""
-        if path in self._open:
-            self.files[path] = self._open.pop(path).to_bytes()
+        self.save()
+        self._open.pop(path, None)
         for doc in load_all(self.files[path], path):
             items = doc.value.get("items") or []
             ids = [item.get("id") for item in items]
@@ -91,6 +96,7 @@ class Work:
     def revert(self, path: str) -> None:
         """The file as it was, or no file."""
         self._open.pop(path, None)
+        self._unsaved.discard(path)
         before = self.question.project.files.get(path)
         if before is None:
             self.files.pop(path, None)
@@ -108,7 +114,7 @@ class Work:
         collector = Collector()
         asked = self.question
         project = replace(asked.project, files=self.files)
-        release = try_release(project, asked.env, asked.day, collector)
+        release = try_release(project, asked.env, asked.day, collector, asked.means)
         errors: dict[str, str] = {}
         for error in collector.errors:
             errors.setdefault(error.location.path if error.location else "", error.message)
