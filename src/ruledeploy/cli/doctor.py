@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json
-from ruledeploy.cli.workspace import open_project, reachable
+from ruledeploy.cli.workspace import means, open_project, reachable
 
 if TYPE_CHECKING:
-    from datetime import date
-
+    from ruledeploy.deploy.doctor_lines import Check
     from ruledeploy.errors import Collector
-    from ruledeploy.model import Release
-    from ruledeploy.project import Project
 
 app = command_app()
 
@@ -36,20 +33,26 @@ def doctor(
 ) -> None:
     """Look at everything around a push: server, key, records, rules, data.
 
-    One line each, with what to do about it. Reads alone. Exits 1 when a line is an error.
-    `--print-role` needs no server.
+    What is well in a line; what is not, each with what to do about it (--json has every check).
+    Reads alone. Exits 1 when a line is an error. `--print-role` needs no server, and files that
+    compile.
     """
+    from ruledeploy.compile import try_release
     from ruledeploy.deploy import open_store
     from ruledeploy.deploy.doctor import examine
-    from ruledeploy.deploy.doctor_lines import Subject
+    from ruledeploy.deploy.doctor_lines import Subject, index_patterns
     from ruledeploy.deploy.doctor_role import minimal_role
     from ruledeploy.errors import Collector
     from ruledeploy.kibana import Connection, Kibana
 
     project, collector = open_project(root), Collector()
-    release = _compiled(project, env, parse_day(day), collector)
+    environment = project.environment(env)
+    release = try_release(project, environment, parse_day(day), collector, means())
     if print_role:
-        print_json(minimal_role(project.name, project.environment(env).space, _patterns(release)))
+        # A role without what a broken file searches would be too small, and nobody would know.
+        collector.raise_if_any()
+        patterns = index_patterns(release.rules)
+        print_json(minimal_role(project.name, environment.space, patterns))
         return
     checks = [_files(collector)]
     with reachable(project, env, root) as target, Kibana(Connection.of(target)) as kibana:
@@ -66,18 +69,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _compiled(project: Project, env: str, day: date, collector: Collector) -> Release | None:
-    from ruledeploy.compile import try_release
-
-    return try_release(project, project.environment(env), day, collector)
-
-
-def _patterns(release: Release | None) -> list[str]:
-    rules = release.rules if release else ()
-    return sorted({index for rule in rules for index in rule.body.get("index") or ()})
-
-
-def _files(collector: Collector) -> Any:
+def _files(collector: Collector) -> Check:
     from ruledeploy.deploy.doctor_lines import Check
 
     if not collector.errors:

@@ -20,6 +20,7 @@ from ruledeploy.query.parse import parse_query
 
 DAYS = 7
 _JOBS = 6
+_LOUDEST = 3
 _ROWS = 10_000  # no ES|QL answer is longer
 # Types whose answer is not a number of events.
 _COUNTABLE = frozenset({"query", "saved_query", "esql", "threshold", "new_terms"})
@@ -50,12 +51,12 @@ def data_checks(subject: Subject) -> Iterator[Check]:
         yield Check("events", "unknown", "only Elasticsearch can count", "set elasticsearch_url")
         return
     window = Window(subject.now - timedelta(days=DAYS), subject.now)
-    empty: set[str] = set()
-    for pattern in subject.patterns():
-        check = _pattern(peer, pattern, window)
-        if check.state == "warning":
-            empty.add(pattern)
-        yield check
+    found = {pattern: _pattern(peer, pattern, window) for pattern in subject.patterns()}
+    empty = {pattern for pattern, check in found.items() if check.state == "warning"}
+    if filled := sum(check.state == "ok" for check in found.values()):
+        said = f"{filled} of {len(found)} index patterns had some in {DAYS} days"
+        yield Check("events", "ok", said)
+    yield from found.values()
     values = {str(one.body["id"]): one.values for one in subject.release.value_lists}
     questions = [
         _Question(rule, window, _items(subject.release, rule), values, subject.now)
@@ -63,43 +64,66 @@ def data_checks(subject: Subject) -> Iterator[Check]:
         if rule.body.get("enabled", True)
     ]
     with ThreadPoolExecutor(_JOBS) as pool:
-        yield from pool.map(lambda question: _matches(peer, question, empty), questions)
+        answers = list(pool.map(lambda question: _matches(peer, question, empty), questions))
+    if counted := [answer for answer in answers if answer.check.state == "ok"]:
+        yield _summed(counted, len(answers))
+    yield from (answer.check for answer in answers)
+
+
+def _summed(counted: Sequence[_Answer], rules: int) -> Check:
+    """All counts in one line: how many rules match anything, and which most."""
+    loudest = sorted(counted, key=lambda one: (-one.count, one.rule))[:_LOUDEST]
+    most = ", ".join(f"{one.rule} {one.count:,}" for one in loudest if one.count)
+    said = f"{sum(one.count > 0 for one in counted):,} of {len(counted):,} rules in {DAYS} days"
+    left = f"; {rules - len(counted):,} not counted" if rules > len(counted) else ""
+    return Check("matches", "ok", said + (f"; most by {most}" if most else "") + left)
 
 
 def _items(release: Release, rule: DetectionRule) -> tuple[JsonObject, ...]:
     return tuple(item.body for item in release.items_of(rule))
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How often a rule matched, and the check that says so."""
+
+    rule: str
+    check: Check
+    count: int = 0
+
+
 def _pattern(peer: Peer, pattern: str, window: Window) -> Check:
-    what = f"events {pattern}"
+    what, group = f"events {pattern}", "events"
     try:
         count = _count(peer, pattern, {"bool": {"filter": [time_filter(window, "@timestamp")]}})
     except ServerError as error:
-        return _unreadable(what, error)
+        return _unreadable(what, group, error)
     if count:
-        return Check(what, "ok", f"{count:,} in {DAYS} days")
+        return Check(what, "ok", f"{count:,} in {DAYS} days", group=group)
     remedy = "is the data source connected, and the pattern right?"
     if pattern.startswith(_API_EVENTS):
         remedy = _API_HINT
-    return Check(what, "warning", f"none in {DAYS} days", remedy)
+    return Check(what, "warning", f"none in {DAYS} days", remedy, group)
 
 
-def _matches(peer: Peer, question: _Question, empty: set[str]) -> Check:
+def _matches(peer: Peer, question: _Question, empty: set[str]) -> _Answer:
     rule = question.rule
-    what = f"matches {rule.name}"
-    if rule.body["type"] not in _COUNTABLE:
-        return Check(what, "unknown", f"a rule of type {rule.body['type']} is not counted")
+    what, group, kind = f"matches {rule.name}", "matches", rule.body["type"]
+    if kind not in _COUNTABLE:
+        said = f"a rule of type {kind} is not counted"
+        return _Answer(rule.name, Check(what, "unknown", said, group=group))
     try:
         count = _matching(peer, question)
     except QueryError as error:
-        return Check(what, "unknown", error.message)
+        return _Answer(rule.name, Check(what, "unknown", error.message, error.hint or "", group))
     except ServerError as error:
-        return _unreadable(what, error)
+        return _Answer(rule.name, _unreadable(what, group, error))
     hidden = f", {len(question.items)} allowlist items applied" if question.items else ""
+    more = "+" if count >= _ROWS and kind == "esql" else ""
+    said = f"{count:,}{more} in {DAYS} days{hidden}"
     if not count and empty.issuperset(rule.body.get("index") or ()):
-        return Check(what, "ok", "none: there are no events")
-    more = "+" if count >= _ROWS and rule.body["type"] == "esql" else ""
-    return Check(what, "ok", f"{count:,}{more} in {DAYS} days{hidden}")
+        said = "none: there are no events"
+    return _Answer(rule.name, Check(what, "ok", said, group=group), count)
 
 
 def _matching(peer: Peer, question: _Question) -> int:
@@ -136,7 +160,7 @@ def _count(peer: Peer, pattern: str, query: dict[str, Any]) -> int:
     return int(answer["count"])
 
 
-def _unreadable(what: str, error: ServerError) -> Check:
+def _unreadable(what: str, group: str, error: ServerError) -> Check:
     if isinstance(error, NotAuthorized):
-        return Check(what, "unknown", "we may not read it", "grant `read`, or ask who may")
-    return Check(what, "unknown", error.message)
+        return Check(what, "unknown", "we may not read it", "grant `read`, or ask who may", group)
+    return Check(what, "unknown", error.message, error.hint or "", group)

@@ -160,16 +160,22 @@ def _indices(subject: Subject) -> Iterator[Check]:
     except ServerError as error:
         yield remark("index privileges", error)
         return
-    for pattern in patterns:
-        rights = answer.get(pattern)
-        if rights is None:
-            yield Check(f"read {pattern}", "unknown", "the server does not say")
-        elif all(rights.values()):
-            yield Check(f"read {pattern}", "ok", "granted")
-        else:
-            missing = ", ".join(name for name, granted in rights.items() if not granted)
-            remedy = "grant it: rules that this key enables would see nothing there"
-            yield Check(f"read {pattern}", "error", f"{missing} is missing", remedy)
+    checks = [_readable(pattern, answer.get(pattern)) for pattern in patterns]
+    if readable := sum(check.state == "ok" for check in checks):
+        said = f"granted on {readable} of {len(patterns)} index patterns"
+        yield Check("read", "ok", said)
+    yield from checks
+
+
+def _readable(pattern: str, rights: JsonObject | None) -> Check:
+    what = f"read {pattern}"
+    if rights is None:
+        return Check(what, "unknown", "the server does not say", group="read")
+    if all(rights.values()):
+        return Check(what, "ok", "granted", group="read")
+    missing = ", ".join(name for name, granted in rights.items() if not granted)
+    remedy = "grant it: rules that this key enables would see nothing there"
+    return Check(what, "error", f"{missing} is missing", remedy, "read")
 
 
 def _has(subject: Subject, body: dict[str, Any]) -> JsonObject:

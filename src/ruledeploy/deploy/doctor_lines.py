@@ -1,8 +1,8 @@
-"""One line of `doctor`, and what every check looks at."""
+"""One check of `doctor`, and what every check looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -10,32 +10,38 @@ from typing import Any, Literal
 from ruledeploy.deploy.store import RecordStore
 from ruledeploy.errors import RuledeployError
 from ruledeploy.kibana import Connection, Kibana, Peer
-from ruledeploy.model import Environment, JsonObject, Release
+from ruledeploy.model import DetectionRule, Environment, JsonObject, Release
 
 CheckState = Literal["ok", "warning", "error", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line: what was looked at, how it is, and what to do when it is not well."""
+    """What was looked at, how it is, and what to do when it is not well.
+
+    Of the many checks of a `group` (one a rule, one an index pattern) a reader wants the unwell
+    ones; a check named like the group sums up the others.
+    """
 
     what: str
     state: CheckState
     said: str
     remedy: str = ""
+    group: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """Plain form `{what, state, said, remedy}`."""
+        """Plain form `{what, state, said, remedy, group}`."""
         return {
             "what": self.what,
             "state": self.state,
             "said": self.said,
             "remedy": self.remedy,
+            "group": self.group,
         }
 
 
 def remark(what: str, error: RuledeployError) -> Check:
-    """The line of a check that could not be made."""
+    """A check that could not be made."""
     return Check(what, "unknown", error.message, error.hint or "")
 
 
@@ -79,5 +85,9 @@ class Subject:
 
     def patterns(self) -> tuple[str, ...]:
         """The index patterns of the release's rules, sorted."""
-        rules = self.release.rules if self.release else ()
-        return tuple(sorted({index for rule in rules for index in rule.body.get("index") or ()}))
+        return index_patterns(self.release.rules) if self.release else ()
+
+
+def index_patterns(rules: Iterable[DetectionRule]) -> tuple[str, ...]:
+    """What the rules search, sorted."""
+    return tuple(sorted({index for rule in rules for index in rule.body.get("index") or ()}))

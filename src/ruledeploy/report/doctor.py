@@ -1,9 +1,9 @@
-"""The lines of `doctor` → a table: what is wrong first, each with its remedy below it."""
+"""The checks of `doctor` → a table: what is well in a line, what is not with its remedy."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from rich.text import Text
@@ -17,20 +17,58 @@ _SIGNS = {
     "unknown": ("?", "cyan"),
 }
 _WIDTH = 34
+# More lines than this about rules, or about index patterns, hide the other lines.
+MAX_LINES = 20
+_NAMED = 3
 
 
 def print_checks(checks: Sequence[Mapping[str, str]], stream: IO[str] | None = None) -> None:
-    """One line per check in the order they were made, and a count at the end."""
+    """The lines in the order the checks were made, and a count of all checks at the end."""
     out = console(stream)
-    width = min(_WIDTH, max((len(check["what"]) for check in checks), default=0))
-    for check in checks:
-        sign, style = _SIGNS[check["state"]]
+    lines = list(_lines(checks))
+    width = min(_WIDTH, max((len(line["what"]) for line in lines), default=0))
+    for each in lines:
+        sign, style = _SIGNS[each["state"]]
         line = Text(f"{sign} ", style)
-        line.append(f"{check['what']:<{width}}  ")
-        line.append(check["said"], style if check["state"] != "ok" else "")
+        line.append(f"{each['what']:<{width}}  ")
+        line.append(each["said"], style if each["state"] != "ok" else "")
         out.print(line)
-        if check["remedy"] and check["state"] != "ok":
-            out.print(Text(f"  → {check['remedy']}", "dim"))
+        if each["remedy"] and each["state"] != "ok":
+            out.print(Text(f"  → {each['remedy']}", "dim"))
     counts = Counter(check["state"] for check in checks)
     words = [f"{counts[state]} {state}" for state in _SIGNS if counts[state]]
     out.print(Text(", ".join(words), "bold"))
+
+
+def _lines(checks: Sequence[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """Of a group, those that are not well: alike ones in one line, and no more than `MAX_LINES`."""
+    alike: dict[tuple[object, ...], list[Mapping[str, str]]] = {}
+    for number, check in enumerate(checks):
+        group = check["group"]
+        if not group:
+            alike[number,] = [check]
+        elif check["state"] != "ok":
+            key = (group, check["state"], check["said"], check["remedy"])
+            alike.setdefault(key, []).append(check)
+    left = Counter(same[0]["group"] for same in alike.values())
+    shown: Counter[str] = Counter()
+    for same in alike.values():
+        group = same[0]["group"]
+        shown[group] += 1
+        if not group or shown[group] <= MAX_LINES:
+            yield _together(same)
+        elif shown[group] == MAX_LINES + 1:
+            said = f"{left[group] - MAX_LINES} more are not well"
+            remedy = "mend the ones above first; --json has them all"
+            yield {"what": group, "state": same[0]["state"], "said": said, "remedy": remedy}
+
+
+def _together(same: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Checks that say the same as one line, which names the first of them."""
+    first = same[0]
+    if len(same) == 1:
+        return first
+    names = [check["what"].removeprefix(f"{first['group']} ") for check in same]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    said = f"{len(names)} alike: {first['said']} ({', '.join(names[:_NAMED])}{more})"
+    return {**first, "what": first["group"], "said": said}

@@ -31,6 +31,13 @@ exceptions = ["base"]
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the person who runs the tests has set up is no part of them."""
+    for name in ("ELASTICSEARCH_URL", "KIBANA_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @contextmanager
 def secured(tmp_path: Path, **key: Any) -> Iterator[tuple[Running, str]]:
     """A stack that wants a key, and that key as `api_key` takes it."""
@@ -76,7 +83,9 @@ def test_all_is_well(tmp_path: Path, capsys: Captured, monkeypatch: pytest.Monke
         assert found["rules"]["said"] == "1 of 1 enabled rules ran well"
         assert found["clock"]["said"].startswith("within")
         assert run(["doctor", "--env", "dev", "-C", str(root)]) == 0
-        assert "✓ matches Writers" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "1 of 1 rules in 7 days; most by Writers 2" in out
+        assert "matches Writers" not in out
 
 
 def ingest(root: Path, stack: Running, count: int) -> None:
@@ -235,6 +244,29 @@ def test_the_least_role_needs_no_server(tmp_path: Path, capsys: Captured) -> Non
     assert "ruledeploy-acme" in names
     assert "logs-endpoint.events.api-*" in names
     assert RULE_ID not in json.dumps(role)
+
+
+def test_the_least_role_of_files_that_do_not_compile_is_refused(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    """It would lack what the broken rule searches; every mistake is named."""
+    broken = RULE.replace("title:", "titel:")
+    settings = SETTINGS.format(kibana="https://kibana.invalid")
+    root = write_content(tmp_path, settings=settings, rule=broken)
+    assert run(["doctor", "--env", "dev", "-C", str(root), "--print-role"]) == 1
+    said = capsys.readouterr()
+    assert "rules/writers.yml" in said.err
+    assert not said.out
+
+
+def test_what_has_compiled_before_is_not_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of rules take seconds: doctor keeps and uses what every command keeps."""
+    monkeypatch.setenv("RULEDEPLOY_CACHE_DIR", str(tmp_path / "cache"))
+    root = write_content(tmp_path, settings=SETTINGS.format(kibana="https://kibana.invalid"))
+    assert run(["doctor", "--env", "dev", "-C", str(root), "--print-role"]) == 0
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 def test_values_of_a_value_list_count_too(
