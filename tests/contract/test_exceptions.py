@@ -204,6 +204,20 @@ def test_filters_name_the_type_that_is_searched(kibana: Any, space: str) -> None
     )
 
 
+@pytest.mark.parametrize("path", [LISTS, ITEMS])
+def test_a_filter_on_an_attribute_that_is_not_there_is_refused(
+    kibana: Any, space: str, path: str
+) -> None:
+    """It would find nothing, which a client takes for an answer; times of the object are its."""
+    kibana("POST", LISTS, list_body(list_id="a"), space=space)
+    kibana("POST", ITEMS, item_body(list_id="a", item_id="i"), space=space)
+    asked = f"{path}/_find?list_id=a&filter=exception-list."
+    wrong = kibana("GET", f"{asked}attributes.listId:a", space=space)
+    message = "This key 'exception-list.attributes.listId' does NOT exist in exception-list"
+    assert (wrong.status, wrong.body["message"][: len(message)]) == (400, message)
+    assert kibana("GET", f"{asked}created_at>2020", space=space).body["total"] == 1
+
+
 def test_agnostic_lists_are_seen_from_every_space(kibana: Any, space: str) -> None:
     """One object per deployment."""
     kibana("POST", LISTS, list_body(list_id=space, namespace_type="agnostic"), space=space)

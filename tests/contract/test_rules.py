@@ -162,6 +162,16 @@ def test_an_empty_filter_is_refused(kibana: Any) -> None:
     )
 
 
+def test_a_filter_on_an_attribute_that_is_not_there_is_refused(kibana: Any) -> None:
+    """`ruleId` is a parameter; without `params` it would find nothing in silence."""
+    text = "alert.attributes.ruleId: a"
+    message = "This key 'alert.attributes.ruleId' does NOT exist in alert saved object index"
+    reply = kibana("GET", f"{RULES}/_find?filter={text}")
+    assert (reply.status, reply.body["message"][: len(message)]) == (400, message)
+    reply = kibana("POST", f"{RULES}/_bulk_action", {"action": "disable", "query": text})
+    assert (reply.status, reply.body["message"][: len(message)]) == (400, message)
+
+
 def test_find_sorts(kibana: Any, rule: Any, space: str) -> None:
     """`sort_field` needs `sort_order`."""
     for name in ("b", "c", "a"):

@@ -13,6 +13,7 @@ from fnmatch import translate
 from typing import Any
 
 from ruledeploy.stack.alertingtypes import ALERTING_TYPES
+from ruledeploy.stack.filterkeys import check_keys
 
 # Field path (with its saved-object type) -> values.
 Attributes = Callable[[str], list[Any]]
@@ -35,12 +36,8 @@ class FilterError(ValueError):
     """The filter does not parse."""
 
 
-class ScopeError(ValueError):
-    """The filter names a field of an object that is not searched."""
-
-
 def parse_filter(text: str, types: Sequence[str] = ()) -> Predicate:
-    """Compile a filter. Raises `FilterError`, and `ScopeError` for a key outside `types`.
+    """Compile a filter. Raises `FilterError`, and `ScopeError` for a key that `types` lack.
 
     Without types any key will do.
     """
@@ -54,21 +51,8 @@ def parse_filter(text: str, types: Sequence[str] = ()) -> Predicate:
     if parser.peek() is not None:
         raise FilterError(f'Expected AND, OR, end of input but "{parser.peek()}" found.')
     if types:
-        _check_keys(parser.keys, types)
+        check_keys(parser.keys, types)
     return predicate
-
-
-def _check_keys(keys: Sequence[str | None], types: Sequence[str]) -> None:
-    """Every key must start with the type of a saved object, as the saved-object client asks."""
-    for key in keys:
-        first, dot, _ = (key or "").partition(".")
-        wrapped = f"wrapped by a saved object type like {','.join(types)}"
-        if key is None:
-            raise ScopeError(f"The key is empty and needs to be {wrapped}")
-        if not dot:
-            raise ScopeError(f"This key '{key}' need to be {wrapped}")
-        if first not in types:
-            raise ScopeError(f"This type {first} is not allowed")
 
 
 def _tokens(text: str) -> list[str]:
@@ -310,13 +294,15 @@ def attributes_of_rule(body: dict[str, Any]) -> Attributes:
         match name:
             case "alert.id":
                 return [f"alert:{body['id']}"]
+            case "alert.created_at" | "alert.updated_at":
+                return [body[name.removeprefix("alert.")]]
             case "alertTypeId":
                 return [ALERTING_TYPES[body["type"]].id]
             case "consumer":
                 return ["siem"]
             case "schedule.interval":
                 return [body["interval"]]
-        path = name.removeprefix("params.").split(".")
+        path = name.removeprefix("params.").removeprefix("mapped_params.").split(".")
         return walk(body, [snake(part) for part in path])
 
     return values
@@ -326,7 +312,7 @@ def attributes_of_list(body: dict[str, Any]) -> Attributes:
     """How a filter sees an exception list or item, in either namespace type."""
 
     def values(field: str) -> list[Any]:
-        path = field.partition(".attributes.")[2] or field
+        path = field.partition(".")[2].removeprefix("attributes.")
         if path == "list_type":
             return ["item" if "item_id" in body else "list"]
         return walk(body, path.split("."))

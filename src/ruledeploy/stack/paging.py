@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ruledeploy.stack.errors import siem
-from ruledeploy.stack.filter import Attributes, FilterError, ScopeError, parse_filter
+from ruledeploy.stack.filter import Attributes, FilterError, parse_filter
+from ruledeploy.stack.filterkeys import ScopeError
 
 # Elasticsearch serves no page beyond this many hits.
 WINDOW = 10_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ruledeploy.stack.filter import FilterError, ScopeError, attributes_of_rule, parse_filter
+from ruledeploy.stack.filter import FilterError, attributes_of_rule, parse_filter
+from ruledeploy.stack.filterkeys import ScopeError
 
 RULE = {
     "id": "1",
@@ -96,6 +97,43 @@ def test_a_key_names_its_saved_object(text: str, message: str) -> None:
     """Other keys are refused, so that a forgotten prefix does not find nothing in silence."""
     with pytest.raises(ScopeError, match=message):
         parse_filter(text, ["alert"])
+
+
+@pytest.mark.parametrize(
+    ("types", "key", "message"),
+    [
+        ("alert", "alert.attributes.rule_id", "does NOT exist in alert saved object"),
+        ("alert", "alert.attributes.risk", "does NOT exist in alert saved object"),
+        ("alert", "alert.attributes.apiKeyOwner", "does NOT exist in alert saved object"),
+        ("alert", "alert.foo", "does NOT exist in alert saved object"),
+        ("alert", "alert.name", "does NOT match the filter proposition"),
+        ("alert", "alert.params.ruleId", "does NOT match the filter proposition"),
+        ("exception-list", "exception-list.attributes.updated_at", "does NOT exist in"),
+        ("exception-list", "exception-list.attributes.entries.values", "does NOT exist in"),
+        ("exception-list", "exception-list.list_id", "does NOT match the filter"),
+    ],
+)
+def test_an_attribute_that_no_object_has_is_refused(types: str, key: str, message: str) -> None:
+    """It would find nothing, and a client would take that for an answer."""
+    with pytest.raises(ScopeError, match=message):
+        parse_filter(f"{key}: x", [types])
+
+
+@pytest.mark.parametrize(
+    ("types", "key"),
+    [
+        ("alert", "alert.attributes.params.anything.at.all"),
+        ("alert", "alert.attributes.executionStatus.status"),
+        ("alert", "alert.updated_at"),
+        ("alert", "alert.id"),
+        ("exception-list", "exception-list.attributes.entries.value"),
+        ("exception-list-agnostic", "exception-list-agnostic.attributes.comments.comment"),
+        ("exception-list", "exception-list.created_at"),
+    ],
+)
+def test_an_attribute_that_objects_have_is_taken(types: str, key: str) -> None:
+    """Whatever stands below `params`, and what the mappings name."""
+    parse_filter(f"{key}: x", [types])
 
 
 @pytest.mark.parametrize(
