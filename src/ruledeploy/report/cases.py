@@ -77,7 +77,7 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def print_scores(scores: Iterable[Mapping[str, Any]], stream: IO[str] | None = None) -> None:
-    """Precision and recall by environment and rule, then the attacks that no rule sees."""
+    """Precision and recall by environment and rule, then attacks and techniques nobody sees."""
     out = console(stream)
     for score in scores:
         out.print(Text(f"{score['env']} on labelled events", "bold"))
@@ -101,7 +101,10 @@ def print_scores(scores: Iterable[Mapping[str, Any]], stream: IO[str] | None = N
         ]
         for one in unseen:
             why = f", {one['hidden']} events hidden by allowlists" if one["hidden"] else ""
-            out.print(Text(f"  unseen: {one['scenario']} ({one['technique']}){why}", "red"))
+            techniques = ", ".join(one["techniques"])
+            out.print(Text(f"  unseen: {one['scenario']} ({techniques}){why}", "red"))
+        if score["blind_techniques"]:
+            out.print(Text(f"  blind to: {', '.join(score['blind_techniques'])}", "red"))
 
 
 def _share(value: float | None) -> str:

@@ -144,7 +144,10 @@ def _taken_over(part: Part, known: Mapping[str, Scenario]) -> Iterable[Step]:
         message = f"{part.scenario!r} is made of parts itself"
         hint = "name its parts here; composition goes one level deep"
         raise ScenarioError(message, location=part.location, hint=hint)
-    return [replace(step, at=part.at + step.at, technique=other.technique) for step in other.steps]
+    return [
+        replace(step, at=part.at + step.at, technique=other.technique, own=False)
+        for step in other.steps
+    ]
 
 
 def _refuse_second(scenario: Scenario, found: Mapping[str, Scenario]) -> None:

@@ -16,8 +16,8 @@ class Step:
 
     Times are milliseconds: `at` from the scenario's start, `every` between repetitions, `late`
     between an event and its arrival (None: as usual). A field value may be `{each: [...]}`: the
-    n-th repetition takes the n-th value, again from the first after the last. `technique` is that
-    of the scenario a step was taken over from; None is the scenario's own.
+    n-th repetition takes the n-th value, again from the first after the last. A step that is not
+    the scenario's `own` was taken over from a part, with that scenario's `technique`.
     """
 
     at: int
@@ -27,6 +27,7 @@ class Step:
     every: int = 1000
     late: int | None = None
     technique: str | None = None
+    own: bool = True
 
     def fields_of(self, repetition: int, host: Host) -> dict[str, Any]:
         """The fields of one repetition, with `{user}` and `{host}` filled in."""
@@ -60,6 +61,11 @@ class Scenario:
     technique: str | None = None
     description: str = ""
     parts: tuple[Part, ...] = ()
+
+    @property
+    def own_steps(self) -> tuple[Step, ...]:
+        """The steps that none of its parts brings."""
+        return tuple(step for step in self.steps if step.own)
 
     @property
     def size(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ruledeploy.engine import Engine
 from ruledeploy.model import DetectionRule, Finding, Release
@@ -32,12 +32,13 @@ def blind_spots(
     """
     scenarios = load_scenarios() if library is None else library
     tried = _try(release, engine, scenarios)
-    seen = {tried.emitted[one].label.scenario for r in tried.results for one in r.alerting}
+    alerting = {tried.emitted[one].label.scenario for r in tried.results for one in r.alerting}
     findings: dict[Finding, None] = {}
     for result in tried.results:
         for (item, scenario_id), hidden in _grouped(result, tried.emitted).items():
             scenario = scenarios[scenario_id]
-            unseen = scenario_id not in seen
+            # An attack is seen when any part of it is.
+            unseen = alerting.isdisjoint({scenario_id, *(p.scenario for p in scenario.parts)})
             findings[_finding(item, scenario, hidden, result.rule, unseen)] = None
     return tuple(sorted(findings, key=lambda one: (one.location, one.message)))
 
@@ -63,27 +64,24 @@ class _Tried:
 
 
 def _try(release: Release, engine: Engine, library: Mapping[str, Scenario]) -> _Tried:
-    # What is made of other scenarios would only be said twice.
-    attacks = [one for one in library.values() if one.label == "attack" and not one.parts]
-    emitted = {one.label.event_id: one for one in _events(attacks, library, release)}
+    # What an attack takes over from others would only be said twice.
+    own = (replace(one, steps=one.own_steps) for one in library.values() if one.label == "attack")
+    attacks = {one.id: one for one in own if one.steps}
+    emitted = {one.label.event_id: one for one in _events(attacks, release)}
     table = bench(engine, release)
     rules, _ = table.runnable(release)
     return _Tried(emitted, table.run(release, rules, documents_of(emitted.values())))
 
 
-def _events(
-    attacks: Iterable[Scenario], library: Mapping[str, Scenario], release: Release
-) -> Iterable[Emitted]:
+def _events(attacks: Mapping[str, Scenario], release: Release) -> Iterable[Emitted]:
     """Every attack's events, as each shipper that a rule listens to sends them."""
-    for scenario in attacks:
-        yield from scenario_events(scenario.id, SEED, START, library=library)
+    for one in attacks:
+        yield from scenario_events(one, SEED, START, library=attacks)
     if any(rule.family == "winlogbeat" for rule in release.rules):
-        for scenario in attacks:
+        for one in attacks:
             # Another seed gives these copies ids of their own; Defend's events are there already.
-            copies = scenario_events(
-                scenario.id, SEED + 1, START, shipper="winlogbeat", library=library
-            )
-            yield from (one for one in copies if one.index.startswith("winlogbeat"))
+            copies = scenario_events(one, SEED + 1, START, shipper="winlogbeat", library=attacks)
+            yield from (copy for copy in copies if copy.index.startswith("winlogbeat"))
 
 
 def _grouped(result: Result, emitted: Mapping[str, Emitted]) -> dict[tuple[ItemRef, str], _Hidden]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class ScenarioScore:
-    """One scenario's events: how many there were, alerted on by any rule, and hidden from all."""
+    """One scenario's events: how many there were, alerted on by any rule, and hidden from all.
+
+    `techniques` tells for each how many of its events alert: one made of parts has several.
+    """
 
     scenario: str
     label: str
-    technique: str | None
+    techniques: Mapping[str, int]
     events: int
     alerting: int
     hidden: int
@@ -31,7 +34,7 @@ class ScenarioScore:
         return {
             "scenario": self.scenario,
             "label": self.label,
-            "technique": self.technique,
+            "techniques": dict(self.techniques),
             "events": self.events,
             "alerting": self.alerting,
             "hidden": self.hidden,
@@ -43,7 +46,7 @@ class RuleScore:
     """One rule's alerts, by what the events truly were.
 
     Of the attacks whose technique the rule claims (by its `threat`, sub-techniques included) there
-    were `claimed`, and the rule alerted on `seen` of them.
+    were `claimed`, and the rule alerted on `seen` of them by an event of such a technique.
     """
 
     rule_id: str
@@ -101,9 +104,11 @@ class Score:
 
     @property
     def blind_techniques(self) -> tuple[str, ...]:
-        """Techniques of which no attack alerts at all, sorted."""
-        seen = {one.technique for one in self._attacks if one.alerting}
-        return tuple(sorted({one.technique or "" for one in self._attacks} - seen - {""}))
+        """Techniques of which no event of any attack alerts, sorted."""
+        alerting: Counter[str] = Counter()
+        for one in self._attacks:
+            alerting.update(one.techniques)
+        return tuple(sorted(technique for technique, count in alerting.items() if not count))
 
     @property
     def _attacks(self) -> tuple[ScenarioScore, ...]:
@@ -142,20 +147,23 @@ def _rule(result: Result, labels: dict[str, Label]) -> RuleScore:
     found = Counter(labels[one].label for one in result.alerting)
     rule = result.rule
     claims = _claims(rule)
-    attacks = {
-        one.scenario
-        for one in labels.values()
-        if one.label == "attack" and _is_claimed(one.technique, claims)
-    }
-    alerting = {labels[one].scenario for one in result.alerting}
+
+    def claimed(some: Iterable[Label]) -> set[str]:
+        """The attacks that do, by one of these events, what the rule claims to see."""
+        return {
+            one.scenario
+            for one in some
+            if one.label == "attack" and _is_claimed(one.technique, claims)
+        }
+
     return RuleScore(
         rule.rule_id,
         rule.name,
         found["attack"],
         found["benign"],
         len(result.hidden),
-        claimed=len(attacks),
-        seen=len(attacks & alerting),
+        claimed=len(claimed(labels.values())),
+        seen=len(claimed(labels[one] for one in result.alerting)),
     )
 
 
@@ -187,13 +195,22 @@ def _scenarios(results: Iterable[Result], labels: Iterable[Label]) -> tuple[Scen
         ScenarioScore(
             scenario=scenario,
             label=group[0].label,
-            technique=group[0].technique,
+            techniques=_techniques(group, alerting),
             events=len(group),
             alerting=sum(one.event_id in alerting for one in group),
             hidden=sum(one.event_id in hidden for one in group),
         )
         for scenario, group in sorted(groups.items())
     )
+
+
+def _techniques(labels: Iterable[Label], alerting: Container[str]) -> dict[str, int]:
+    """How many events of each technique alert, sorted by technique."""
+    counts: Counter[str] = Counter()
+    for one in labels:
+        if one.technique is not None:
+            counts[one.technique] += one.event_id in alerting
+    return dict(sorted(counts.items()))
 
 
 def _share(part: int, whole: int) -> float | None:

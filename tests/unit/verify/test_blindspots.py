@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from ruledeploy.engine import EmbeddedEngine
 from ruledeploy.model import DetectionRule, ExceptionItem, Release
+from ruledeploy.telemetry import parse_scenarios
 from ruledeploy.verify.blindspots import blind_spots
 
 ReleaseMaker = Callable[..., Release]
@@ -53,6 +56,52 @@ def test_a_subject_without_trust_hides_a_forgery(
     )
     (finding,) = blind_spots(make_release(item), EmbeddedEngine())
     assert "attack/untrusted-signature" in finding.message
+
+
+MADE_UP = b"""\
+id: attack/part
+title: A part
+label: attack
+technique: T1055.004
+steps:
+  - {at: 0s, event: defend/write-process-memory, fields: {process.executable: 'C:\\Temp\\part.exe',
+     process.Ext.api.behaviors: [cross-process]}}
+---
+id: attack/whole
+title: The part, then a step of its own
+label: attack
+technique: T1055.012
+parts:
+  - {at: 0s, scenario: attack/part}
+steps:
+  - {at: 9s, event: defend/write-process-memory, fields: {process.executable: 'C:\\Temp\\own.exe',
+     process.Ext.api.behaviors: [cross-process]}}
+---
+id: attack/sum
+title: The part and nothing else
+label: attack
+technique: T1055
+parts:
+  - {at: 0s, scenario: attack/part}
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "attack", "lost"),
+    [
+        ("own.exe", "attack/whole (T1055.012", False),
+        ("part.exe", "attack/part (T1055.004", True),
+    ],
+)
+def test_what_an_attack_adds_to_its_parts_is_tried(
+    make_release: ReleaseMaker, make_item: ItemMaker, program: str, attack: str, *, lost: bool
+) -> None:
+    """Its own steps once, its parts' as the parts'; it is seen as long as a part of it is."""
+    item = make_item("trusted/it", fields={"process.name.caseless": program})
+    library = parse_scenarios({"scenarios/whole.yml": MADE_UP})
+    (finding,) = blind_spots(make_release(item), EmbeddedEngine(), library)
+    assert f"hides event of {attack}" in finding.message
+    assert ("any more" in finding.message) is lost
 
 
 def test_winlogbeat_rules_are_tried_on_its_events(

@@ -68,6 +68,24 @@ def test_what_one_rule_shows_is_not_hidden(
     assert (one.alerting, one.hidden) == (2, 0)
 
 
+def test_an_attack_in_parts_is_seen_by_the_technique_that_alerts(
+    make_release: ReleaseMaker, make_rule: Callable[..., DetectionRule]
+) -> None:
+    """A rule for LSASS dumps that alerts on the injection before one has not seen the dump."""
+    plan = {"attack/document-to-lsass": (HOUR,)}
+    start = datetime(2026, 11, 23, tzinfo=UTC)
+    events = tuple(generate(Simulation(1, start, scenarios=plan, noise=0)))
+    threat = [{"technique": [{"id": "T1003", "subtechnique": [{"id": "T1003.001"}]}]}]
+    found = score(make_release(rules=[make_rule(threat=threat)]), events, EmbeddedEngine())
+    (rule,) = found.rules
+    assert rule.attack > 0
+    assert (rule.claimed, rule.seen, rule.recall) == (1, 0, 0.0)
+    (scenario,) = found.scenarios
+    assert set(scenario.techniques) == {"T1055.002", "T1055.012", "T1003.001"}
+    assert found.recall == 1.0
+    assert found.blind_techniques == ("T1003.001",)
+
+
 def test_nothing_has_no_share(make_release: ReleaseMaker) -> None:
     """Without alerts there is no precision, without attacks no recall; both are null in JSON."""
     plain = json.loads(json.dumps(score(make_release(), (), EmbeddedEngine()).to_json()))
