@@ -17,14 +17,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ruledeploy.engine.binding import Test
-from ruledeploy.engine.slots import SlotTests
+from ruledeploy.engine.slots import END, START, SlotTests, framed, framed_texts
 from ruledeploy.query.kinds import PRESENT, Each, Equal, Whole
 from ruledeploy.query.terms import Terms
-from ruledeploy.query.text import lower
 
 # A set of rows: bit n is row n.
 Rows: TypeAlias = int
-_START, _END = "\x00", "\x01"
 _BINARY = bytes.maketrans(b"\x00\x01", b"01")
 
 
@@ -118,7 +116,7 @@ class Column:
         everything: Iterable[int] = range(len(self.values))
         if asked is PRESENT and slot.is_string and test.slot.type.ignore_above is None:
             return list(everything)
-        texts = _texts(asked) if slot.is_string else None
+        texts = framed_texts(asked) if slot.is_string else None
         if texts is not None:
             everything = sorted({*self._others, *(n for text in texts for n in self._with(text))})
         values = self.values
@@ -128,9 +126,9 @@ class Column:
     def _plain(self) -> tuple[str, list[int], list[int]]:
         """The strings in ASCII, strung together; where each starts; their numbers."""
         numbers = [n for n, value in enumerate(self.values) if _is_plain(value)]
-        framed = [f"{_START}{self.values[n].lower()}{_END}" for n in numbers]
-        starts = list(accumulate(map(len, framed), initial=0))
-        return "".join(framed), starts, numbers
+        texts = [framed(self.values[n].lower()) for n in numbers]
+        starts = list(accumulate(map(len, texts), initial=0))
+        return "".join(texts), starts, numbers
 
     @cached_property
     def _others(self) -> list[int]:
@@ -147,24 +145,11 @@ class Column:
 
 
 def _is_plain(value: Any) -> bool:
-    return value.__class__ is str and value.isascii() and _START not in value and _END not in value
+    return value.__class__ is str and value.isascii() and START not in value and END not in value
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _texts(asked: object) -> list[str] | None:
-    """Texts of which a string has one, framed, if it passes; None if there are none such."""
-    match asked:
-        case Equal(terms):
-            return [f"{_START}{lower(term)}{_END}" for term in terms if isinstance(term, str)]
-        case Each(_, needle, anchored) if needle:
-            if anchored is None:
-                return [needle]
-            return [_START * anchored.starts + anchored.text + _END * anchored.ends]
-        case _:
-            return None
 
 
 def _holds(asked: object, terms: Terms) -> bool:

@@ -41,7 +41,12 @@ class Filing(Generic[Rule]):
         self._entries = entries
         self._held: Counter[int] = Counter()
         self._left = _SAMPLE
-        self._always: frozenset[int] = frozenset()
+        self._calls = Calls()
+
+    @property
+    def calls(self) -> Calls | None:
+        """Which rules are filed under which numbers, once that is known."""
+        return None if self._left > 0 else self._calls
 
     def matching(self, answers: Sequence[Answer]) -> tuple[Numbers, list[Rule]]:
         """The numbers that hold and the rules that do, in no order.
@@ -53,7 +58,8 @@ class Filing(Generic[Rule]):
             numbers = self._learn(answers)
             return numbers, [entry.rule for entry in entries if entry.query(numbers)]
         called = [answer.called for answer in answers if answer.called]
-        places = self._always.union(*called) if called else self._always
+        always = self._calls.always
+        places = always.union(*called) if called else always
         if places:
             places = places.difference(*[answer.barred for answer in answers if answer.barred])
         if not places:
@@ -82,8 +88,8 @@ class Filing(Generic[Rule]):
             if access is None or self._cost(access)[0] > _OFTEN:
                 for number in self._bars(entry.bound):
                     barred.setdefault(number, []).append(place)
-        self._always = frozenset(always)
-        self._program.file(Calls(_frozen(called), _frozen(barred)))
+        self._calls = Calls(_frozen(called), _frozen(barred), frozenset(always))
+        self._program.file(self._calls)
 
     def _bars(self, bound: Bound) -> Iterator[int]:
         """Frequent tests that must not hold where the query does."""

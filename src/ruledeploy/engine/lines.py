@@ -7,7 +7,8 @@ null where an object should be) is left to whoever asked, to decode in full: cor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -20,6 +21,35 @@ _PARTS = tuple(f"{_STREAM}.{part}" for part in ("type", "dataset", "namespace"))
 # One event: its index ("" if it names none), whether it has `data_stream`, the `_id` of a hit, and
 # its cells: what the JSON has at each of the reader's roots, None where there is nothing.
 Line: TypeAlias = tuple[str, bool, Any, Sequence[Any]]
+
+# What decoding raises for a line that the type does not fit.
+_ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some lines by column: `columns[root]` are the cells at one of the reader's roots.
+
+    `places` are the places of those lines among all, `indices` the indices that they name. The
+    lines at the places `odd` are not in it: each must be decoded in full.
+    """
+
+    places: Sequence[int]
+    indices: Sequence[str]
+    columns: Mapping[str, Sequence[Any]]
+    odd: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One of the forms of a line: the event itself, or a hit with the event in it.
+
+    `named` gives what names the index, `cells` are by root.
+    """
+
+    decode: Callable[[bytes], Any]
+    named: attrgetter[Any]
+    cells: Mapping[str, attrgetter[Any]]
 
 
 class LineReader:
@@ -43,6 +73,11 @@ class LineReader:
         hit = [("source", event), ("index", str | None, None), ("id", object, None)]
         self._wrapped = msgspec.json.Decoder(_extend(msgspec.Struct, "Wrapped", hit))
         self._is_wrapped = False
+        inside = {path: f"source.{name}" for path, name in names.items()}
+        self._forms = [
+            _form(self._bare, names, wanted, *_PARTS),
+            _form(self._wrapped, inside | {"_index": "index"}, wanted, "_index", *_PARTS),
+        ]
 
     def read(self, line: bytes) -> Line | None:
         """The line's fields; None if it must be decoded in full, or is no JSON at all.
@@ -56,7 +91,7 @@ class LineReader:
             decoder = self._wrapped if is_wrapped else self._bare
             try:
                 event = decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except _ODD:
                 continue
             self._is_wrapped = is_wrapped
             if is_wrapped:
@@ -66,10 +101,55 @@ class LineReader:
 
     def _line(self, event: Any, index: str | None, identity: Any) -> Line:
         stream, *named = self._stream(event)
-        if not index:
-            all_text = all(part.__class__ is str for part in named)
-            index = "-".join(named) if all_text else ""
-        return index, stream is not self._none, identity, self._get(event)
+        return index or _joined(named), stream is not self._none, identity, self._get(event)
+
+    def rows(self, lines: Sequence[bytes]) -> Rows:
+        """Many lines at once, if they are of one form; those of the other are odd."""
+        if not self._fits:
+            return Rows((), (), {}, range(len(lines)))
+        for form in self._forms:
+            try:
+                events = list(map(form.decode, lines))
+            except _ODD:
+                continue
+            return _rows(form, range(len(lines)), events, ())
+        places, odd, events = [], [], []
+        form = self._forms[0]
+        for place, line in enumerate(lines):
+            try:
+                events.append(form.decode(line))
+                places.append(place)
+            except _ODD:
+                odd.append(place)
+        if not places:
+            self._forms.reverse()  # perhaps hits, and one is broken: the next lines will do
+        return _rows(form, places, events, odd)
+
+
+def _form(decoder: Any, names: Mapping[str, str], roots: Sequence[str], *named: str) -> _Form:
+    cells = {root: attrgetter(names[root]) for root in roots}
+    return _Form(decoder.decode, attrgetter(*(names[path] for path in named)), cells)
+
+
+def _rows(form: _Form, places: Sequence[int], events: Sequence[Any], odd: Sequence[int]) -> Rows:
+    named = list(map(form.named, events))
+    columns = {root: list(map(get, events)) for root, get in form.cells.items()}
+    try:
+        known = {parts: _index_of(parts) for parts in set(named)}
+        indices = list(map(known.__getitem__, named))
+    except TypeError:  # a list, for instance
+        indices = list(map(_index_of, named))
+    return Rows(places, indices, columns, odd)
+
+
+def _index_of(named: Sequence[Any]) -> str:
+    *index, kind, dataset, namespace = named
+    return (index and index[0]) or _joined((kind, dataset, namespace))
+
+
+def _joined(parts: Sequence[Any]) -> str:
+    """The index that the parts of `data_stream` name; "" if one is missing or no text."""
+    return "-".join(parts) if all(part.__class__ is str for part in parts) else ""
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ruledeploy.engine.binding import AllOf, AnyPart, Bound, Except, Objects, Test
-from ruledeploy.engine.document import FieldReader
+from ruledeploy.engine.document import FieldReader, Values
 from ruledeploy.engine.protocol import Document
 from ruledeploy.engine.slots import Answer, Calls, PathTests
 from ruledeploy.query.meaning import Meaning
@@ -116,6 +116,23 @@ class Program:
     def tests(self, path: str) -> PathTests | None:
         """The tests on one path, if there are any."""
         return self._paths.get(path)
+
+    @property
+    def paths(self) -> Mapping[str, PathTests]:
+        """The tests by path."""
+        return self._paths
+
+    def fields(self, numbers: frozenset[int]) -> frozenset[str]:
+        """The fields that the reader collects for the tests of some numbers."""
+        paths = (path for path, tests in self._paths.items() if tests.has(numbers))
+        nested = {objects.path for objects, number in self._objects if number in numbers}
+        return frozenset(self._roots[path] or path for path in paths) | nested
+
+    def answers_at(self, name: str, cell: Any) -> list[Answer]:
+        """What an event gives that has this at a name, and nothing else."""
+        values: Values = {}
+        self.reader.read_at(name, cell, values)
+        return self.answers(values)
 
     def read(self, document: Document) -> Numbers:
         """The numbers of all tests that hold for a document."""

@@ -14,8 +14,9 @@ from ruledeploy.engine.pipes import EventRow, RowReader
 from ruledeploy.engine.program import Program, Query
 from ruledeploy.engine.protocol import Document, Hits, Window
 from ruledeploy.engine.rules import BoundRules, Parsed, Tables, constants
+from ruledeploy.engine.screen import Screens
 from ruledeploy.engine.slots import Answer
-from ruledeploy.engine.sources import Part, read_document
+from ruledeploy.engine.sources import Block, Part, read_document
 from ruledeploy.engine.view import View
 from ruledeploy.errors import Location
 from ruledeploy.fields import FieldTable
@@ -131,6 +132,7 @@ class Run(Generic[Record]):
         self._programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[BoundRule]]] = {}
         self._lines: LineReader | None = None
         self._views: dict[int, View] = {}
+        self._screens = Screens(())
         self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {TIMESTAMP})
 
     # ------------------------------------------------------------------------------- plans
@@ -190,8 +192,40 @@ class Run(Generic[Record]):
 
     def put_part(self, part: Part, index: str) -> None:
         """Ask about every line of a file; `index` is where one lies that names none."""
-        for number, line in part.lines():
-            self._put_line(line, part, number, index)
+        for block in part.blocks():
+            for place in self._passing(block, index):
+                self._put_line(block.lines[place], part, block.numbers[place], index)
+
+    def _passing(self, block: Block, index: str) -> Iterable[int]:
+        """The places of the lines to ask about, in order: for no other does any rule hold."""
+        screens = self._screens_now()
+        if not screens:
+            return range(len(block.lines))
+        rows = screens.read(block.lines)
+        places = set(rows.odd)
+        for name in set(rows.indices):
+            members = [row for row, other in enumerate(rows.indices) if other == name]
+            columns = rows.columns
+            if len(members) < len(rows.indices):
+                columns = {root: [cells[row] for row in members] for root, cells in columns.items()}
+            for plan in self._plans_of(name or index):
+                screen = screens.of(plan.program)
+                left: Sequence[int] = range(len(members))
+                if screen is not None:
+                    left = screen.passing(columns, len(members), plan.constants)
+                places.update(rows.places[members[row]] for row in left)
+        return sorted(places)
+
+    def _screens_now(self) -> Screens:
+        """Screens for all programs of which it is known by now what calls for their rules."""
+        learnt = [
+            (program, rules.calls)
+            for program, rules in self._programs.values()
+            if rules.calls is not None and not program.asks_meta
+        ]
+        if len(learnt) != len(self._screens):
+            self._screens = Screens(learnt)
+        return self._screens
 
     def _put_line(self, line: bytes, part: Part, number: int, index: str) -> None:
         def document() -> Document:

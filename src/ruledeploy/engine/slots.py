@@ -21,8 +21,8 @@ from ruledeploy.query.text import lower
 
 # Values remembered per field; one whose values never repeat would fill memory.
 _MEMO = 50_000
-# What stands around a value, so that an anchored text is a text like any other.
-_START, _END = "\x00", "\x01"
+# What stands around a value; see `framed`.
+START, END = "\x00", "\x01"
 
 
 class Answer(NamedTuple):
@@ -38,10 +38,11 @@ NO_ANSWER = Answer(frozenset(), frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The rules to ask when a number holds, and those that cannot hold then."""
+    """The rules to ask when a number holds, those that cannot hold then, those to ask always."""
 
     called: Mapping[int, frozenset[int]] = field(default_factory=dict)
     barred: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    always: frozenset[int] = frozenset()
 
     def answer(self, numbers: frozenset[int]) -> Answer:
         """The numbers with what they call for and bar."""
@@ -71,6 +72,11 @@ class SlotTests:
             case Whole():
                 self.whole.append((asked, number))
 
+    def has(self, numbers: frozenset[int]) -> bool:
+        """Whether one of the numbers is of a test here."""
+        by_term = any(not numbers.isdisjoint(some) for some in self.equal.values())
+        return by_term or any(number in numbers for _, number in (*self.each, *self.whole))
+
     @property
     def is_string(self) -> bool:
         """Whether the terms are whole strings."""
@@ -81,6 +87,39 @@ class SlotTests:
         """The terms of a field's values."""
         read = column_values if self.slot.column else index_terms
         return read(self.slot.type, values)
+
+    def texts(self, numbers: frozenset[int]) -> set[str] | None:
+        """Texts of which the framed lower case of a string has one if a number holds for it.
+
+        None where texts do not tell.
+        """
+        terms = [term for term, some in self.equal.items() if not numbers.isdisjoint(some)]
+        asked: list[Meaning] = [Equal(frozenset(terms))] if terms else []
+        asked += [each for each, number in self.each if number in numbers]
+        asked += [whole for whole, number in self.whole if number in numbers]
+        found = [framed_texts(one) if self.is_string else None for one in asked]
+        return None if None in found else {text for texts in found for text in texts or ()}
+
+
+def framed(value: str) -> str:
+    """A value with marks around it, so that an anchored text is a text like any other."""
+    return f"{START}{value}{END}"
+
+
+def framed_texts(asked: Meaning) -> list[str] | None:
+    """Texts of which the framed lower case of a string has one if the string passes.
+
+    None if there are none such.
+    """
+    match asked:
+        case Equal(terms):
+            return [framed(lower(term)) for term in terms if isinstance(term, str)]
+        case Each(_, needle, anchored) if needle:
+            if anchored is None:
+                return [needle]
+            return [START * anchored.starts + anchored.text + END * anchored.ends]
+        case _:
+            return None
 
 
 class _Hit(NamedTuple):
@@ -123,14 +162,14 @@ class _Texts:
 
     def _file(self, inside: dict[str, _Found], each: Each, hit: _Hit, *, lowered: bool) -> None:
         anchored = each.anchored
-        if anchored is None or _START in each.needle or _END in each.needle:
+        if anchored is None or START in each.needle or END in each.needle:
             found = inside.setdefault(each.needle, _Found())
             found.check.append(hit)
         else:
             if anchored.starts and anchored.ends:
                 found = self.whole.setdefault(anchored.text, _Found())
             else:
-                start, end = _START * anchored.starts, _END * anchored.ends
+                start, end = START * anchored.starts, END * anchored.ends
                 found = inside.setdefault(f"{start}{anchored.text}{end}", _Found())
             if anchored.fold or lowered:
                 found.sure.append(hit.number)
@@ -143,7 +182,7 @@ class _Texts:
         out = []
         if self._automaton is not None:
             find = self._automaton.find_matches_as_indexes
-            hits = find(f"{_START}{low}{_END}", overlapping=True)
+            hits = find(framed(low), overlapping=True)
             inside = self._inside
             out = [inside[place] for place in {hit[0] for hit in hits}]
         whole = self.whole.get(low)
@@ -186,6 +225,15 @@ class PathTests:
         if not self._ready:
             self._prepare()
         return self._equals
+
+    def texts_of(self, numbers: frozenset[int]) -> frozenset[str] | None:
+        """`SlotTests.texts` of all slots."""
+        found = [tests.texts(numbers) for tests in self.slots]
+        return None if None in found else frozenset[str]().union(*(texts or () for texts in found))
+
+    def has(self, numbers: frozenset[int]) -> bool:
+        """Whether one of the numbers is of a test here."""
+        return any(tests.has(numbers) for tests in self.slots)
 
     @property
     def known(self) -> Callable[[Any], Answer | None]:
@@ -259,7 +307,7 @@ class PathTests:
     def _is_plain(self, value: str) -> bool:
         """Whether the lower case of a string tells all: see `_Found`."""
         plain = self._is_simple and value.isascii() and len(value) <= self._shortest
-        return plain and _START not in value and _END not in value
+        return plain and START not in value and END not in value
 
     def _of_one(self, value: str) -> Iterable[int]:
         """The numbers that hold for one string."""

@@ -6,10 +6,12 @@ import codecs
 import gzip
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -27,6 +29,14 @@ _GAP = re.compile(r"[ \t\r\n,]*")
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Some events of a file as JSON, with the lines they start in."""
+
+    numbers: Sequence[int]
+    lines: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The lines of a file that begin in `[start, end)`, in bytes; no end is the file's."""
 
@@ -40,7 +50,12 @@ class Part:
             return stream.read(_BLOCK).lstrip()[:1] == b"["
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each event as JSON, with its line from 1; of an array, each element.
+        """Each event as JSON, with its line from 1; of an array, each element."""
+        for block in self.blocks():
+            yield from zip(block.numbers, block.lines, strict=True)
+
+    def blocks(self) -> Iterator[Block]:
+        """The events as JSON, some at a time.
 
         Raises SourceError for what cannot be read, naming file and line.
         """
@@ -49,25 +64,42 @@ class Part:
                 is_array = stream.read(_BLOCK).lstrip()[:1] == b"["
                 stream.seek(0)
                 if is_array:
-                    yield from _Array(stream, self.path).elements()
+                    yield from _gathered(_Array(stream, self.path).elements())
                 else:
-                    yield from self._lines(stream)
+                    yield from self._blocks(stream)
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise SourceError(
                 f"cannot be read: {error}", location=Location(str(self.path))
             ) from error
 
-    def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        number = _skip(stream, self.start)
+    def _blocks(self, stream: IO[bytes]) -> Iterator[Block]:
+        number = _skip(stream, self.start) + 1
         left = None if self.end is None else self.end - stream.tell()
-        for line in stream:
+        while (left is None or left > 0) and (lines := stream.readlines(_BLOCK)):
             if left is not None:
-                if left <= 0:
-                    return
-                left -= len(line)
-            number += 1
-            if not line.isspace():
-                yield number, line
+                starts = list(accumulate(map(len, lines), initial=0))
+                lines = lines[: bisect_left(starts, left)]
+                left -= starts[-1]
+            numbers: Sequence[int] = range(number, number + len(lines))
+            number += len(lines)
+            if any(map(bytes.isspace, lines)):
+                numbers = [n for n, line in zip(numbers, lines, strict=True) if not line.isspace()]
+                lines = [line for line in lines if not line.isspace()]
+            yield Block(numbers, lines)
+
+
+def _gathered(elements: Iterator[tuple[int, bytes]]) -> Iterator[Block]:
+    numbers: list[int] = []
+    lines: list[bytes] = []
+    size = 0
+    for number, line in elements:
+        numbers.append(number)
+        lines.append(line)
+        size += len(line)
+        if size >= _BLOCK:
+            yield Block(numbers, lines)
+            numbers, lines, size = [], [], 0
+    yield Block(numbers, lines)
 
 
 def _open(path: Path) -> IO[bytes]:

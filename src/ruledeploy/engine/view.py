@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ruledeploy.engine.document import Values
 from ruledeploy.engine.program import Program
 from ruledeploy.engine.slots import Answer
 
@@ -46,7 +45,7 @@ class View:
                 if not cell.isascii() or cell.lower() in texts:
                     out.append(tests.answer(cell))
             elif cell is not None:
-                self._deeper(root, cell, out)
+                out += self._program.answers_at(root, cell)
         for at, root, tests, known in self._lone:
             cell = cells[at]
             if cell.__class__ is list and len(cell) == 1:
@@ -56,13 +55,8 @@ class View:
                 if answer.numbers:
                     out.append(answer)
             elif cell is not None:
-                self._deeper(root, cell, out)
+                out += self._program.answers_at(root, cell)
         for at, root in self._deep:
             if cells[at] is not None:
-                self._deeper(root, cells[at], out)
+                out += self._program.answers_at(root, cells[at])
         return out
-
-    def _deeper(self, root: str, cell: Any, out: list[Answer]) -> None:
-        values: Values = {}
-        self._reader.read_at(root, cell, values)
-        out.extend(self._program.answers(values))
