@@ -98,7 +98,7 @@ def _finding(
     item: ItemRef, scenario: Scenario, hidden: _Hidden, rule: DetectionRule, unseen: bool
 ) -> Finding:
     count = len(hidden.events)
-    events = "event" if count == 1 else f"{count} events"
+    events = f"{count} {'event' if count == 1 else 'events'}"
     message = (
         f"{item.source_id} ({item.name}) hides {events} of {scenario.id}"
         f" ({scenario.technique}: {scenario.title}) from {rule.name!r}, such as {hidden.example}"

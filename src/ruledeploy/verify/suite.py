@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ruledeploy.compile import PLAIN, Means, compile_release
+from ruledeploy.compile import PLAIN, Compiled, Means, compile_all
 from ruledeploy.engine import Engine
+from ruledeploy.errors import Collector
 from ruledeploy.model import TestCase
 from ruledeploy.project import Project
-from ruledeploy.sigma import load_cases, load_rules
+from ruledeploy.sigma import RuleHead, load_cases
 from ruledeploy.telemetry import Emitted, Scenario
 from ruledeploy.verify.cases import CaseResult, run_cases
 from ruledeploy.verify.evidence import run_evidence
@@ -64,12 +65,14 @@ def run_suite(project: Project, wanted: Wanted) -> Suite:
     Raises `Problems` for files that do not compile, `ScenarioError` and `OverlayError` for unknown
     scenarios.
     """
-    cases = all_cases(project, wanted.only)
+    compiled = {name: _compiled(project, name, wanted) for name in wanted.engines}
+    # Rules are the same in every environment, deployed there or not.
+    sources = next(iter(compiled.values())).sources if compiled else ()
+    cases = _cases(project, sources, wanted.only)
     results: list[CaseResult] = []
     scores: list[Score] = []
     for name, engine in wanted.engines.items():
-        env = project.environment(name)
-        release = compile_release(project, env, wanted.day, wanted.means)
+        env, release = project.environment(name), compiled[name].release
         tried = bench(engine, release)
         results += run_cases(release, cases, tried, wanted.library)
         if not wanted.only:
@@ -79,9 +82,19 @@ def run_suite(project: Project, wanted: Wanted) -> Suite:
     return Suite(tuple(results), tuple(scores))
 
 
-def all_cases(project: Project, only: str = "") -> dict[str, tuple[TestCase, ...]]:
+def _compiled(project: Project, name: str, wanted: Wanted) -> Compiled:
+    """An environment; what is wrong with a rule is told before a case looks for that rule."""
+    collector = Collector()
+    env = project.environment(name)
+    compiled = compile_all(project, env, wanted.day, collector, wanted.means)
+    collector.raise_if_any()
+    return compiled
+
+
+def _cases(
+    project: Project, sources: Sequence[RuleHead], only: str
+) -> dict[str, tuple[TestCase, ...]]:
     """Cases by Sigma id: those in the rule, then those of the files under `tests/detection/`."""
-    sources = load_rules(project.rule_files).rules
     beside = load_cases(project.case_files, sources)
     cases: dict[str, tuple[TestCase, ...]] = {}
     for source in sources:

@@ -100,7 +100,7 @@ def test_what_an_attack_adds_to_its_parts_is_tried(
     item = make_item("trusted/it", fields={"process.name.caseless": program})
     library = parse_scenarios({"scenarios/whole.yml": MADE_UP})
     (finding,) = blind_spots(make_release(item), EmbeddedEngine(), library)
-    assert f"hides event of {attack}" in finding.message
+    assert f"hides 1 event of {attack}" in finding.message
     assert ("any more" in finding.message) is lost
 
 
