@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,13 @@ from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, pars
 from ruledeploy.cli.output import print_json, say, write_file
 from ruledeploy.cli.past import Events, Since, Until, past_of
 from ruledeploy.cli.workspace import means, open_project, scenarios
+from ruledeploy.errors import UsageError
+from ruledeploy.project.files import YAML
+
+if TYPE_CHECKING:
+    from ruledeploy.model import Environment
+    from ruledeploy.project import Project
+    from ruledeploy.verify.tune import Proposed
 
 app = command_app()
 
@@ -31,7 +38,12 @@ def tune(
         bool, typer.Option("--anyone", help="Also who is unsigned and in a folder open to all.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the overlays to this file.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Add the proposals to this file; an overlay that has a file grows there.",
+        ),
     ] = None,
     json_: Json = False,
     day: Day = "",
@@ -40,34 +52,73 @@ def tune(
 
     Looks at the events of --events, or at those of the environment's cluster --since. Alerts are
     grouped by who causes them; a proposal is compiled and run like any overlay, what it hides is
-    counted, and one that would hide a known attack is withdrawn. Owner and reason stay yours.
+    counted, and one that would hide a known attack is withdrawn. Owner and reason stay yours. Items
+    that are there already stay as they are.
     """
     from ruledeploy.report.tune import print_tuned
     from ruledeploy.verify.tune import Tuning, tune
 
     project = open_project(root)
+    target = project.environment(env)
+    path = _path_in(project, target, root, output) if output is not None else ""
     with past_of(project, root, env, events, (since, until)) as past:
         what = Tuning(
             project=project,
-            env=project.environment(env),
+            env=target,
             day=parse_day(day),
             past=past,
             library=scenarios(project),
             at_least=at_least,
             anyone=anyone,
             only=rule,
+            path=path,
             means=means(),
         )
-        tuned = tune(what)
-    plain = [one.to_json() for one in tuned]
-    if output is not None:
-        texts = [one.overlay for one in tuned if one.overlay]
-        write_file(output, "---\n".join(texts))
-        say(f"{len(texts)} overlays in {output}")
+        proposed = tune(what)
     if json_:
-        print_json({"schema": 1, "env": env, "rules": plain})
+        rules = [one.to_json() for one in proposed.rules]
+        print_json({"schema": 1, "env": env, "rules": rules})
     else:
-        print_tuned(plain)
-        if output is None and any(one.overlay for one in tuned):
-            folder = project.environment(env).overlays[-1]
-            say(f"write them with  -o {project.exceptions_folder}/{folder}/tuned.yml")
+        print_tuned([one.to_json() for one in proposed.rules])
+    if output is not None:
+        _write(proposed, root, None if path else output)
+    elif proposed.files and not json_:
+        say(f"write them with  -o {root / next(iter(proposed.files))}")
+
+
+def _path_in(project: Project, env: Environment, root: Path, output: Path) -> str:
+    """The file as the project names it; nothing for one outside the folder of overlays.
+
+    Raises `UsageError` for a file among the overlays that the environment would not read.
+    """
+    overlays = root / project.exceptions_folder
+    target = output.resolve()
+    if not target.is_relative_to(overlays.resolve()):
+        return ""
+    for folder in env.overlays:
+        here = (overlays / folder).resolve()
+        if target.is_relative_to(here) and target.suffix in YAML:
+            inside = target.relative_to(here).as_posix()
+            return PurePosixPath(project.exceptions_folder, folder, inside).as_posix()
+    raise UsageError(
+        f"env.{env.name} would not read {output}",
+        hint=f"name a .yml file in a folder that it reads: {', '.join(env.overlays) or 'none'}",
+    )
+
+
+def _write(proposed: Proposed, root: Path, elsewhere: Path | None) -> None:
+    """Take the proposals over into the project, or write them alone to a file elsewhere."""
+    overlays = [one for one in proposed.rules if one.overlay]
+    if not overlays:
+        say("nothing to propose, nothing written")
+    elif elsewhere is not None:
+        write_file(elsewhere, "---\n".join(one.overlay for one in overlays))
+        say(f"{len(overlays)} overlays in {elsewhere}")
+    else:
+        for path, data in proposed.files.items():
+            write_file(root / path, data.decode())
+            count = sum(
+                not item.refused for one in overlays if one.path == path for item in one.proposals
+            )
+            items = "1 item" if count == 1 else f"{count} items"
+            say(f"{items} added to {root / path}")

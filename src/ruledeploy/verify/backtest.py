@@ -13,7 +13,14 @@ from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Finding, Release, value_of
 from ruledeploy.query.dates import from_ms, parse_date
 from ruledeploy.verify.past import Past
-from ruledeploy.verify.running import EventNote, bench, engine_rule, item_ref, note
+from ruledeploy.verify.running import (
+    EventNote,
+    bench,
+    engine_rule,
+    item_ref,
+    note,
+    refuse_unknown,
+)
 from ruledeploy.verify.schedule import Hit, Played, Schedule, play
 
 SCHEMA = 1
@@ -144,8 +151,10 @@ def backtest(
     """Run a release, and `base` to compare with it, over the events.
 
     `only` narrows to rules with the text in their name. Rules that do not decide event by event
-    are left out with a finding.
+    are left out with a finding. Raises `UsageError` when no rule of either has it.
     """
+    if only:
+        refuse_unknown(only, *((release, base) if base else (release,)))
     shape = Shape(fields=tuple(top_fields), top=_TOP, samples=0)
     now = _run(release, past, only, shape)
     was = _run(base, past, only, shape) if base else _NOTHING

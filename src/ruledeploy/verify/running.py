@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from ruledeploy.engine import Document, Engine, EngineRule, Memory
-from ruledeploy.errors import Location, Problems, QueryError
+from ruledeploy.errors import Location, Problems, QueryError, UsageError
 from ruledeploy.model import (
     DetectionRule,
     Event,
@@ -137,6 +138,16 @@ class Bench:
 def bench(engine: Engine, release: Release) -> Bench:
     """A bench at the beginning of the day that the release was compiled for."""
     return Bench(engine, datetime.fromisoformat(release.date).replace(tzinfo=UTC))
+
+
+def refuse_unknown(text: str, *releases: Release) -> None:
+    """Raise `UsageError` when no rule has the text in its name: that would read as "no alerts"."""
+    names = dict.fromkeys(rule.name for release in releases for rule in release.rules)
+    if any(text.lower() in name.lower() for name in names):
+        return
+    near = get_close_matches(text, names, n=1, cutoff=0.3)
+    hint = f"did you mean {near[0]!r}?" if near else "ruledeploy convert  shows the rules there are"
+    raise UsageError(f"no rule has {text!r} in its name", hint=hint)
 
 
 def groups_events(rule: DetectionRule) -> bool:

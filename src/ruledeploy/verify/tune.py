@@ -1,30 +1,36 @@
 """Allowlist items proposed from alerts: who alerts often, by what can be trusted about it.
 
-A proposal is written as an overlay, compiled and run like any other. What it hides is counted, not
-guessed, and one that hides a known attack is withdrawn.
+A proposal is written beside what the rule's overlay holds, compiled and run like any other. What
+it hides is counted, not guessed, and one that hides a known attack is withdrawn.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from itertools import count
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
-
-import yaml
 
 from ruledeploy.compile import PLAIN, Means, compile_release
-from ruledeploy.engine import Document, EmbeddedEngine
+from ruledeploy.engine import Document, EmbeddedEngine, Hits
+from ruledeploy.errors import Problems, RuledeployError
 from ruledeploy.model import DetectionRule, Environment, Event, Release, value_of
 from ruledeploy.project import Project
 from ruledeploy.telemetry import Scenario
 from ruledeploy.verify.blindspots import hidden_attacks
 from ruledeploy.verify.past import Past
-from ruledeploy.verify.running import Bench, bench, engine_rule, summary
+from ruledeploy.verify.running import bench, engine_rule, refuse_unknown, summary
+from ruledeploy.verify.tune_overlay import (
+    Home,
+    Proposal,
+    home_of,
+    overlay_text,
+    taken_over,
+    usual_path,
+)
 
 SCHEMA = 1
 _DAYS = 90
@@ -54,45 +60,19 @@ _VERSION = re.compile(r"\\v?\d+(\.\d+)+[^\\]*(?=\\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """One item, what it would hide, and why it is not proposed, if it is not.
-
-    `match` is a Sigma selection: field to value, `*` and `?` being wildcards.
-    """
-
-    item_id: str
-    match: Mapping[str, str]
-    events: int
-    hosts: int
-    first: str
-    last: str
-    example: str
-    refused: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain form."""
-        return {
-            "item_id": self.item_id,
-            "match": dict(self.match),
-            "events": self.events,
-            "hosts": self.hosts,
-            "first": self.first,
-            "last": self.last,
-            "example": self.example,
-            "refused": self.refused,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Tuned:
-    """Proposals for one rule, what they leave alerting, and the overlay that says them."""
+    """Proposals for one rule, what they leave alerting, and the overlay that says them.
+
+    `path` is the file of the project that `overlay`, or its items, belong to.
+    """
 
     rule: str
     source_id: str
     alerts: int
     left: int
     proposals: tuple[Proposal, ...]
-    overlay: str
+    overlay: str = ""
+    path: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The fixed shape that renderers read."""
@@ -103,7 +83,16 @@ class Tuned:
             "left": self.left,
             "proposals": [one.to_json() for one in self.proposals],
             "overlay": self.overlay,
+            "path": self.path,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What is proposed for every rule, and the files that hold it all once it is taken over."""
+
+    rules: tuple[Tuned, ...]
+    files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +100,7 @@ class Tuning:
     """What is tuned: whose release, on which events, and how often makes an actor a habit.
 
     `anyone` also proposes actors that are neither signed nor in a folder that only
-    administrators write to.
+    administrators write to. `path` is the file of the project for overlays that have none yet.
     """
 
     project: Project
@@ -122,7 +111,25 @@ class Tuning:
     at_least: int = 5
     anyone: bool = False
     only: str = ""
+    path: str = ""
     means: Means = PLAIN
+
+    @property
+    def until(self) -> date:
+        """When the items expire."""
+        days = min(_DAYS, self.env.policy.max_days or _DAYS)
+        return self.day + timedelta(days=days)
+
+    def release(self) -> Release:
+        """What the files compile to."""
+        return compile_release(self.project, self.env, self.day, self.means)
+
+    def with_overlay(self, home: Home, overlay: str) -> Tuning:
+        """The same on files that have the overlay's items too."""
+        files = self.project.files
+        made = taken_over(files.get(home.path, b""), home, overlay)
+        project = replace(self.project, files={**files, home.path: made})
+        return replace(self, project=project)
 
 
 @dataclass(slots=True)
@@ -136,71 +143,76 @@ class _Actor:
     example: str = ""
 
 
-def tune(what: Tuning) -> tuple[Tuned, ...]:
-    """Proposals for every rule of the release that alerts, most alerts first."""
-    release = compile_release(what.project, what.env, what.day, what.means)
-    table = bench(EmbeddedEngine(), release)
-    rules, _ = table.runnable(release)
+def tune(what: Tuning) -> Proposed:
+    """Proposals for every rule of the release that alerts, most alerts first.
+
+    Raises `UsageError` when `only` is in no rule's name.
+    """
+    release = what.release()
+    if what.only:
+        refuse_unknown(what.only, release)
+    rules, _ = bench(EmbeddedEngine(), release).runnable(release)
     wanted = [rule for rule in rules if what.only.lower() in rule.name.lower()]
-    alerting = _alerts(what, release, wanted, table)
-    tuned = [_tuned(what, rule, alerting[rule.rule_id]) for rule in wanted]
-    return tuple(sorted((one for one in tuned if one.alerts), key=lambda one: -one.alerts))
+    alerting = {rule_id: found.event_ids for rule_id, found in _hits(what, release, wanted).items()}
+    tuned: list[Tuned] = []
+    so_far = what
+    for rule in sorted(wanted, key=lambda one: -len(alerting[one.rule_id])):
+        ids = alerting[rule.rule_id]
+        if any(one.source_id == rule.provenance.source_id for one in tuned):
+            # Variants of one source share an overlay: what is proposed for one hides of both.
+            ids = _again(so_far, rule)[1].event_ids
+        if ids:
+            found, so_far = _tuned(so_far, rule, ids)
+            tuned.append(found)
+    before = what.project.files
+    changed = {p: data for p, data in so_far.project.files.items() if data != before.get(p)}
+    return Proposed(tuple(tuned), changed)
 
 
-def _alerts(
-    what: Tuning, release: Release, rules: Sequence[DetectionRule], table: Bench
-) -> dict[str, tuple[str, ...]]:
-    """Alerting ids by rule."""
+def _hits(what: Tuning, release: Release, rules: Sequence[DetectionRule]) -> Mapping[str, Hits]:
     asked = [engine_rule(release, rule) for rule in rules]
-    hits = what.past.engine.run(asked, what.past.source, what.past.window, table.now)
-    return {rule_id: found.event_ids for rule_id, found in hits.items()}
-
-
-def _tuned(what: Tuning, rule: DetectionRule, ids: tuple[str, ...]) -> Tuned:
-    events = what.past.events(tuple(rule.body.get("index", ())), ids) if ids else ()
-    ordered = sorted(events, key=lambda one: (str(value_of(one.source, "@timestamp")), one.id))
-    proposals = _named(_proposal(actor, what.anyone) for actor in _actors(rule, ordered, what))
-    proposals = _without_attacks(what, rule, proposals)
-    kept = [one for one in proposals if not one.refused]
-    left, hidden = _counted(what, rule, kept) if kept else (len(ids), {})
-    counted = [
-        replace(one, events=one.events if one.refused else hidden.get(one.item_id, 0))
-        for one in proposals
-    ]
-    return Tuned(
-        rule=rule.name,
-        source_id=rule.provenance.source_id,
-        alerts=len(ids),
-        left=left,
-        proposals=tuple(counted),
-        overlay=overlay_text(what, rule, kept) if kept else "",
-    )
-
-
-def _counted(
-    what: Tuning, rule: DetectionRule, kept: Sequence[Proposal]
-) -> tuple[int, dict[str, int]]:
-    """What still alerts when the overlay is in force, and how many events each item hides."""
-    release = _with_overlay(what, rule, kept)
-    (again,) = [one for one in release.rules if one.rule_id == rule.rule_id]
     now = bench(EmbeddedEngine(), release).now
-    asked = engine_rule(release, again)
-    hits = what.past.engine.run([asked], what.past.source, what.past.window, now)[rule.rule_id]
-    prefix = f"{_overlay_id(what, rule)}/"
+    return what.past.engine.run(asked, what.past.source, what.past.window, now)
+
+
+def _again(what: Tuning, rule: DetectionRule) -> tuple[Release, Hits]:
+    """The release with what is proposed by now, and what the rule finds in it."""
+    release = what.release()
+    (linked,) = [one for one in release.rules if one.rule_id == rule.rule_id]
+    return release, _hits(what, release, [linked])[rule.rule_id]
+
+
+def _tuned(what: Tuning, rule: DetectionRule, ids: tuple[str, ...]) -> tuple[Tuned, Tuning]:
+    """What is proposed for a rule, and the tuning of the rules after it, which has that too."""
+    home = home_of(what.project, what.env, rule, what.path or usual_path(what.project, what.env))
+    events = what.past.events(tuple(rule.body.get("index", ())), ids)
+    ordered = sorted(events, key=lambda one: (str(value_of(one.source, "@timestamp")), one.id))
+    actors = (_proposal(actor, what.anyone) for actor in _actors(rule, ordered, what))
+    proposals = _tried(what, home, rule, _named(actors, home))
+    plain = Tuned(rule.name, rule.provenance.source_id, len(ids), len(ids), tuple(proposals))
+    kept = [one for one in proposals if not one.refused]
+    if not kept:
+        return plain, what
+    overlay = overlay_text(home, rule, what.env, what.until, kept)
+    after = what.with_overlay(home, overlay)
+    left, hidden = _counted(after, home, rule)
+    counted = tuple(
+        one if one.refused else replace(one, events=hidden.get(one.item_id, 0)) for one in proposals
+    )
+    tuned = replace(plain, left=left, proposals=counted, overlay=overlay, path=home.path)
+    return tuned, after
+
+
+def _counted(after: Tuning, home: Home, rule: DetectionRule) -> tuple[int, dict[str, int]]:
+    """What still alerts with the proposals, and how many events each item of the overlay hides."""
+    release, hits = _again(after, rule)
+    prefix = f"{home.overlay_id}/"
     sources = {item.item_id: item.provenance.source_id for item in release.items}
     hidden: dict[str, set[str]] = {}
     for item_id, ids in hits.suppressed.items():
         if sources[item_id].startswith(prefix):
             hidden.setdefault(sources[item_id].removeprefix(prefix), set()).update(ids)
     return hits.count, {item_id: len(ids) for item_id, ids in hidden.items()}
-
-
-def _with_overlay(what: Tuning, rule: DetectionRule, kept: Sequence[Proposal]) -> Release:
-    """The release as it would be with the proposals in the environment's last overlay folder."""
-    path = f"{what.project.exceptions_folder}/{what.env.overlays[-1]}/tuned.yml"
-    text = overlay_text(what, rule, kept).encode()
-    project = replace(what.project, files={**what.project.files, path: text})
-    return compile_release(project, what.env, what.day, what.means)
 
 
 def _actors(rule: DetectionRule, events: Iterable[Document], what: Tuning) -> list[_Actor]:
@@ -266,65 +278,46 @@ def _proposal(actor: _Actor, anyone: bool) -> Proposal:
     )
 
 
-def _named(proposals: Iterable[Proposal]) -> list[Proposal]:
+def _named(proposals: Iterable[Proposal], home: Home) -> list[Proposal]:
     """Ids after the program's name; a number tells apart those that share one."""
-    taken: Counter[str] = Counter()
+    taken = set(home.taken)
     named = []
     for one in proposals:
         path = next(iter(one.match.values()))
         stem = PureWindowsPath(path).stem if "\\" in path else PurePosixPath(path).stem
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:_LONGEST_ID] or "program"
-        taken[slug] += 1
-        suffix = f"-{taken[slug]}" if taken[slug] > 1 else ""
-        named.append(replace(one, item_id=f"{slug}{suffix}"))
+        item_id = _free(slug, taken)
+        taken.add(item_id)
+        named.append(replace(one, item_id=item_id))
     return named
 
 
-def _without_attacks(
-    what: Tuning, rule: DetectionRule, proposals: list[Proposal]
+def _free(slug: str, taken: Collection[str]) -> str:
+    """The slug, with the first number that makes it one's own."""
+    numbered = (f"{slug}-{n}" if n > 1 else slug for n in count(1))
+    return next(one for one in numbered if one not in taken)
+
+
+def _tried(
+    what: Tuning, home: Home, rule: DetectionRule, proposals: list[Proposal]
 ) -> list[Proposal]:
-    """The proposals, those withdrawn that would hide an attack of the library."""
+    """The proposals, those withdrawn that do not compile or would hide an attack of the library."""
     kept = [one for one in proposals if not one.refused]
     if not kept:
         return proposals
-    release = _with_overlay(what, rule, kept)
+    overlay = overlay_text(home, rule, what.env, what.until, kept)
+    try:
+        release = what.with_overlay(home, overlay).release()
+    except RuledeployError as error:
+        if len(proposals) > 1:
+            return [one for each in proposals for one in _tried(what, home, rule, [each])]
+        # A variant of the rule, which has the same overlay, lacks a field.
+        first = error.errors[0] if isinstance(error, Problems) else error
+        return [replace(one, refused=first.message) for one in proposals]
     hiding = hidden_attacks(release, EmbeddedEngine(), what.library)
-    prefix = f"{_overlay_id(what, rule)}/"
     return [
         replace(one, refused=f"it would hide {', '.join(attacks)}")
-        if (attacks := hiding.get(f"{prefix}{one.item_id}"))
+        if not one.refused and (attacks := hiding.get(f"{home.overlay_id}/{one.item_id}"))
         else one
         for one in proposals
     ]
-
-
-def overlay_text(what: Tuning, rule: DetectionRule, proposals: Sequence[Proposal]) -> str:
-    """The overlay file; owner, reason and ticket are left to the person who takes it over."""
-    days = min(_DAYS, what.env.policy.max_days or _DAYS)
-    items = [_item(one, what.day + timedelta(days=days), what.env) for one in proposals]
-    overlay = {
-        "title": f"Habits seen by {rule.name}",
-        "id": _overlay_id(what, rule),
-        "rules": [rule.provenance.source_id],
-        "items": items,
-    }
-    return yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True, width=120)
-
-
-def _overlay_id(what: Tuning, rule: DetectionRule) -> str:
-    name = f"ruledeploy:{what.project.name}:tuned:{rule.provenance.source_id}"
-    return str(uuid5(NAMESPACE_URL, name))
-
-
-def _item(one: Proposal, until: date, env: Environment) -> dict[str, Any]:
-    seen = f"{one.events} alerts on {one.hosts} hosts from {one.first} to {one.last}"
-    item: dict[str, Any] = {
-        "id": one.item_id,
-        "name": f"{one.item_id} as seen in {env.name}",
-        "match": dict(one.match),
-        "owner": "TODO",
-        "reason": f"TODO say why this is harmless. Seen: {seen}, such as {one.example}",
-    }
-    if "ticket" in env.policy.require:
-        item["ticket"] = "TODO"
-    return {**item, "expires": until}

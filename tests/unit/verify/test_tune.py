@@ -15,10 +15,11 @@ from ruledeploy.project import load_project, read_folder
 from ruledeploy.sigma import parse_selection
 from ruledeploy.telemetry import load_scenarios
 from ruledeploy.verify.past import FilePast
-from ruledeploy.verify.tune import Proposal, Tuned, Tuning, tune
+from ruledeploy.verify.tune import Proposed, Tuned, Tuning, tune
 from ruledeploy.verify.tune import _escaped as escaped
+from ruledeploy.verify.tune_overlay import Proposal
 from ruledeploy.yamldoc import YamlDoc, load_one
-from support.content import write_content
+from support.content import OVERLAY, RULE, RULE_ID, write_content
 
 TOOL = {
     "process.executable": r"C:\Program Files\Tool\1.2.3\tool.exe",
@@ -43,11 +44,12 @@ def write(number: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-def tuned(tmp_path: Path, events: list[dict[str, Any]], **changes: Any) -> Tuned:
-    """The one rule of the small content repository, tuned on these events."""
+def proposed(tmp_path: Path, events: list[dict[str, Any]], **changes: Any) -> Proposed:
+    """The small content repository, with the `files` given besides, tuned on these events."""
     file = tmp_path / "events.ndjson"
     file.write_text("".join(f"{json.dumps(event)}\n" for event in events))
-    project = load_project(read_folder(write_content(tmp_path / "content")))
+    root = write_content(tmp_path / "content", **changes.pop("files", {}))
+    project = load_project(read_folder(root))
     what = Tuning(
         project=project,
         env=project.environment("local"),
@@ -56,7 +58,12 @@ def tuned(tmp_path: Path, events: list[dict[str, Any]], **changes: Any) -> Tuned
         library=load_scenarios(),
         **changes,
     )
-    (found,) = tune(what)
+    return tune(what)
+
+
+def tuned(tmp_path: Path, events: list[dict[str, Any]], **changes: Any) -> Tuned:
+    """What is proposed for the one rule."""
+    (found,) = proposed(tmp_path, events, **changes).rules
     return found
 
 
@@ -110,6 +117,65 @@ def test_a_proposal_that_hides_an_attack_is_withdrawn(tmp_path: Path) -> None:
     (one,) = found.proposals
     assert one.refused == "it would hide attack/prototype, attack/unknown-target"
     assert (found.left, found.overlay) == (5, "")
+
+
+def test_tuning_again_adds_to_what_is_in_force(tmp_path: Path) -> None:
+    """In whatever file it stands by now: no item goes, none takes another's id, comments stay."""
+    mine = [write(n, **TOOL) for n in range(6)]
+    first = tuned(tmp_path, mine)
+    kept = first.overlay.replace("owner: TODO", "owner: me  # asked the vendor")
+    other = {**TOOL, "process.executable": r"C:\Program Files\Other\tool.exe"}
+    events = [*mine, *(write(n, **other) for n in range(10, 15))]
+    files = {"exceptions__base__habits.yml": kept}
+    again = proposed(tmp_path, events, files=files, path="exceptions/base/tuned.yml")
+    (found,) = again.rules
+    assert (found.alerts, found.left, found.path) == (5, 0, "exceptions/base/habits.yml")
+    assert [(one.item_id, one.events) for one in found.proposals] == [("tool-2", 5)]
+    assert list(again.files) == ["exceptions/base/habits.yml"]
+    text = again.files["exceptions/base/habits.yml"].decode()
+    assert text.startswith(kept)
+    items = load_one(text.encode(), "habits.yml").value["items"]
+    assert [one["id"] for one in items] == ["tool", "tool-2"]
+
+
+def test_proposals_leave_the_rest_of_a_file_alone(tmp_path: Path) -> None:
+    """A file of other overlays gets one more document."""
+    events = [write(n, **TOOL) for n in range(6)]
+    found = proposed(tmp_path, events, path="exceptions/base/writers.yml")
+    text = found.files["exceptions/base/writers.yml"].decode()
+    assert text == f"{OVERLAY}---\n{found.rules[0].overlay}"
+
+
+def test_variants_of_a_rule_share_its_overlay(tmp_path: Path) -> None:
+    """What is proposed for one hides the other's events too, in one document."""
+    rule = RULE + "elastic:\n  variants:\n    again: {index: [logs-endpoint.events.api-x*]}\n"
+    stream = {"type": "logs", "dataset": "endpoint.events.api", "namespace": "x"}
+    seen = [write(n, **TOOL, data_stream=stream) for n in range(6)]
+    found = proposed(tmp_path, seen, files={"rule": rule})
+    (one,) = found.rules
+    assert (one.alerts, one.left) == (6, 0)
+    assert [data.decode() for data in found.files.values()] == [one.overlay]
+
+
+STARTS = f"""\
+title: Starts
+id: {RULE_ID}
+level: high
+logsource: {{product: windows, category: process_creation}}
+detection: {{selection: {{Image|endswith: tool.exe}}, condition: selection}}
+elastic: {{variants: [defend]}}
+"""
+
+
+def test_what_a_variant_cannot_say_is_withdrawn(tmp_path: Path) -> None:
+    """Sysmon knows no signer of a process: the item is named and no longer ends the command."""
+    stream = {"type": "logs", "dataset": "endpoint.events.process", "namespace": "default"}
+    kind = {"category": "process", "type": "start", "kind": "event"}
+    events = [write(n, **TOOL, data_stream=stream, event={"id": f"e{n}", **kind}) for n in range(6)]
+    found = tuned(tmp_path, events, files={"rule": STARTS})
+    (one,) = found.proposals
+    assert one.refused.startswith("process.code_signature.subject_name: no such field")
+    assert (found.alerts, found.left, found.overlay) == (6, 6, "")
 
 
 @given(st.text(st.sampled_from("ab\\*?"), min_size=1, max_size=8))
