@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,13 @@ import typer
 
 from ruledeploy.cli.options import HERE, Json, Root, command_app
 from ruledeploy.cli.output import print_json, say
-from ruledeploy.cli.workspace import STATE, elasticsearch_client, open_project, reachable
+from ruledeploy.cli.workspace import (
+    STATE,
+    elasticsearch_client,
+    open_project,
+    reachable,
+    refuse_remote,
+)
 from ruledeploy.model import value_of
 
 if TYPE_CHECKING:
@@ -44,13 +49,14 @@ def demo(
 
     Uses a fresh stack in .ruledeploy/demo/ and a fixed clock: an attack day, then a benign day.
     """
-    from ruledeploy.cli.embedded import replay
+    from ruledeploy.cli.embedded import empty, replay
     from ruledeploy.report.demo import print_demo
     from ruledeploy.telemetry import attack_day, benign_day
 
     project = open_project(root)
     names = envs or ["demo-dev", "demo-prod"]
-    shutil.rmtree(root / STATE / STACK, ignore_errors=True)
+    refuse_remote(project, names, "the demo makes up events: name embedded environments")
+    empty(root / STATE / STACK)
     events = [
         *attack_day(SEED, FIRST_DAY, noise=NOISE),
         *benign_day(SEED, FIRST_DAY + timedelta(days=1), noise=NOISE),

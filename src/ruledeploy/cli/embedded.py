@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ruledeploy.errors import NotThere
+from ruledeploy.errors import NotThere, RefusedError, RuledeployError
 from ruledeploy.kibana import Connection, Peer
 from ruledeploy.stack import Running, running_stack
-from ruledeploy.stack.lock import holder
+from ruledeploy.stack.lock import LOCK_NAME, holder, locked
 from ruledeploy.stack.server import STATE_FILE
 
 _INTERNAL = {"x-elastic-internal-origin": "ruledeploy", "elastic-api-version": "1"}
@@ -57,6 +58,24 @@ def _note(data: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return dict(note) if note.get("pid") == holder(data) else None
+
+
+def empty(data: Path) -> None:
+    """Delete a stack's data folder; nothing else, and not under the process that uses it.
+
+    Raises `RefusedError`: a push that started the stack for its own length uses it too, so it is
+    the lock that is asked, and held meanwhile.
+    """
+    if not data.exists():
+        return
+    if not (data / LOCK_NAME).exists():
+        message = f"{data} does not look like a stack's data folder"
+        raise RefusedError(message, hint="delete it yourself if you are sure")
+    with locked(data):
+        try:
+            shutil.rmtree(data)
+        except OSError as error:
+            raise RuledeployError(f"cannot delete {data}: {error.strerror or error}") from error
 
 
 def _make_spaces(running: Running, spaces: Sequence[str]) -> None:

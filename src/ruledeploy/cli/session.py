@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def connected(project: Project, name: str, root: Path, stack: str = "stack") -> 
     with reachable(project, name, root, stack) as env, Kibana(Connection.of(env)) as kibana:
         said = preflight(kibana)
         store = open_store(project.name, env, root)
-        local = project.environment(name).embedded
+        local = project.environment(name, os.environ).embedded
         yield Server(env, kibana, store, (*said.warnings, *_local_records(store)), local)
 
 

@@ -156,16 +156,21 @@ def _write(events: Iterable[Emitted], output: Path | None, *, as_json: bool) -> 
 
 
 def _send(events: Iterable[Emitted], root: Path, name: str, to: Sink) -> dict[str, Any]:
-    from ruledeploy.cli.workspace import elasticsearch_client, open_project, reachable
+    from ruledeploy.cli.workspace import (
+        elasticsearch_client,
+        open_project,
+        reachable,
+        refuse_remote,
+    )
     from ruledeploy.fields import FAMILIES
     from ruledeploy.telemetry import index_templates
     from ruledeploy.verify.seed import seed_events
 
     families = [family for family in FAMILIES if family != "ecs"]
     project = open_project(root)
-    if to is Sink.stack and not project.environment(name).embedded:
-        message = f"env.{name} is not the local stack"
-        raise UsageError(message, hint="--to elasticsearch writes made-up events to its cluster")
+    if to is Sink.stack:
+        hint = "--to elasticsearch writes made-up events to its cluster"
+        refuse_remote(project, [name], hint)
     with reachable(project, name, root) as env:
         client = elasticsearch_client(env)
         return seed_events(client, events, index_templates(families)).to_json()

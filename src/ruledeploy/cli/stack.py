@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import typer
 from ruledeploy.cli.options import HERE, Json, Root, command_app
 from ruledeploy.cli.output import print_json, say
 from ruledeploy.cli.workspace import STATE
-from ruledeploy.errors import RefusedError, RuledeployError, UsageError
+from ruledeploy.errors import RuledeployError, UsageError
 
 if TYPE_CHECKING:
     from ruledeploy.stack import Running
@@ -140,17 +139,11 @@ def status(*, root: Root = HERE, data: Data = None, json_: Json = False) -> None
 
 @app.command()
 def reset(*, root: Root = HERE, data: Data = None) -> None:
-    """Delete everything the stack holds; refused while it runs."""
-    from ruledeploy.cli.embedded import serving_pid
+    """Delete everything the stack holds; refused while anything uses it."""
+    from ruledeploy.cli.embedded import empty
 
     folder = _folder(root, data)
-    if (pid := serving_pid(folder)) is not None:
-        message = f"the stack runs (process {pid})"
-        raise RefusedError(message, hint="stop it with  ruledeploy stack down")
-    if folder.exists() and not (folder / "stack.lock").exists():
-        message = f"{folder} does not look like a stack's data folder"
-        raise RefusedError(message, hint="delete it yourself if you are sure")
-    shutil.rmtree(folder, ignore_errors=True)
+    empty(folder)
     say(f"{folder} is empty")
 
 

@@ -49,6 +49,16 @@ def scenarios(project: Project) -> dict[str, Scenario]:
     return {**bundled, **parse_scenarios(project.scenario_files, bundled)}
 
 
+def refuse_remote(project: Project, names: Sequence[str], hint: str) -> None:
+    """Raise `UsageError` unless all are environments of the local stack.
+
+    Variables count: an environment may have its server from KIBANA_URL alone.
+    """
+    for name in names:
+        if not project.environment(name, os.environ).embedded:
+            raise UsageError(f"env.{name} is not the local stack", hint=hint)
+
+
 @contextmanager
 def reachable(
     project: Project, name: str, root: Path, stack: str = "stack"

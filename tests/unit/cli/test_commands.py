@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ruledeploy.cli.boundary import run
+from ruledeploy.stack import running_stack
 from support.content import OVERLAY, RULE, RULE_ID, SETTINGS, write_content
 
 ROOT = Path(__file__).parents[3]
@@ -134,6 +135,35 @@ def test_made_up_events_reach_no_cluster_by_mistake(tmp_path: Path, capsys: Capt
         run(["simulate", "attack/prototype", "--to", "stack", "-e", "local", "-C", str(root)]) == 64
     )
     assert "is not the local stack" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ['kibana_url = "https://kibana.example"', ""])
+def test_the_demo_touches_no_server_but_its_own(
+    url: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real server is refused before anything is done, wherever its address comes from."""
+    monkeypatch.setenv("KIBANA_URL", "https://kibana.example")
+    settings = SETTINGS + f'[env.prod]\n{url}\nspace = "soc"\nexceptions = ["base"]\n'
+    root = write_content(tmp_path, settings=settings)
+    assert run(["demo", "-C", str(root), "-e", "local", "-e", "prod"]) == 64
+    assert "env.prod is not the local stack" in capsys.readouterr().err
+    assert not (root / ".ruledeploy").exists()
+    seed = ["simulate", "attack/prototype", "--to", "stack", "-e", "prod", "-C", str(root)]
+    assert run(seed) == 64
+
+
+def test_a_folder_in_use_is_not_deleted(tmp_path: Path, capsys: Captured) -> None:
+    """Neither by `stack reset` nor by the demo: a push may have its own stack there."""
+    root = write_content(tmp_path)
+    for name, command in {"stack": ["stack", "reset"], "demo": ["demo", "-e", "local"]}.items():
+        folder = root / ".ruledeploy" / name
+        with running_stack(folder):
+            before = sorted(folder.iterdir())
+            assert run([*command, "-C", str(root)]) == 3
+            assert "is in use by process" in capsys.readouterr().err
+            assert sorted(folder.iterdir()) == before
+    assert run(["stack", "reset", "--data", str(root / "rules")]) == 3
+    assert sorted((root / "rules").iterdir()) == [root / "rules" / "writers.yml"]
 
 
 def test_seeding_twice_adds_nothing(tmp_path: Path, capsys: Captured) -> None:
@@ -379,3 +409,13 @@ def test_many_rules_with_one_trouble_are_a_few_lines(tmp_path: Path, capsys: Cap
     assert said.count("warning: Writers") == 5
     assert "warning: 3 more rules: partial failure" in said
     assert said.count("no index fits") == 1
+
+
+def test_a_server_named_by_a_variable_is_no_local_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that is not well there exits 4, as on any server; the local stack may be empty."""
+    root = write_content(tmp_path, settings='[project]\nname = "acme"\n[env.base]\n')
+    with running_stack(tmp_path / "stack") as stack:
+        monkeypatch.setenv("KIBANA_URL", stack.kibana_url)
+        assert run(["push", "-C", str(root), "--env", "base", *DAY]) == 4
