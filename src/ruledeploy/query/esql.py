@@ -131,7 +131,8 @@ def _where(tokens: list[Token], pipe: _Pipe, at: int) -> None:
     if pipe.limit is not None:
         raise UnsupportedQuery("where after limit", position=at, hint="filter first")
     condition = parse_condition(tokens)
-    for field in sorted(fields_used(condition)):
+    narrowed = pipe.kept is not None or pipe.dropped
+    for field in sorted(fields_used(condition)) if narrowed else ():
         gone = any(fnmatchcase(field, glob) for glob in pipe.dropped)
         if gone or not (pipe.kept is None or any(fnmatchcase(field, g) for g in pipe.kept)):
             raise QueryError(f"column {field} is no longer there", position=at)

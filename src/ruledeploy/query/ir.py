@@ -4,12 +4,17 @@ The logic is two-valued: a leaf is true of a document or it is not, and a field 
 satisfies no leaf. Languages with three values (ES|QL) are lowered to it with explicit guards.
 What a leaf asks is written down as the query says it; what that means depends on the field's
 type, and is told by `meaning`.
+
+Parsers make and compare these by the million, so they are structs, which do that in C; nothing in
+a tree points back up it, so the collector need not look at them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Scalar: TypeAlias = str | int | float | bool
 
@@ -17,38 +22,33 @@ Scalar: TypeAlias = str | int | float | bool
 # ------------------------------------------------------------------------------------ matchers
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True, gc=False):
     """The analysed text: the whole value of a keyword; any (or `every`) word of a text field."""
 
     value: Scalar
     every: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(Struct, frozen=True, gc=False):
     """The whole value of a keyword; consecutive words of a text field."""
 
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True, gc=False):
     """One indexed term, not analysed. `fold` ignores the case of ASCII letters."""
 
     value: Scalar
     fold: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True, gc=False):
     """One of many indexed terms."""
 
     values: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Struct, frozen=True, gc=False):
     """A term that starts so. `analysed` splits it into words on a text field first."""
 
     value: str
@@ -56,8 +56,7 @@ class Prefix:
     analysed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
+class Glob(Struct, frozen=True, gc=False):
     r"""A term that fits a pattern: `*` any run, `?` one character, `\x` the character x.
 
     `analysed` lower-cases the literal parts on a text field; a keyword's normalizer always does.
@@ -68,8 +67,7 @@ class Glob:
     analysed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Regexp:
+class Regexp(Struct, frozen=True, gc=False):
     """A term that a Lucene regular expression matches as a whole."""
 
     pattern: str
@@ -77,8 +75,7 @@ class Regexp:
     analysed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True, gc=False):
     """A term between two bounds; None is open."""
 
     lower: Scalar | None = None
@@ -88,18 +85,15 @@ class Range:
     analysed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(Struct, frozen=True, gc=False):
     """The field has an indexed value."""
 
 
-@dataclass(frozen=True, slots=True)
-class OneValue:
+class OneValue(Struct, frozen=True, gc=False):
     """The field has exactly one value, as ES|QL's comparisons demand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True, gc=False):
     """`inner` asked of what ES|QL sees as the column's value, after `steps` are applied to it.
 
     Steps are names of functions of one string: `lower`, `upper`, `trim`, `ltrim`, `rtrim`,
@@ -110,8 +104,7 @@ class Column:
     steps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(Struct, frozen=True, gc=False):
     """One nested object at the leaf's field satisfies `node`, whose fields are full names."""
 
     node: Node
@@ -136,18 +129,15 @@ Matcher: TypeAlias = (
 # --------------------------------------------------------------------------------------- nodes
 
 
-@dataclass(frozen=True, slots=True)
-class Always:
+class Always(Struct, frozen=True, gc=False):
     """True of every document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Never:
+class Never(Struct, frozen=True, gc=False):
     """True of no document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True, gc=False):
     """One question about one field; the field may be a pattern (`process.*`, `*`).
 
     `lenient` is how `query_string` asks: a value the type cannot hold matches nothing, where the
@@ -159,22 +149,19 @@ class Leaf:
     lenient: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True, gc=False):
     """True where the child is not."""
 
     child: Node
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True, gc=False):
     """True where all children are."""
 
     children: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True, gc=False):
     """True where any child is."""
 
     children: tuple[Node, ...]
@@ -193,16 +180,14 @@ def all_of(*children: Node) -> Node:
     """The conjunction, flattened; a lone child is itself, none is `Always`."""
     kept: list[Node] = []
     for child in children:
-        match child:
-            case Always():
-                continue
-            case Never():
-                return NEVER
-            case And(inner):
-                kept.extend(inner)
-            case _:
-                kept.append(child)
-    kept = list(dict.fromkeys(kept))
+        if isinstance(child, And):
+            kept.extend(child.children)
+        elif isinstance(child, Never):
+            return NEVER
+        elif not isinstance(child, Always):
+            kept.append(child)
+    if len(kept) > 1:
+        kept = list(dict.fromkeys(kept))
     if not kept:
         return ALWAYS
     return kept[0] if len(kept) == 1 else And(tuple(kept))
@@ -212,16 +197,14 @@ def any_of(*children: Node) -> Node:
     """The disjunction, flattened; a lone child is itself, none is `Never`."""
     kept: list[Node] = []
     for child in children:
-        match child:
-            case Never():
-                continue
-            case Always():
-                return ALWAYS
-            case Or(inner):
-                kept.extend(inner)
-            case _:
-                kept.append(child)
-    kept = list(dict.fromkeys(kept))
+        if isinstance(child, Or):
+            kept.extend(child.children)
+        elif isinstance(child, Always):
+            return ALWAYS
+        elif not isinstance(child, Never):
+            kept.append(child)
+    if len(kept) > 1:
+        kept = list(dict.fromkeys(kept))
     if not kept:
         return NEVER
     return kept[0] if len(kept) == 1 else Or(tuple(kept))

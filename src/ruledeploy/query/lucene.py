@@ -35,6 +35,7 @@ from ruledeploy.query.ir import (
 from ruledeploy.query.lucene_tokens import Token, tokenize, unescape
 
 _EXISTS = "_exists_"
+_BOUND = re.compile(r"([<>])(=(?=.))?(?=.)", re.DOTALL)
 # A term that is followed by one of these is no part of a text of several words.
 _NO_TEXT_BEFORE = frozenset({":", "star", "~", "^", "and", "or"})
 
@@ -101,6 +102,8 @@ class _Parser:
 
     def __init__(self, text: str, options: Options) -> None:
         self.tokens = tokenize(text)
+        # Two more than there are, for whoever looks past the end.
+        self.kinds = [*(token.kind for token in self.tokens), "end", "end"]
         self.options = options
         self.at = 0
         self.groups = [_Group(options.default_field)]
@@ -110,10 +113,10 @@ class _Parser:
         """The token to read next."""
         return self.tokens[self.at]
 
-    def kind(self, ahead: int = 0) -> str:
-        """The kind of a token further on."""
-        index = self.at + ahead
-        return self.tokens[index].kind if index < len(self.tokens) else "end"
+    @property
+    def kind(self) -> str:
+        """The kind of the token to read next."""
+        return self.kinds[self.at]
 
     def take(self) -> Token:
         """The next token, consumed."""
@@ -133,9 +136,10 @@ class _Parser:
         """Read clauses until the end; every group must be closed by then."""
         while True:
             joined = self.conjunction()
-            if self.kind() == ")":
+            kind = self.kind
+            if kind == ")":
                 self.close(joined)
-            elif self.kind() == "end":
+            elif kind == "end":
                 break
             else:
                 self.clause(joined)
@@ -148,7 +152,7 @@ class _Parser:
 
     def conjunction(self) -> str:
         """`and`, `or` or nothing; never before the first clause of a group."""
-        if self.kind() not in ("and", "or"):
+        if self.kind not in ("and", "or"):
             return ""
         if not self.groups[-1].clauses:
             self.fail(self.token)
@@ -167,20 +171,22 @@ class _Parser:
     def clause(self, joined: str) -> None:
         """Read a modifier, a field, and a term or the start of a group."""
         group = self.groups[-1]
-        if not joined and self.kind() == "term" and self.kind(1) == "term":
+        kind, after = self.kinds[self.at : self.at + 2]
+        if not joined and kind == after == "term":
             words = self.words()
             if words:
                 group.add("", "", self.word(group.field, " ".join(words)))
                 return
         modifier = ""
-        if self.kind() in ("+", "-", "not"):
+        if kind in ("+", "-", "not"):
             modifier = "+" if self.take().kind == "+" else "-"
+            kind, after = self.kinds[self.at : self.at + 2]
         name = group.field
-        if self.kind() in ("term", "star") and self.kind(1) == ":":
+        if after == ":" and kind in ("term", "star"):
             token = self.take()
-            name = "*" if token.kind == "star" else unescape(token)
+            name = "*" if kind == "star" else unescape(token.text, token.at)
             self.take()
-        if self.kind() == "(":
+        if self.kind == "(":
             at = self.take().at
             if len(self.groups) > MAX_DEPTH:
                 raise UnsupportedQuery(f"parentheses nested deeper than {MAX_DEPTH}", position=at)
@@ -190,29 +196,31 @@ class _Parser:
 
     def words(self) -> list[str]:
         """Two or more words side by side, consumed; none if they are not one text."""
-        count = 1
-        while self.kind(count) == "term" and self.kind(count + 1) not in _NO_TEXT_BEFORE:
-            count += 1
-        return [unescape(self.take()) for _ in range(count)] if count > 1 else []
+        end = self.at + 1
+        while self.kinds[end] == "term" and self.kinds[end + 1] not in _NO_TEXT_BEFORE:
+            end += 1
+        if end == self.at + 1:
+            return []
+        found = self.tokens[self.at : end]
+        self.at = end
+        return [unescape(token.text, token.at) for token in found]
 
     def term(self, name: str) -> Node:
         """One value: a word, a pattern, a quoted text, a regular expression or a range."""
         token = self.take()
         match token.kind:
             case "term":
-                node = self.word(name, unescape(token))
+                node = self.word(name, unescape(token.text, token.at))
             case "bare":
                 node = self.leaf(name, Match(token.text[0]))
             case "star":
                 node = ALWAYS if name == "*" else self.leaf(name, Exists())
             case "prefix":
-                plain = unescape(Token("term", token.text[:-1], token.at))
-                node = self.leaf(name, self.prefix(plain))
+                node = self.leaf(name, self.prefix(unescape(token.text[:-1], token.at)))
             case "wild":
                 node = self.leaf(name, Glob(token.text, analysed=True))
             case "quoted":
-                plain = unescape(Token("quoted", token.text[1:-1], token.at))
-                node = self.leaf(name, Phrase(plain))
+                node = self.leaf(name, Phrase(unescape(token.text[1:-1], token.at)))
             case "regexp":
                 node = self.leaf(name, Regexp(token.text[1:-1], analysed=True))
             case "[" | "{":
@@ -239,7 +247,7 @@ class _Parser:
 
         That is Elasticsearch's own trap: `f:\>10` is `f > 10`, only `f:">10"` is the text.
         """
-        found = re.match(r"([<>])(=(?=.))?(?=.)", value, re.DOTALL)
+        found = _BOUND.match(value)
         if found is None or name == _EXISTS:
             return self.leaf(name, Match(value))
         rest, inclusive = _open(value[found.end() :]), bool(found[2])
@@ -276,7 +284,7 @@ class _Parser:
 
     def refuse_likeness(self) -> None:
         """Refuse `~` and `^` after a term."""
-        if self.kind() == "~":
+        if self.kind == "~":
             raise UnsupportedQuery(
                 f"fuzziness or proximity ({self.token.text}) at {self.token.at}",
                 position=self.token.at,
@@ -286,7 +294,7 @@ class _Parser:
 
     def refuse_boost(self) -> None:
         """Refuse `^`, which changes scores and no match."""
-        if self.kind() == "^":
+        if self.kind == "^":
             raise UnsupportedQuery(
                 f"boost (^) at {self.token.at}", position=self.token.at, hint="leave it out"
             )
@@ -294,9 +302,8 @@ class _Parser:
 
 def _bound(token: Token) -> str | None:
     """A bound; a star is open even where it is quoted or escaped."""
-    if token.kind == "quoted":
-        token = Token("quoted", token.text[1:-1], token.at)
-    return _open(unescape(token))
+    text = token.text[1:-1] if token.kind == "quoted" else token.text
+    return _open(unescape(text, token.at))
 
 
 def _open(bound: str) -> str | None:

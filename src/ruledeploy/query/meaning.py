@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
+
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.fields import FieldType
 from ruledeploy.query.dates import resolve_date
@@ -91,11 +93,11 @@ def _typed(inner: Matcher, type_: FieldType, now: datetime) -> Matcher:
     """The question with literals of the column's type; ES|QL casts text to dates, not numbers."""
     match inner:
         case Term(value):
-            return replace(inner, value=_literal(value, type_, now))
+            return structs.replace(inner, value=_literal(value, type_, now))
         case AnyOf(values):
             return AnyOf(tuple(_literal(value, type_, now) for value in values))
         case Range(low, high):
-            return replace(
+            return structs.replace(
                 inner,
                 lower=None if low is None else _literal(low, type_, now),
                 upper=None if high is None else _literal(high, type_, now),

@@ -37,14 +37,15 @@ def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery
     we do not evaluate.
     """
     match language:
+        # These three build with `all_of`, `any_of` and `negate`: nothing is left to simplify.
         case "lucene":
-            return ParsedQuery(language, text, simplify(parse_lucene(text)))
+            return ParsedQuery(language, text, parse_lucene(text))
         case "eql":
             known = None if types is unknown else types
-            return ParsedQuery(language, text, simplify(parse_eql(text, known)))
+            return ParsedQuery(language, text, parse_eql(text, known))
         case "esql":
             query = parse_esql(text)
-            return ParsedQuery(language, text, simplify(query.where), query)
+            return ParsedQuery(language, text, query.where, query)
         case "kuery":
             dsl = parse_kql(text, types)
             return ParsedQuery(language, text, simplify(parse_dsl(dsl)), dsl=dsl)
