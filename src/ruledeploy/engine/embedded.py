@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from ruledeploy.engine.counting import Counting
 from ruledeploy.engine.kept import Kept
 from ruledeploy.engine.parallel import run_parts
 from ruledeploy.engine.pipes import piped, types_in
 from ruledeploy.engine.protocol import EngineRule, Files, Hits, Shape, Source, Summary, Window
+from ruledeploy.engine.resting import resting
 from ruledeploy.engine.rules import Parsed, Tables, parse_rules, refuse_pipe
-from ruledeploy.engine.run import Found, Record, Run
+from ruledeploy.engine.run import Found, Run
 from ruledeploy.engine.sources import documents, parts
 from ruledeploy.errors import QueryError
 from ruledeploy.fields import FieldTable, family_of, load_table
@@ -52,8 +54,10 @@ class EmbeddedEngine:
     def _anew(
         self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
     ) -> dict[str, Hits]:
-        parsed = parse_rules(rules, self._tables, now)
-        run = self._over(source, Run(self._tables, parsed, window, now, Found))
+        with resting():
+            parsed = parse_rules(rules, self._tables, now)
+            run = Run(self._tables, parsed, window, now, Found)
+        self._over(source, run)
         return {
             item.rule.rule_id: self._hits(item, run.found[item.rule.rule_id], now)
             for item in parsed
@@ -69,22 +73,23 @@ class EmbeddedEngine:
     ) -> dict[str, Summary]:
         """What every rule finds, summed up; see `Summarizer.summarize`."""
         counting = Counting(shape)
-        parsed = parse_rules(rules, self._tables, now)
-        for item in parsed:
-            refuse_pipe(item.rule, item.query)
-        for table in {p: self._tables(p) for item in parsed for p in item.patterns}.values():
-            counting.check(table)
-        run = self._over(source, Run(self._tables, parsed, window, now, counting.record))
+        with resting():
+            parsed = parse_rules(rules, self._tables, now)
+            for item in parsed:
+                refuse_pipe(item.rule, item.query)
+            for table in {p: self._tables(p) for item in parsed for p in item.patterns}.values():
+                counting.check(table)
+            run = Run(self._tables, parsed, window, now, counting.record)
+        self._over(source, run)
         return {rule_id: found.tally.summary(shape) for rule_id, found in run.found.items()}
 
-    def _over(self, source: Source, run: Run[Record]) -> Run[Record]:
-        """The run, once it has been over all events."""
+    def _over(self, source: Source, run: Run[Any]) -> None:
+        """Put all events to a run."""
         if isinstance(source, Files):
             run_parts(run, parts(source.paths), source.index, self._jobs)
         else:
             for document in documents(source):
                 run.put(document)
-        return run
 
     def _hits(self, item: Parsed, found: Found, now: datetime) -> Hits:
         esql = item.query.esql

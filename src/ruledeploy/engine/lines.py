@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-_STREAM = "data_stream"
+_STREAM, _INDEX = "data_stream", "_index"
 _PARTS = tuple(f"{_STREAM}.{part}" for part in ("type", "dataset", "namespace"))
 
 
@@ -44,12 +44,11 @@ class Rows:
 class _Form:
     """One of the forms of a line: the event itself, or a hit with the event in it.
 
-    `named` gives what names the index, `cells` are by root.
+    `names` are the attributes that lead to each field, and to the `_index` of a hit.
     """
 
     decode: Callable[[bytes], Any]
-    named: attrgetter[Any]
-    cells: Mapping[str, attrgetter[Any]]
+    names: Mapping[str, str]
 
 
 class LineReader:
@@ -75,8 +74,8 @@ class LineReader:
         self._is_wrapped = False
         inside = {path: f"source.{name}" for path, name in names.items()}
         self._forms = [
-            _form(self._bare, names, wanted, *_PARTS),
-            _form(self._wrapped, inside | {"_index": "index"}, wanted, "_index", *_PARTS),
+            _Form(self._bare.decode, names),
+            _Form(self._wrapped.decode, inside | {_INDEX: "index"}),
         ]
 
     def read(self, line: bytes) -> Line | None:
@@ -112,7 +111,7 @@ class LineReader:
                 events = list(map(form.decode, lines))
             except _ODD:
                 continue
-            return _rows(form, range(len(lines)), events, ())
+            return self._rows(form, events, range(len(lines)), ())
         places, odd, events = [], [], []
         form = self._forms[0]
         for place, line in enumerate(lines):
@@ -123,23 +122,35 @@ class LineReader:
                 odd.append(place)
         if not places:
             self._forms.reverse()  # perhaps hits, and one is broken: the next lines will do
-        return _rows(form, places, events, odd)
+        return self._rows(form, events, places, odd)
+
+    def _rows(
+        self, form: _Form, events: Sequence[Any], places: Sequence[int], odd: Sequence[int]
+    ) -> Rows:
+        found = {"": events}
+        columns = {root: _column(form.names[root], found) for root in self.roots}
+        named = [
+            _column(form.names[name], found) for name in (_INDEX, *_PARTS) if name in form.names
+        ]
+        return Rows(places, _indices(named, len(events)), columns, odd)
 
 
-def _form(decoder: Any, names: Mapping[str, str], roots: Sequence[str], *named: str) -> _Form:
-    cells = {root: attrgetter(names[root]) for root in roots}
-    return _Form(decoder.decode, attrgetter(*(names[path] for path in named)), cells)
+def _column(name: str, found: dict[str, Sequence[Any]]) -> Sequence[Any]:
+    """What some attributes lead to, of each event; `found` has what is above, and remembers."""
+    if name not in found:
+        above, _, last = name.rpartition(".")
+        found[name] = list(map(attrgetter(last), _column(above, found)))
+    return found[name]
 
 
-def _rows(form: _Form, places: Sequence[int], events: Sequence[Any], odd: Sequence[int]) -> Rows:
-    named = list(map(form.named, events))
-    columns = {root: list(map(get, events)) for root, get in form.cells.items()}
+def _indices(named: Sequence[Sequence[Any]], count: int) -> Sequence[str]:
+    """The index of each event, by the columns that name it; mostly it is one and the same."""
     try:
-        known = {parts: _index_of(parts) for parts in set(named)}
-        indices = list(map(known.__getitem__, named))
+        if count and all(len(set(column)) == 1 for column in named):
+            return [_index_of([column[0] for column in named])] * count
     except TypeError:  # a list, for instance
-        indices = list(map(_index_of, named))
-    return Rows(places, indices, columns, odd)
+        pass
+    return list(map(_index_of, zip(*named, strict=True)))
 
 
 def _index_of(named: Sequence[Any]) -> str:

@@ -20,6 +20,7 @@ Numbers: TypeAlias = frozenset[int]
 Query: TypeAlias = Callable[[Numbers], bool]
 
 _META = ("_id", "_index")
+_TESTS = (Test, Objects)
 
 
 class Program:
@@ -54,8 +55,8 @@ class Program:
 
     def _split(self, parts: tuple[Bound, ...]) -> tuple[frozenset[int], list[Query]]:
         """The numbers of the parts that are tests, and the other parts as queries."""
-        tests = [part for part in parts if isinstance(part, Test | Objects)]
-        others = [part for part in parts if not isinstance(part, Test | Objects)]
+        tests = [part for part in parts if isinstance(part, _TESTS)]
+        others = [part for part in parts if not isinstance(part, _TESTS)]
         return frozenset(map(self.number, tests)), [self.add(part) for part in others]
 
     def number(self, test: Test | Objects) -> int:

@@ -13,6 +13,7 @@ from ruledeploy.engine.lines import LineReader
 from ruledeploy.engine.pipes import EventRow, RowReader
 from ruledeploy.engine.program import Program, Query
 from ruledeploy.engine.protocol import Document, Hits, Window
+from ruledeploy.engine.resting import resting
 from ruledeploy.engine.rules import BoundRules, Parsed, Tables, constants
 from ruledeploy.engine.screen import Screens
 from ruledeploy.engine.slots import Answer
@@ -141,7 +142,8 @@ class Run(Generic[Record]):
         """One plan; for an event without an index, one per family of the rules."""
         known = self._plans.get(index)
         if known is None:
-            known = self._plans[index] = self._make_plans(index)
+            with resting():
+                known = self._plans[index] = self._make_plans(index)
         return known
 
     def _make_plans(self, index: str) -> list[Plan]:

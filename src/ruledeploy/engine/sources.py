@@ -23,6 +23,8 @@ _SUFFIXES = (".ndjson", ".jsonl", ".json")
 _BACKING = ".ds-"
 _BACKING_DASHES = 3
 _BLOCK = 1 << 20
+# Blocks of lines grow: out of the first it is learnt how to go through the others fast.
+_FIRST = _BLOCK >> 5
 # An element of a JSON array that is longer is taken for a broken one.
 _LONGEST = 64 << 20
 _GAP = re.compile(r"[ \t\r\n,]*")
@@ -75,7 +77,9 @@ class Part:
     def _blocks(self, stream: IO[bytes]) -> Iterator[Block]:
         number = _skip(stream, self.start) + 1
         left = None if self.end is None else self.end - stream.tell()
-        while (left is None or left > 0) and (lines := stream.readlines(_BLOCK)):
+        size = _FIRST
+        while (left is None or left > 0) and (lines := stream.readlines(size)):
+            size = min(2 * size, _BLOCK)
             if left is not None:
                 starts = list(accumulate(map(len, lines), initial=0))
                 lines = lines[: bisect_left(starts, left)]
