@@ -12,7 +12,7 @@ from ruledeploy.engine import Document, EmbeddedEngine, Hits, Shape, Summary, Wi
 from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Finding, Release, value_of
 from ruledeploy.query.dates import from_ms, parse_date
-from ruledeploy.verify.past import Past
+from ruledeploy.verify.past import Past, Sought
 from ruledeploy.verify.running import (
     EventNote,
     bench,
@@ -159,7 +159,9 @@ def backtest(
     now = _run(release, past, only, shape)
     was = _run(base, past, only, shape) if base else _NOTHING
     ids = sorted({*now.rules, *was.rules}, key=lambda one: (_rule(one, now, was).name, one))
-    rules = [_compared(_rule(one, now, was), now, was, past) for one in ids]
+    both = [_rule(one, now, was) for one in ids]
+    looked_at = past.events(_sought(rule, now, was) for rule in both)
+    rules = [_compared(*pair, now, was) for pair in zip(both, looked_at, strict=True)]
     if base is None:
         rules = [replace(one, new=0, new_examples=()) for one in rules]
     findings = tuple(dict.fromkeys((*now.findings, *was.findings)))
@@ -204,12 +206,18 @@ def _matches(hits: Hits) -> int:
     return hits.count + len(hidden)
 
 
-def _compared(rule: DetectionRule, now: _Ran, was: _Ran, past: Past) -> RuleBacktest:
+def _sought(rule: DetectionRule, now: _Ran, was: _Ran) -> Sought:
+    """The events that alert on either side, where they are looked at one by one."""
+    alerting = (now.alerting(rule.rule_id), was.alerting(rule.rule_id))
+    ids = frozenset(one for some in alerting for one in some or ())
+    return Sought(tuple(rule.body.get("index", ())), ids)
+
+
+def _compared(
+    rule: DetectionRule, events: Mapping[str, Document], now: _Ran, was: _Ran
+) -> RuleBacktest:
     rule_id = rule.rule_id
     after, before = now.alerting(rule_id), was.alerting(rule_id)
-    indices = tuple(rule.body.get("index", ()))
-    wanted = {*(after or ()), *(before or ())}
-    events = {one.id: one for one in past.events(indices, wanted)} if wanted else {}
     new = gone = None
     if after is not None and before is not None:
         new, gone = set(after) - set(before), set(before) - set(after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,10 +25,20 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 _PAGE = 1000
+# So many events of files are in memory at once, for as few passes over them as that takes.
+AT_ONCE = 50_000
 
 
 class Asked(Engine, Summarizer, Protocol):
     """An engine that also sums up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The events that one rule wants to see again: their ids, and where the rule looks."""
+
+    indices: tuple[str, ...]
+    ids: Collection[str]
 
 
 class Past(Protocol):
@@ -49,8 +59,8 @@ class Past(Protocol):
         """The time looked at; None is all."""
         ...
 
-    def events(self, indices: tuple[str, ...], ids: Collection[str]) -> Iterator[Document]:
-        """The events of some ids, in no particular order; `indices` are where a rule looks."""
+    def events(self, sought: Iterable[Sought]) -> Iterator[dict[str, Document]]:
+        """The events of each, by id and in order; those that are gone are left out."""
         ...
 
 
@@ -72,10 +82,25 @@ class FilePast:
         """The files."""
         return Files(self.paths)
 
-    def events(self, indices: tuple[str, ...], ids: Collection[str]) -> Iterator[Document]:  # noqa: ARG002 - files have no index
-        """Those events, by reading the files again."""
-        wanted = frozenset(ids)
-        return (one for one in documents(self.source) if one.id in wanted)
+    def events(self, sought: Iterable[Sought]) -> Iterator[dict[str, Document]]:
+        """Those events, by reading the files once more for as many rules as fit."""
+        for some, wanted in _batches(sought):
+            again = documents(self.source) if wanted else ()
+            found = {one.id: one for one in again if one.id in wanted}
+            yield from ({key: found[key] for key in one.ids if key in found} for one in some)
+
+
+def _batches(sought: Iterable[Sought]) -> Iterator[tuple[list[Sought], set[str]]]:
+    """Rules, and the ids they want between them, until there are `AT_ONCE` of those."""
+    some: list[Sought] = []
+    wanted: set[str] = set()
+    for one in sought:
+        some.append(one)
+        wanted.update(one.ids)
+        if len(wanted) >= AT_ONCE:
+            yield some, wanted
+            some, wanted = [], set()
+    yield some, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +122,17 @@ class ClusterPast:
         """Each rule's own indices."""
         return Indices()
 
-    def events(self, indices: tuple[str, ...], ids: Collection[str]) -> Iterator[Document]:
-        """Those events, page by page."""
-        wanted = sorted(ids)
+    def events(self, sought: Iterable[Sought]) -> Iterator[dict[str, Document]]:
+        """Those events, rule by rule and page by page."""
+        for one in sought:
+            yield {found.id: found for found in self._pages(one)}
+
+    def _pages(self, sought: Sought) -> Iterator[Document]:
+        wanted, index = sorted(sought.ids), ",".join(sought.indices)
         for start in range(0, len(wanted), _PAGE):
             some = wanted[start : start + _PAGE]
             answer = self.client.search(
-                index=",".join(indices), query={"ids": {"values": some}}, size=len(some)
+                index=index, query={"ids": {"values": some}}, size=len(some)
             )
             for hit in answer["hits"]["hits"]:
                 yield Document(hit["_index"], hit["_id"], hit["_source"])

@@ -21,7 +21,7 @@ from ruledeploy.model import DetectionRule, Environment, Event, Release, value_o
 from ruledeploy.project import Project
 from ruledeploy.telemetry import Scenario
 from ruledeploy.verify.blindspots import hidden_attacks
-from ruledeploy.verify.past import Past
+from ruledeploy.verify.past import Past, Sought
 from ruledeploy.verify.running import bench, engine_rule, refuse_unknown, summary
 from ruledeploy.verify.tune_overlay import (
     Home,
@@ -154,15 +154,18 @@ def tune(what: Tuning) -> Proposed:
     rules, _ = bench(EmbeddedEngine(), release).runnable(release)
     wanted = [rule for rule in rules if what.only.lower() in rule.name.lower()]
     alerting = {rule_id: found.event_ids for rule_id, found in _hits(what, release, wanted).items()}
+    loudest = sorted(wanted, key=lambda one: -len(alerting[one.rule_id]))
+    sought = (Sought(tuple(one.body.get("index", ())), alerting[one.rule_id]) for one in loudest)
     tuned: list[Tuned] = []
     so_far = what
-    for rule in sorted(wanted, key=lambda one: -len(alerting[one.rule_id])):
-        ids = alerting[rule.rule_id]
+    for rule, events in zip(loudest, what.past.events(sought), strict=True):
+        ids: Collection[str] = events
         if any(one.source_id == rule.provenance.source_id for one in tuned):
             # Variants of one source share an overlay: what is proposed for one hides of both.
             ids = _again(so_far, rule)[1].event_ids
-        if ids:
-            found, so_far = _tuned(so_far, rule, ids)
+        alerts = [events[one] for one in ids if one in events]
+        if alerts:
+            found, so_far = _tuned(so_far, rule, alerts)
             tuned.append(found)
     before = what.project.files
     changed = {p: data for p, data in so_far.project.files.items() if data != before.get(p)}
@@ -182,14 +185,13 @@ def _again(what: Tuning, rule: DetectionRule) -> tuple[Release, Hits]:
     return release, _hits(what, release, [linked])[rule.rule_id]
 
 
-def _tuned(what: Tuning, rule: DetectionRule, ids: tuple[str, ...]) -> tuple[Tuned, Tuning]:
+def _tuned(what: Tuning, rule: DetectionRule, events: Sequence[Document]) -> tuple[Tuned, Tuning]:
     """What is proposed for a rule, and the tuning of the rules after it, which has that too."""
     home = home_of(what.project, what.env, rule, what.path or usual_path(what.project, what.env))
-    events = what.past.events(tuple(rule.body.get("index", ())), ids)
     ordered = sorted(events, key=lambda one: (str(value_of(one.source, "@timestamp")), one.id))
     actors = (_proposal(actor, what.anyone) for actor in _actors(rule, ordered, what))
     proposals = _tried(what, home, rule, _named(actors, home))
-    plain = Tuned(rule.name, rule.provenance.source_id, len(ids), len(ids), tuple(proposals))
+    plain = Tuned(rule.name, rule.provenance.source_id, len(events), len(events), tuple(proposals))
     kept = [one for one in proposals if not one.refused]
     if not kept:
         return plain, what
