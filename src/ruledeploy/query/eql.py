@@ -10,8 +10,9 @@ import re
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query import eql_logic as logic
+from ruledeploy.query.cursor import Token
 from ruledeploy.query.eql_logic import NULL, Field, Literal, Operand, Test
-from ruledeploy.query.eql_tokens import KEYWORDS, Cursor, Token, tokenize
+from ruledeploy.query.eql_tokens import KEYWORDS, EqlCursor, tokenize
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
@@ -32,7 +33,7 @@ _SEVERAL = ("sequence", "sample", "join")
 _AFTER = ("by", "until", "with")
 _LINEAGE = ("child", "descendant", "event")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_PATTERNS = ("like", "like~", "regex", "regex~")
+_PATTERNS = (":", "like", "like~", "regex", "regex~")
 # Functions that compute a value: what they ask cannot be told from the index.
 _COMPUTING = frozenset(
     {
@@ -53,7 +54,7 @@ def parse_eql(text: str, types: Types | None = None) -> Node:
     return _Parser(tokenize(text), types).query()
 
 
-class _Parser(Cursor):
+class _Parser(EqlCursor):
     """Recursive descent: or, and, not, then one comparison."""
 
     def __init__(self, tokens: list[Token], types: Types | None) -> None:
@@ -66,7 +67,7 @@ class _Parser(Cursor):
     def query(self) -> Node:
         """`category where condition`, and nothing after it."""
         category = self.category()
-        if not self.take_word("where"):
+        if not self.accept("where"):
             self.fail("a query is: category where condition; any where … for every category")
         start = self.token.at
         found = logic.truth(self.condition(), start)
@@ -76,24 +77,24 @@ class _Parser(Cursor):
     def category(self) -> Node:
         """The event category; `any` is every event, with one or without."""
         token = self.take()
-        if token.is_word(*_SEVERAL):
+        if token.sign in _SEVERAL:
             self.refuse(token.text, token, "a rule here decides on one event")
-        if token.is_word("any"):
+        if token.sign == "any":
             return ALWAYS
         if token.kind == "string" or (token.kind == "name" and token.text not in KEYWORDS):
             field = self.known(EVENT_CATEGORY, token.at, optional=False)
             return logic.ask(field, Term(token.text)) if isinstance(field, Field) else NEVER
-        self.at -= token.kind != "end"
-        return self.fail("a query is: category where condition; any where … for every category")
+        hint = "a query is: category where condition; any where … for every category"
+        return self.fail(hint, token)
 
     def end(self) -> None:
         """Raise unless the query ends here."""
         token = self.token
-        if token.is_op("|"):
+        if token.sign == "|":
             self.refuse(f"pipe {self.following.text}", token, "a rule's alerts are not cut off")
-        if token.is_word(*_AFTER):
+        if token.sign in _AFTER:
             self.refuse(f"`{token.text}`", token, "it belongs to sequences, which are not read")
-        if token.is_word("AND", "OR", "NOT"):
+        if token.sign in ("AND", "OR", "NOT"):
             self.fail(f"write {token.text.lower()}")
         if token.kind != "end":
             self.fail()
@@ -106,11 +107,11 @@ class _Parser(Cursor):
         start = self.token.at
         while True:
             parts = [self.part()]
-            while self.take_word("and"):
+            while self.accept("and"):
                 parts.append(self.part())
             both = [logic.truth(part, start) for part in parts] if len(parts) > 1 else []
             options.append(Test(logic.conjunction(both)) if both else parts[0])
-            if not self.take_word("or"):
+            if not self.accept("or"):
                 break
         if len(options) == 1:
             return options[0]
@@ -120,10 +121,10 @@ class _Parser(Cursor):
         """One comparison, with the `not` before it."""
         start = self.token
         turned = False
-        while self.take_word("not"):
+        while self.accept("not"):
             turned = not turned
         found = self.comparison()
-        if not start.is_word("not"):
+        if start.sign != "not":
             return found
         node = logic.truth(found, start.at)
         return Test(logic.negation(node) if turned else node)
@@ -131,16 +132,16 @@ class _Parser(Cursor):
     def comparison(self) -> Operand:
         """An operand alone, or two of them compared."""
         start = self.token
-        if start.is_word(*_LINEAGE) and self.following.is_word("of"):
+        if start.sign in _LINEAGE and self.following.sign == "of":
             self.refuse(f"`{start.text} of`", start, "Elasticsearch has no lineage of processes")
         left = self.operand()
         sign = self.token
-        if not self.take_op(*_COMPARISONS):
-            if sign.is_op("="):
+        if not self.accept(*_COMPARISONS):
+            if sign.sign == "=":
                 self.fail("write ==")
             return left
         right = self.operand()
-        if self.token.is_op(*_COMPARISONS):
+        if self.token.sign in _COMPARISONS:
             self.fail("comparisons are not chained: join them with and")
         return Test(logic.compare(left, sign.text, right, sign.at))
 
@@ -149,20 +150,20 @@ class _Parser(Cursor):
     def operand(self) -> Operand:
         """A constant, a field, a function, a condition in parentheses; then `in`, `like`, `:`."""
         found = self.predicate(self.primary())
-        if self.token.is_op("+", "-", "*", "/", "%"):
+        if self.token.sign in ("+", "-", "*", "/", "%"):
             self.refuse(f"arithmetic {self.token.text}", self.token)
         return found
 
     def primary(self) -> Operand:
         """What stands before a predicate."""
         token = self.token
-        if token.is_op("("):
+        if token.sign == "(":
             return self.parenthesis()
-        if token.kind in ("string", "number") or token.is_op("-", "+"):
+        if token.kind in ("string", "number") or token.sign in ("-", "+"):
             return Literal(self.constant())
-        if token.is_word("true", "false", "null"):
+        if token.sign in ("true", "false", "null"):
             return Literal(self.constant())
-        if token.kind == "name" and self.following.is_op("("):
+        if token.kind == "name" and self.following.sign == "(":
             return self.function()
         return self.field()
 
@@ -179,8 +180,8 @@ class _Parser(Cursor):
 
     def constant(self) -> Scalar | None:
         """A literal string, number, boolean or null."""
-        negative = self.token.is_op("-")
-        if self.take_op("-", "+") and self.token.kind != "number":
+        negative = self.token.sign == "-"
+        if self.accept("-", "+") and self.token.kind != "number":
             self.refuse("arithmetic", self.token)
         token = self.take()
         match token.kind:
@@ -189,17 +190,16 @@ class _Parser(Cursor):
             case "number":
                 text = f"-{token.text}" if negative else token.text
                 return float(text) if re.search(r"[.eE]", text) else int(text)
-        if token.is_word("true", "false"):
+        if token.sign in ("true", "false"):
             return token.text == "true"
-        if token.is_word("null"):
+        if token.sign == "null":
             return None
-        self.at -= token.kind != "end"
-        return self.fail('a constant expected: "text", a number, true, false or null')
+        return self.fail('a constant expected: "text", a number, true, false or null', token)
 
     def field(self) -> Operand:
         """A field by name; null where it is optional and not there."""
         start = self.token
-        optional = self.take_op("?")
+        optional = bool(self.accept("?"))
         if optional and self.token.kind == "string":
             self.fail('raw text is written """…"""')
         parts = []
@@ -212,9 +212,9 @@ class _Parser(Cursor):
             if token.kind not in ("name", "quoted"):
                 self.fail("a field's name expected")
             parts.append(self.take().text)
-            if self.token.is_op("["):
+            if self.token.sign == "[":
                 self.refuse("array access", self.token, "any value of a field counts")
-            if not self.take_op("."):
+            if not self.accept("."):
                 return self.known(".".join(parts), start.at, optional=optional)
 
     def known(self, name: str, at: int, *, optional: bool) -> Operand:
@@ -237,20 +237,20 @@ class _Parser(Cursor):
     def predicate(self, left: Operand) -> Operand:
         """`in (…)`, `: "…"`, `like "…"` and `regex "…"`, each with a list too."""
         token = self.token
-        turned = token.is_word("not") and self.following.is_word("in", "in~")
-        if token.is_word("not") and not turned:
+        turned = token.sign == "not" and self.following.sign in ("in", "in~")
+        if token.sign == "not" and not turned:
             self.fail("write not before the field")
         if turned:
             self.take()
             token = self.token
-        if token.is_word("in", "in~"):
+        if token.sign in ("in", "in~"):
             self.take()
             values = self.constants()
             found = self.asked(left, "in", values, fold=token.text == "in~", at=token.at)
             return Test(logic.negation(found)) if turned else Test(found)
-        if token.is_op(":") or token.is_word(*_PATTERNS):
+        if token.sign in _PATTERNS:
             self.take()
-            values = self.constants() if self.token.is_op("(") else [self.constant()]
+            values = self.constants() if self.token.sign == "(" else [self.constant()]
             kind = "regex" if token.text.startswith("regex") else "like"
             fold = token.text == ":" or token.text.endswith("~")
             return Test(self.asked(left, kind, values, fold=fold, at=token.at))
@@ -279,14 +279,16 @@ class _Parser(Cursor):
         self.expect_op("(")
         out: list[Scalar | None] = []
         while True:
-            if self.token.kind == "name" and self.following.is_op("("):
+            if self.token.kind == "name" and self.following.sign == "(":
                 self.refuse(f"function {self.token.text} in a list", self.token)
-            if self.token.kind in ("name", "quoted") and not self.token.is_word(
-                "true", "false", "null"
+            if self.token.kind in ("name", "quoted") and self.token.sign not in (
+                "true",
+                "false",
+                "null",
             ):
                 self.fail("a list holds constants; EQL compares no field with a field")
             out.append(self.constant())
-            if not self.take_op(","):
+            if not self.accept(","):
                 self.expect_op(")")
                 return out
 
@@ -345,7 +347,7 @@ class _Parser(Cursor):
         if not isinstance(first, Field) and first != NULL:
             self.refuse(f"{token.text} of what is no field", token)
         values: list[Scalar | None] = []
-        while self.take_op(","):
+        while self.accept(","):
             other = self.operand()
             if not isinstance(other, Literal):
                 self.refuse(f"{token.text} of more than one field", token)

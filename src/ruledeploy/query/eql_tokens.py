@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NoReturn
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.cursor import Cursor, Token, unescape
 
 _PIECES = re.compile(
     r"""
     (?P<space>[ \t\r\n]+ | //[^\r\n]* | /\*.*?\*/)
   | (?P<raw>\"{3}[^\r\n]*?\"{3}\"{0,2})
-  | (?P<string>"(?:[^"\\\r\n]|\\[btnfr"\\']|\\u\{[0-9A-Fa-f]{2,8}\})*")
+  | (?P<string>"[^"\\\r\n]*(?:\\(?:[btnfr"\\']|u\{[0-9A-Fa-f]{2,8}\})[^"\\\r\n]*)*")
   | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<name>[A-Za-z_@][A-Za-z0-9_]*~?)
   | (?P<quoted>`(?:[^`]|``)*`)
@@ -30,26 +30,6 @@ KEYWORDS = frozenset(
         "with",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """`kind` is string, number, name, quoted (a name in backquotes), op or end.
-
-    The text of a string is what it says, without quotes and escapes.
-    """
-
-    kind: str
-    text: str
-    at: int
-
-    def is_word(self, *words: str) -> bool:
-        """Whether it is one of the keywords; their letter case counts."""
-        return self.kind == "name" and self.text in words
-
-    def is_op(self, *texts: str) -> bool:
-        """Whether it is one of the operators."""
-        return self.kind == "op" and self.text in texts
 
 
 def tokenize(text: str) -> list[Token]:
@@ -73,11 +53,14 @@ def _token(kind: str, text: str, at: int) -> Token:
         case "raw":
             return Token("string", text[3:-3], at)
         case "string":
-            return Token("string", _ESCAPE.sub(lambda found: _char(found, at), text[1:-1]), at)
+            plain = unescape(text[1:-1], _ESCAPE, lambda found: _char(found, at))
+            return Token("string", plain, at)
         case "quoted":
             return Token("quoted", text[1:-1].replace("``", "`"), at)
-        case _:
+        case "number":
             return Token(kind, text, at)
+        case _:
+            return Token(kind, text, at, text)
 
 
 def _char(found: re.Match[str], at: int) -> str:
@@ -106,47 +89,12 @@ def _fail(text: str, at: int) -> NoReturn:
     raise QueryError(f"unexpected {text[at : at + 10]!r} at {at}", position=at)
 
 
-class Cursor:
-    """Reads tokens one after the other."""
+class EqlCursor(Cursor):
+    """Reads EQL, and says what it cannot."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
-
-    @property
-    def token(self) -> Token:
-        """The token to read next."""
-        return self.tokens[self.at]
-
-    @property
-    def following(self) -> Token:
-        """The token after it."""
-        return self.tokens[min(self.at + 1, len(self.tokens) - 1)]
-
-    def take(self) -> Token:
-        """The next token, consumed."""
-        token = self.tokens[self.at]
-        if token.kind != "end":
-            self.at += 1
-        return token
-
-    def take_op(self, *texts: str) -> bool:
-        """Consume an operator if it is next."""
-        if self.token.is_op(*texts):
-            self.at += 1
-            return True
-        return False
-
-    def take_word(self, *words: str) -> bool:
-        """Consume a keyword if it is next."""
-        if self.token.is_word(*words):
-            self.at += 1
-            return True
-        return False
-
-    def fail(self, hint: str | None = None) -> NoReturn:
-        """Raise for a token that cannot stand where it does."""
-        token = self.token
+    def fail(self, hint: str | None = None, token: Token | None = None) -> NoReturn:
+        """Raise for a token (the next one) that cannot stand where it does."""
+        token = token or self.token
         what = "end of the query" if token.kind == "end" else repr(token.text)
         raise QueryError(f"unexpected {what} at {token.at}", position=token.at, hint=hint)
 
@@ -156,5 +104,5 @@ class Cursor:
 
     def expect_op(self, text: str) -> None:
         """Consume an operator that must be next."""
-        if not self.take_op(text):
+        if not self.accept(text):
             self.fail(f"{text} expected")

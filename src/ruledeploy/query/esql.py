@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.cursor import Token
 from ruledeploy.query.esql_pipe import Command, Drop, Keep, Limit, Stats, parse_command
-from ruledeploy.query.esql_tokens import Token, after_space, commands, source_names, tokenize
+from ruledeploy.query.esql_tokens import after_space, commands, source_names, tokenize
 from ruledeploy.query.esql_where import parse_condition
 from ruledeploy.query.ir import ALWAYS, Node, all_of, fields_used
 
@@ -61,8 +62,8 @@ def parse_esql(text: str) -> EsqlQuery:
     spans = commands(text)
     start, end = spans[0]
     first = tokenize_head(text, start, end)
-    if not first.is_word("from"):
-        kind = UnsupportedQuery if first.is_word("row", "show", "ts", "explain") else QueryError
+    if first.sign != "from":
+        kind = UnsupportedQuery if first.sign in ("row", "show", "ts", "explain") else QueryError
         raise kind(f"a query starts with from, not {first.text!r}", position=first.at)
     sources, metadata = source_names(text, first.at + len(first.text), end)
     pipe = _Pipe()
@@ -79,7 +80,7 @@ def tokenize_head(text: str, start: int, end: int) -> Token:
     stop = at = after_space(text, start, end)
     while stop < end and (text[stop].isalnum() or text[stop] == "_"):
         stop += 1
-    return Token("name", text[at:stop], at)
+    return Token("name", text[at:stop], at, text[at:stop].lower())
 
 
 def _command(text: str, start: int, end: int, pipe: _Pipe) -> None:

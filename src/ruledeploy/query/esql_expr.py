@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.esql_tokens import RESERVED, Token
+from ruledeploy.query.cursor import Cursor, Token
+from ruledeploy.query.esql_tokens import RESERVED
 from ruledeploy.query.ir import MAX_DEPTH
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -96,29 +97,12 @@ def names_in(expr: Expr | None) -> Iterator[str]:
             pass
 
 
-class ExprParser:
+class ExprParser(Cursor):
     """Recursive descent over one command's tokens."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
+        super().__init__(tokens)
         self.depth = 0
-
-    @property
-    def token(self) -> Token:
-        """The token to read next."""
-        return self.tokens[self.at]
-
-    def ahead(self) -> Token:
-        """The token after it."""
-        return self.tokens[min(self.at + 1, len(self.tokens) - 1)]
-
-    def take(self) -> Token:
-        """The next token, consumed; the end stays."""
-        token = self.token
-        if token.kind != "end":
-            self.at += 1
-        return token
 
     def fail(self, expected: str) -> NoReturn:
         """Raise for a token that cannot stand where it does."""
@@ -126,22 +110,9 @@ class ExprParser:
         found = "the end" if token.kind == "end" else repr(token.text)
         raise QueryError(f"{expected} expected, not {found} at {token.at}", position=token.at)
 
-    def take_op(self, *texts: str) -> str | None:
-        """Consume one of some operators if it is next."""
-        if self.token.kind == "op" and self.token.text in texts:
-            return self.take().text
-        return None
-
-    def take_word(self, *words: str) -> bool:
-        """Consume one of some keywords if it is next."""
-        if self.token.is_word(*words):
-            self.at += 1
-            return True
-        return False
-
     def expect_op(self, text: str) -> None:
         """Consume an operator that must be next."""
-        if self.take_op(text) is None:
+        if not self.accept(text):
             self.fail(text)
 
     def end(self) -> None:
@@ -158,7 +129,7 @@ class ExprParser:
             raise UnsupportedQuery(f"expression nested deeper than {MAX_DEPTH}")
         at = self.token.at
         parts = [self._conjunction()]
-        while self.take_word("or"):
+        while self.accept("or"):
             parts.append(self._conjunction())
         self.depth -= 1
         return parts[0] if len(parts) == 1 else Call("or", tuple(parts), at)
@@ -166,14 +137,14 @@ class ExprParser:
     def _conjunction(self) -> Expr:
         at = self.token.at
         parts = [self._negation()]
-        while self.take_word("and"):
+        while self.accept("and"):
             parts.append(self._negation())
         return parts[0] if len(parts) == 1 else Call("and", tuple(parts), at)
 
     def _negation(self) -> Expr:
         at = self.token.at
         turns = 0
-        while self.take_word("not"):
+        while self.accept("not"):
             turns += 1
         found = self._comparison()
         for _ in range(turns):
@@ -183,15 +154,15 @@ class ExprParser:
     def _comparison(self) -> Expr:
         left = self._sum()
         at = self.token.at
-        operator = self.take_op(*_COMPARISONS, ":")
-        if operator is not None:
+        operator = self.accept(*_COMPARISONS, ":")
+        if operator:
             left = Call(operator, (left, self._sum()), at)
-        if self.take_word("is"):
-            name = "is not null" if self.take_word("not") else "is null"
-            if not self.take_word("null"):
+        if self.accept("is"):
+            name = "is not null" if self.accept("not") else "is null"
+            if not self.accept("null"):
                 self.fail("null")
             return Call(name, (left,), at)
-        if self.token.is_word("not") and self.ahead().is_word("in", "like", "rlike"):
+        if self.token.sign == "not" and self.following.sign in ("in", "like", "rlike"):
             self.take()
             return Call("not", (self._membership(left),), at)
         return self._membership(left)
@@ -199,15 +170,15 @@ class ExprParser:
     def _membership(self, left: Expr) -> Expr:
         at = self.token.at
         for word in ("in", "like", "rlike"):
-            if self.take_word(word):
-                is_list = word == "in" or self.token.text == "("
+            if self.accept(word):
+                is_list = word == "in" or self.token.sign == "("
                 return Call(word, (left, *(self._list() if is_list else (self._sum(),))), at)
         return left
 
     def _list(self) -> tuple[Expr, ...]:
         self.expect_op("(")
         out = [self._sum()]
-        while self.take_op(","):
+        while self.accept(","):
             out.append(self._sum())
         self.expect_op(")")
         return tuple(out)
@@ -216,19 +187,19 @@ class ExprParser:
 
     def _sum(self) -> Expr:
         found = self._product()
-        while (at := self.token.at) >= 0 and (operator := self.take_op("+", "-")):
+        while (at := self.token.at) >= 0 and (operator := self.accept("+", "-")):
             found = Call(operator, (found, self._product()), at)
         return found
 
     def _product(self) -> Expr:
         found = self._signed()
-        while (at := self.token.at) >= 0 and (operator := self.take_op("*", "/", "%")):
+        while (at := self.token.at) >= 0 and (operator := self.accept("*", "/", "%")):
             found = Call(operator, (found, self._signed()), at)
         return found
 
     def _signed(self) -> Expr:
         at = self.token.at
-        if self.take_op("-"):
+        if self.accept("-"):
             inner = self._signed()
             if isinstance(inner, Const) and isinstance(inner.value, int | float):
                 return Const(-inner.value, inner.type, at)
@@ -237,7 +208,7 @@ class ExprParser:
 
     def _cast(self) -> Expr:
         found = self._primary()
-        while (at := self.token.at) >= 0 and self.take_op("::"):
+        while (at := self.token.at) >= 0 and self.accept("::"):
             kind = self.take().text.lower()
             if kind not in CASTS:
                 raise UnsupportedQuery(f"the cast ::{kind} at {at}", position=at)
@@ -275,12 +246,12 @@ class ExprParser:
 
     def _word(self) -> Expr:
         token = self.token
-        if token.is_word("true", "false"):
+        if token.sign in ("true", "false"):
             return Const(self.take().text.lower() == "true", "boolean", token.at)
-        if token.is_word("null"):
+        if token.sign == "null":
             self.take()
             return Const(None, "null", token.at)
-        if token.kind == "name" and self.ahead().text == "(" and self.ahead().kind == "op":
+        if token.kind == "name" and self.following.sign == "(":
             return self._call()
         return Name(self.column(), token.at)
 
@@ -288,21 +259,21 @@ class ExprParser:
         """A column's name, its parts joined by dots."""
         parts = []
         while True:
-            if self.token.kind not in ("name", "quoted") or self.token.is_word(*RESERVED):
+            if self.token.kind not in ("name", "quoted") or self.token.sign in RESERVED:
                 self.fail("a column's name, its keywords in backquotes,")
             parts.append(self.take().text)
-            if not self.take_op("."):
+            if not self.accept("."):
                 return ".".join(parts)
 
     def _call(self) -> Expr:
         token = self.take()
         self.expect_op("(")
         args: list[Expr] = []
-        if self.token.text == "*" and self.token.kind == "op":
+        if self.token.sign == "*":
             args.append(Star(self.take().at))
         elif self.token.text != ")" or self.token.kind != "op":
             args.append(self.expression())
-            while self.take_op(","):
+            while self.accept(","):
                 args.append(self.expression())
         self.expect_op(")")
         return Call(token.text.lower(), tuple(args), token.at)

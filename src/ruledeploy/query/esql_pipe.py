@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.cursor import Token
 from ruledeploy.query.esql_aggregates import AGGREGATES
 from ruledeploy.query.esql_expr import Call, Expr, ExprParser, Name, names_in
-from ruledeploy.query.esql_tokens import Token, tokenize
+from ruledeploy.query.esql_tokens import tokenize
 
 # Known to Elasticsearch, and beyond us: refused by name.
 _REFUSED = frozenset(
@@ -138,18 +139,18 @@ class _Reader(ExprParser):
 
     def named(self) -> tuple[str, Expr, bool]:
         """`name = expression`, or an expression; whether it was given a name."""
-        start = self.at
+        start = self.place()
         if self.token.kind in ("name", "quoted"):
             name = self.column() if not self._is_call() else ""
-            if name and self.take_op("="):
+            if name and self.accept("="):
                 return name, self.expression(), True
-            self.at = start
+            self.back_to(start)
         begin = self.token.at
         expr = self.expression()
         return self.text[begin : self.token.at].strip(), expr, False
 
     def _is_call(self) -> bool:
-        return self.ahead().kind == "op" and self.ahead().text == "("
+        return self.following.sign == "("
 
     def pattern(self) -> str:
         """A column's name in which stars may stand."""
@@ -165,7 +166,7 @@ class _Reader(ExprParser):
     def listed(self, one: Callable[[], str]) -> tuple[str, ...]:
         """Some, separated by commas."""
         out = [one()]
-        while self.take_op(","):
+        while self.accept(","):
             out.append(one())
         return tuple(out)
 
@@ -180,7 +181,7 @@ def _eval(reader: _Reader) -> Eval:
 
 def _many(reader: _Reader) -> Iterator[tuple[str, Expr, bool]]:
     yield reader.named()
-    while reader.take_op(","):
+    while reader.accept(","):
         yield reader.named()
 
 
@@ -196,32 +197,32 @@ def _rename(reader: _Reader) -> Rename:
     pairs = []
     while True:
         first = reader.column()
-        if reader.take_word("as"):
+        if reader.accept("as"):
             pairs.append((first, reader.column()))
-        elif reader.take_op("="):
+        elif reader.accept("="):
             pairs.append((reader.column(), first))
         else:
             reader.fail("as")
-        if not reader.take_op(","):
+        if not reader.accept(","):
             return Rename(tuple(pairs))
 
 
 def _sort(reader: _Reader) -> Sort:
     keys = [_sort_key(reader)]
-    while reader.take_op(","):
+    while reader.accept(","):
         keys.append(_sort_key(reader))
     return Sort(tuple(keys))
 
 
 def _sort_key(reader: _Reader) -> SortKey:
     expr = reader.expression()
-    descending = reader.take_word("desc")
+    descending = bool(reader.accept("desc"))
     if not descending:
-        reader.take_word("asc")
+        reader.accept("asc")
     nulls_first = descending
-    if reader.take_word("nulls"):
-        nulls_first = reader.take_word("first")
-        if not nulls_first and not reader.take_word("last"):
+    if reader.accept("nulls"):
+        nulls_first = bool(reader.accept("first"))
+        if not nulls_first and not reader.accept("last"):
             reader.fail("first or last")
     return SortKey(expr, descending, nulls_first)
 
@@ -235,19 +236,19 @@ def _limit(reader: _Reader) -> Limit:
 
 def _stats(reader: _Reader) -> Stats:
     aggregates: list[tuple[str, Expr]] = []
-    if not reader.token.is_word("by"):
+    if reader.token.sign != "by":
         aggregates = [_aggregated(reader)]
-        while reader.take_op(","):
+        while reader.accept(","):
             aggregates.append(_aggregated(reader))
     groups: list[tuple[str, Expr]] = []
-    if reader.take_word("by"):
+    if reader.accept("by"):
         groups = [(_group_name(*found), found[1]) for found in _many(reader)]
     return Stats(tuple(aggregates), tuple(groups))
 
 
 def _aggregated(reader: _Reader) -> tuple[str, Expr]:
     name, expr, _ = reader.named()
-    if reader.take_word("where"):
+    if reader.accept("where"):
         narrowed = reader.expression()
         if not isinstance(expr, Call) or expr.name not in AGGREGATES:
             raise UnsupportedQuery(f"where after a computed aggregate at {expr.at}")

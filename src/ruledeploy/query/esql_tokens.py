@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.cursor import Token, unescape
 
+_COMMENT = r"//[^\n]* | /\*.*?\*/"
+_STRING = r"""
+    (?P<raw>\"{3}.*?\"{3}(?:\"{0,2}(?!\"))?)
+  | (?P<string>"[^"\\\n\r]*(?:\\[tnr"\\][^"\\\n\r]*)*")
+"""
 _PIECES = re.compile(
-    r"""
-    (?P<space>\s+ | //[^\n]* | /\*.*?\*/)
-  | (?P<raw>\"{3}.*?\"{3}(?:\"{0,2}(?!\"))?)
-  | (?P<string>"(?:[^"\\\n\r]|\\[tnr"\\])*")
+    rf"""
+    (?P<space>\s+ | {_COMMENT})
+  | {_STRING}
   | (?P<number>\d+\.?\d*(?:[eE][+-]?\d+)? | \.\d+(?:[eE][+-]?\d+)?)
   | (?P<name>[A-Za-z_@][A-Za-z0-9_@]* | `(?:[^`]|``)*`)
   | (?P<op>==|!=|<=|>=|=~|::|[<>=(),.:+\-*/%?\[\]|])
     """,
     re.VERBOSE | re.DOTALL,
 )
+# A pipe, or a stretch of text without one that counts; what is no token is reported by its command.
+_STRETCHES = re.compile(
+    rf"\| | {_COMMENT} | {_STRING} | `(?:[^`]|``)*` | [^|\"`/]+ | .", re.VERBOSE | re.DOTALL
+)
+_ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
 # Words that are no part of a column's name unless quoted, in any letter case (as 8.19 has it).
 RESERVED = frozenset(
@@ -28,19 +37,6 @@ RESERVED = frozenset(
 )
 _SOURCE = re.compile(r'"(?P<quoted>[^"]*)"|(?P<bare>(?:(?!//|/\*)[^\s,|()\[\]"=])+)')
 _SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """`kind` is string, number, name, quoted (a name in backquotes), op or end."""
-
-    kind: str
-    text: str
-    at: int
-
-    def is_word(self, *words: str) -> bool:
-        """Whether it is one of the keywords, in any case."""
-        return self.kind == "name" and self.text.lower() in words
 
 
 def tokenize(text: str, start: int, end: int) -> list[Token]:
@@ -69,25 +65,23 @@ def _token(kind: str, text: str, at: int) -> Token:
     if kind == "raw":
         return Token("string", text[3:-3], at)
     if kind == "string":
-        plain = re.sub(r"\\(.)", lambda found: _ESCAPES[found[1]], text[1:-1])
+        plain = unescape(text[1:-1], _ESCAPE, lambda found: _ESCAPES[found[1]])
         return Token("string", plain, at)
+    if kind == "number":
+        return Token(kind, text, at)
     if kind == "name" and text.startswith("`"):
         return Token("quoted", text[1:-1].replace("``", "`"), at)
-    return Token(kind, text, at)
+    return Token(kind, text, at, text.lower())
 
 
 def commands(text: str) -> list[tuple[int, int]]:
     """Start and end offset of each command, split at the pipes outside strings."""
     out: list[tuple[int, int]] = []
-    start = at = 0
-    while at < len(text):
-        if text[at] == "|":
-            out.append((start, at))
-            start = at = at + 1
-            continue
-        found = _PIECES.match(text, at)
-        # What is no token is reported by the command it lies in.
-        at = found.end() if found is not None else at + 1
+    start = 0
+    for found in _STRETCHES.finditer(text):
+        if found.group() == "|":
+            out.append((start, found.start()))
+            start = found.end()
     out.append((start, len(text)))
     return out
 

@@ -6,6 +6,7 @@ import re
 from typing import NoReturn
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.query.cursor import Cursor, Token
 from ruledeploy.query.esql_logic import (
     FALLIBLE,
     Field,
@@ -20,7 +21,7 @@ from ruledeploy.query.esql_logic import (
     plain,
     single,
 )
-from ruledeploy.query.esql_tokens import RESERVED, Token
+from ruledeploy.query.esql_tokens import RESERVED
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
@@ -73,53 +74,22 @@ def parse_condition(tokens: list[Token]) -> Node:
     return tri.true
 
 
-class _Parser:
+class _Parser(Cursor):
     """Recursive descent: or, and, not, then one comparison."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
+        super().__init__(tokens)
         self.depth = 0
 
-    @property
-    def token(self) -> Token:
-        """The token to read next."""
-        return self.tokens[self.at]
-
-    def ahead(self, count: int = 1) -> Token:
-        """A token further on."""
-        return self.tokens[min(self.at + count, len(self.tokens) - 1)]
-
-    def take(self) -> Token:
-        """The next token, consumed."""
-        token = self.tokens[self.at]
-        if token.kind != "end":
-            self.at += 1
-        return token
-
-    def fail(self, hint: str | None = None) -> NoReturn:
-        """Raise for a token that cannot stand where it does."""
-        token = self.token
+    def fail(self, hint: str | None = None, token: Token | None = None) -> NoReturn:
+        """Raise for a token (the next one) that cannot stand where it does."""
+        token = token or self.token
         what = "end of the condition" if token.kind == "end" else repr(token.text)
         raise QueryError(f"unexpected {what} at {token.at}", position=token.at, hint=hint)
 
-    def take_op(self, text: str) -> bool:
-        """Consume an operator if it is next."""
-        if self.token.kind == "op" and self.token.text == text:
-            self.at += 1
-            return True
-        return False
-
-    def take_word(self, *words: str) -> bool:
-        """Consume a keyword if it is next."""
-        if self.token.is_word(*words):
-            self.at += 1
-            return True
-        return False
-
     def expect_op(self, text: str) -> None:
         """Consume an operator that must be next."""
-        if not self.take_op(text):
+        if not self.accept(text):
             self.fail(f"{text} expected")
 
     # ------------------------------------------------------------------------------ conditions
@@ -127,7 +97,7 @@ class _Parser:
     def disjunction(self) -> Tri:
         """`a or b`: true if one is, false if both are."""
         parts = [self.conjunction()]
-        while self.take_word("or"):
+        while self.accept("or"):
             parts.append(self.conjunction())
         if len(parts) == 1:
             return parts[0]
@@ -136,7 +106,7 @@ class _Parser:
     def conjunction(self) -> Tri:
         """`a and b`: true if both are, false if one is."""
         parts = [self.negation()]
-        while self.take_word("and"):
+        while self.accept("and"):
             parts.append(self.negation())
         if len(parts) == 1:
             return parts[0]
@@ -147,9 +117,9 @@ class _Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise UnsupportedQuery(f"condition nested deeper than {MAX_DEPTH}")
-        if self.take_word("not"):
+        if self.accept("not"):
             found = self.negation().negated()
-        elif self.token.text == "(" and self.token.kind == "op":
+        elif self.token.sign == "(":
             found = self.parenthesis()
         else:
             found = self.comparison()
@@ -161,7 +131,7 @@ class _Parser:
         self.take()
         found = self.disjunction()
         self.expect_op(")")
-        if self.token.kind == "op" and self.token.text in _COMPARISONS:
+        if self.token.sign in _COMPARISONS:
             raise UnsupportedQuery(
                 f"a parenthesised value is compared at {self.token.at}", position=self.token.at
             )
@@ -173,28 +143,28 @@ class _Parser:
         if function is not None:
             return function
         left = self.operand()
-        if self.take_word("is"):
-            absent = not self.take_word("not")
-            if not self.take_word("null"):
+        if self.accept("is"):
+            absent = not self.accept("not")
+            if not self.accept("null"):
                 self.fail("is null, is not null")
             return self.null_check(left, absent=absent)
-        if self.token.kind == "op" and self.token.text in _COMPARISONS:
+        if self.token.sign in _COMPARISONS:
             return self.binary(left, self.take().text)
-        if self.take_op(":"):
+        if self.accept(":"):
             return plain(Leaf(self.column(left), Match(self.value()), lenient=True))
-        negated = self.take_word("not")
+        negated = self.accept("not")
         tri = self.membership(left)
         return tri.negated() if negated else tri
 
     def membership(self, left: Operand) -> Tri:
         """`in (…)`, `like`, `rlike`; or a boolean column on its own."""
-        if self.take_word("in"):
+        if self.accept("in"):
             return single(self.field(left), AnyOf(tuple(self.values())))
-        if self.take_word("like"):
-            patterns = self.values() if self.token.text == "(" else [self.value()]
+        if self.accept("like"):
+            patterns = self.values() if self.token.sign == "(" else [self.value()]
             return self.patterns(self.field(left), [Glob(like(p)) for p in patterns])
-        if self.take_word("rlike"):
-            patterns = self.values() if self.token.text == "(" else [self.value()]
+        if self.accept("rlike"):
+            patterns = self.values() if self.token.sign == "(" else [self.value()]
             return self.patterns(self.field(left), [Regexp(str(p)) for p in patterns])
         if isinstance(left, Literal) and isinstance(left.value, bool):
             return plain(ALWAYS if left.value else NEVER)
@@ -257,7 +227,7 @@ class _Parser:
     def operand(self) -> Operand:
         """A literal, a column, or a function of one; then casts (`::ip`)."""
         found = self.bare_operand()
-        while self.take_op("::"):
+        while self.accept("::"):
             kind = self.take().text.lower()
             if kind in ("string", "keyword"):
                 found = apply(found, "string")
@@ -269,13 +239,13 @@ class _Parser:
         token = self.token
         if token.kind in ("string", "number") or token.text == "-":
             return Literal(self.value())
-        if token.is_word("true", "false"):
+        if token.sign in ("true", "false"):
             return Literal(self.take().text.lower() == "true")
-        if token.is_word("null"):
+        if token.sign == "null":
             raise UnsupportedQuery("a comparison with null", hint="use is null", position=token.at)
         if token.kind not in ("name", "quoted"):
             self.fail()
-        if token.kind == "name" and self.ahead().text == "(":
+        if token.kind == "name" and self.following.sign == "(":
             return self.function()
         return Field(self.name())
 
@@ -285,10 +255,10 @@ class _Parser:
         while True:
             if self.token.kind not in ("name", "quoted"):
                 self.fail("a column's name expected")
-            if self.token.is_word(*RESERVED):
+            if self.token.sign in RESERVED:
                 self.fail(f"a part of a name that is a keyword is quoted: `{self.token.text}`")
             parts.append(self.take().text)
-            if not self.take_op("."):
+            if not self.accept("."):
                 return ".".join(parts)
 
     def function(self) -> Operand:
@@ -311,30 +281,29 @@ class _Parser:
 
     def value(self) -> Scalar:
         """A literal string or number."""
-        negative = self.take_op("-")
+        negative = self.accept("-")
         token = self.take()
         if token.kind == "number":
             number = float(token.text) if re.search(r"[.eE]", token.text) else int(token.text)
             return -number if negative else number
         if token.kind == "string" and not negative:
             return token.text
-        if token.is_word("true", "false"):
+        if token.sign in ("true", "false"):
             return token.text.lower() == "true"
-        if token.is_word(*_CASTS) and self.token.text == "(":
+        if token.sign in _CASTS and self.token.sign == "(":
             self.take()
             inner = self.value()
             self.expect_op(")")
-            if isinstance(inner, str) and not token.is_word(*_READ):
+            if isinstance(inner, str) and token.sign not in _READ:
                 raise UnsupportedQuery(f"{token.text} of a text at {token.at}", position=token.at)
             return inner
-        self.at -= 1
-        return self.fail("a literal expected")
+        return self.fail("a literal expected", token)
 
     def values(self) -> list[Scalar]:
         """`(literal, literal, …)`."""
         self.expect_op("(")
         out = [self.value()]
-        while self.take_op(","):
+        while self.accept(","):
             out.append(self.value())
         self.expect_op(")")
         return out
@@ -344,7 +313,7 @@ class _Parser:
     def boolean_function(self) -> Tri | None:
         """A function that is a condition, or None if there is none here."""
         name = self.token.text.lower()
-        if self.token.kind != "name" or self.ahead().text != "(":
+        if self.token.kind != "name" or self.following.text != "(":
             return None
         match name:
             case "starts_with" | "ends_with" | "contains":
@@ -370,7 +339,7 @@ class _Parser:
         self.expect_op("(")
         field = self.field(self.operand())
         out: list[Scalar] = []
-        while self.take_op(","):
+        while self.accept(","):
             out.append(self.value())
         self.expect_op(")")
         if (count is not None and len(out) != count) or not out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ruledeploy.errors import UnsupportedQuery
+from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.ir import simplify
 from ruledeploy.query.parse import parse_query
 
@@ -31,3 +31,17 @@ def test_refuses_other_languages_by_name() -> None:
     """A language nobody wrote a parser for."""
     with pytest.raises(UnsupportedQuery, match="'sql'"):
         parse_query("sql", "select 1")
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("esql", 'from i | where f like "("'), ("eql", 'any where f like "("')]
+)
+def test_takes_a_text_for_a_text_whatever_it_says(language: str, text: str) -> None:
+    """A string that looks like an operator opens no list."""
+    assert parse_query(language, text).node
+
+
+def test_says_that_the_query_ends_too_early() -> None:
+    """Not that the word before the end is wrong."""
+    with pytest.raises(QueryError, match="unexpected end of the condition"):
+        parse_query("esql", "from i | where f like ")
