@@ -37,6 +37,7 @@ def drift(
     into the files, whose comments and order stay, and a plan is empty afterwards; it exits 2 when
     something could not be written there.
     """
+    from ruledeploy.cli.pull import show
     from ruledeploy.cli.session import connected
     from ruledeploy.deploy import find_drift, read_applied
 
@@ -46,34 +47,32 @@ def drift(
             say(f"warning: {warning}")
         applied = here.store.applied()
         found = find_drift(read_applied(here.kibana, applied), applied)
-        if adopt and found:
-            _adopt(project, here, found, root, day=day, json_=json_)
-            return
+        done = _adopted(project, here, found, root, day) if adopt else {}
     plain = [one.to_json() for one in found]
     if json_:
-        print_json({"schema": 1, "env": env, "drift": plain})
+        print_json({"schema": 1, "env": env, "drift": plain, **done})
     else:
         _print(plain)
-    if plain:
+        if adopt and found:
+            show(done, env)
+    if done["left"] if adopt else plain:
         raise typer.Exit(CHANGES)
 
 
-def _adopt(
-    project: Project, here: Server, found: tuple[Drift, ...], root: Path, *, day: str, json_: bool
-) -> None:
-    """Into the files with it; exits 2 when something is left."""
-    from ruledeploy.cli.pull import report, take, write_down
+def _adopted(
+    project: Project, here: Server, found: tuple[Drift, ...], root: Path, day: str
+) -> dict[str, Any]:
+    """What became of the changes, now in the files; as `pull` says it."""
+    from ruledeploy.cli.pull import NOTHING, outcome, take, write_down
     from ruledeploy.deploy.pull import newly_linked, read_space
 
+    if not found:
+        return NOTHING
     live = read_space(here.kibana)
     refs = {one.ref for one in found}
     taken = take(project, here, live, day, refs | newly_linked(live, here.store.applied(), refs))
     record = write_down(taken, here, live, root, "changed in Kibana, adopted into the files")
-    if not json_:
-        _print([one.to_json() for one in found])
-    report(taken, here.env.name, record, json_=json_)
-    if taken.left:
-        raise typer.Exit(CHANGES)
+    return outcome(taken, record)
 
 
 def _print(drifted: list[dict[str, Any]]) -> None:

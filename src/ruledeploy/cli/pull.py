@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +50,11 @@ def pull(
             say("warning: this space holds more rules than Kibana shows; the others stay out")
         taken = take(project, here, live, day)
         record = 0 if dry_run else write_down(taken, here, live, root, "pulled from Kibana")
-    report(taken, env, record, json_=json_)
+    done = outcome(taken, record)
+    if json_:
+        print_json({"schema": 1, "env": env, **done})
+    else:
+        show(done, env)
 
 
 def take(
@@ -77,25 +81,34 @@ def write_down(taken: Pulled, here: Server, live: Live, root: Path, reason: str)
     return write_adoption(here.store, taken.release, live, commit_of(root), reason)
 
 
-def report(taken: Pulled, env: str, record: int, *, json_: bool) -> None:
+# The outcome where there was nothing to write.
+NOTHING: dict[str, Any] = {"files": [], "record": 0, "left": [], "findings": []}
+
+
+def outcome(taken: Pulled, record: int) -> dict[str, Any]:
     """Which files were written, what was left out and why, and what policy still asks for."""
-    files = sorted(taken.files)
     wanting = [
         finding
         for finding in taken.release.findings
         if finding.severity == "error" and finding.location.path in taken.files
     ]
-    if json_:
-        result: dict[str, Any] = {"schema": 1, "env": env, "files": files, "record": record}
-        result["left"] = [one.to_json() for one in taken.left]
-        result["findings"] = [finding.to_json() for finding in wanting]
-        print_json(result)
-        return
-    for path in files:
+    return {
+        "files": sorted(taken.files),
+        "record": record,
+        "left": [one.to_json() for one in taken.left],
+        "findings": [finding.to_json() for finding in wanting],
+    }
+
+
+def show(done: Mapping[str, Any], env: str) -> None:
+    """The outcome as text."""
+    for path in done["files"]:
         typer.echo(f"  + {path}")
-    for one in taken.left:
-        typer.echo(f"  · not pulled: {one.ref} ({one.name}): {one.why}")
-    for finding in wanting:
-        say(f"warning: {finding.location}: {finding.message}; {finding.hint}")
-    left = f", {len(taken.left)} objects left out" if taken.left else ""
-    typer.echo(f"{env}: {len(files)} files to review{left}")
+    for one in done["left"]:
+        what = one["object"]
+        typer.echo(f"  · not pulled: {what['kind']} {what['id']} ({what['name']}): {one['why']}")
+    for finding in done["findings"]:
+        place = f"{finding['path']}:{finding['line']}"
+        say(f"warning: {place}: {finding['message']}; {finding['hint']}")
+    left = f", {len(done['left'])} objects left out" if done["left"] else ""
+    typer.echo(f"{env}: {len(done['files'])} files to review{left}")

@@ -19,7 +19,7 @@ def print_backtest(made: Mapping[str, Any], stream: IO[str] | None = None) -> No
         for line in _lines(rule, compared=made["compared"]):
             out.print(Text(f"  {line}"))
     for finding in made["findings"]:
-        out.print(Text(f"note: {finding['message']}", "cyan"))
+        out.print(Text(_note(finding), "cyan"))
     out.print(Text(_verdict(made), "bold"))
 
 
@@ -40,6 +40,13 @@ def markdown(made: Mapping[str, Any]) -> Iterator[str]:
     for rule in made["rules"]:
         yield from ("", f"#### {escaped(rule['name'])}", "")
         yield from (f"- {escaped(line)}" for line in _lines(rule, compared=made["compared"]))
+    if made["findings"]:
+        yield ""
+        yield from (f"> {escaped(_note(finding))}  " for finding in made["findings"])
+
+
+def _note(finding: Mapping[str, Any]) -> str:
+    return f"note: {finding['message']}"
 
 
 def _verdict(made: Mapping[str, Any]) -> str:

@@ -109,6 +109,21 @@ def test_nothing_changed_is_nothing_to_write(root: Path, capsys: Captured) -> No
     assert "nothing changed" in capsys.readouterr().out
 
 
+def test_its_json_is_drifts_and_pulls(root: Path, kibana: Kibana, capsys: Captured) -> None:
+    """What changed and what became of it in one document, which is the same for no change."""
+    capsys.readouterr()
+    where = ["-e", "local", "-C", str(root), "--json"]
+    assert run(["drift", "--adopt", *where]) == 0
+    nothing = json.loads(capsys.readouterr().out)
+    assert run(["pull", "--dry-run", *where]) == 0
+    pulled = json.loads(capsys.readouterr().out)
+    edit_rule(kibana, max_signals=7)
+    adopted = adopt(root, capsys)
+    assert set(nothing) == set(adopted) == {"drift", *pulled}
+    assert (nothing["drift"], nothing["files"], nothing["left"]) == ([], [], [])
+    assert [one["object"]["id"] for one in adopted["drift"]] == [RULE_ID]
+
+
 def test_a_changed_rule_is_changed_in_its_file(
     root: Path, kibana: Kibana, capsys: Captured
 ) -> None:
