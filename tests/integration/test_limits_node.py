@@ -85,6 +85,30 @@ def test_the_node_stops_where_we_do(
         assert allowed(language, text) is wanted, query
 
 
+@pytest.mark.parametrize(
+    ("value", "pair"),
+    [
+        ("aa" + "b" * 12, ("f:/.*a.{12}/", "f:/.*a.{13}/")),
+        ("a" * 400, (f"f:*{'a' * 314}*", f"f:*{'a' * 315}*")),
+        ("a" * 400, (f"f:/.*{'a' * 314}.*/", f"f:/.*{'a' * 315}.*/")),
+        ("a" + "b" * 14, (f"f:*a{'?' * 11}*", f"f:*a{'?' * 12}*")),
+        ("a" * 2000, (f"f:{'a' * 999}*", f"f:{'a' * 1001}*")),
+    ],
+)
+def test_lucene_finds_nothing_where_a_pattern_is_too_complex(
+    node: Node, fresh_index: FreshIndex, value: str, pair: tuple[str, str]
+) -> None:
+    """A query without fields is lenient: the first finds the value, the second nothing at all."""
+    index = fresh_index("silent")
+    node.client.indices.create(index=index, mappings={"properties": {"f": {"type": "keyword"}}})
+    node.client.index(index=index, document={"f": value}, refresh=True)
+    for query, wanted in zip(pair, (True, False), strict=True):
+        asked = {"query_string": {"query": query, "analyze_wildcard": True}}
+        found = node.client.search(index=index, query=asked)["hits"]["total"]["value"]
+        assert bool(found) is wanted, query
+        assert allowed("lucene", query) is wanted, query
+
+
 def test_a_long_term_is_no_error_in_lucene(node: Node, fresh_index: FreshIndex) -> None:
     """No index can hold a term of more than 32,766 bytes: it is searched for and not found."""
     index = fresh_index("terms")

@@ -33,12 +33,11 @@ from ruledeploy.query.ir import (
     any_of,
     negate,
 )
-from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
+from ruledeploy.query.regexp import ANYTHING, MAX_REGEX_LENGTH, literal_of, parse_regexp
 from ruledeploy.query.terms import DATES, FLOATS, TEXTS, WHOLE
 
 _STRINGS = frozenset({"keyword", "wildcard", "constant_keyword", "version"})
 _SUPPORTED = _STRINGS | TEXTS | DATES | FLOATS | set(WHOLE) | {"ip", "boolean"}
-_MAX_REGEX = 1_000  # index.max_regex_length
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
@@ -224,9 +223,9 @@ def _pattern(field: Field, text: str, *, fold: bool) -> Node:
 def regex(field: Field, values: list[Scalar | None], *, fold: bool, at: int) -> Node:
     """`regex` and `regex~`: Lucene's expressions, of which a list is one, over whole values."""
     pattern = "|".join(texts(field, values, at))
-    if len(pattern) > _MAX_REGEX:
+    if len(pattern) > MAX_REGEX_LENGTH:
         raise QueryError(
-            f"the regular expressions at {at} are longer than {_MAX_REGEX} characters together",
+            f"the regular expressions at {at} are longer than {MAX_REGEX_LENGTH} together",
             position=at,
         )
     try:

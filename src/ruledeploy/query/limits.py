@@ -3,9 +3,9 @@
 The figures were found on an Elasticsearch 8.19 node and are kept by a test against it:
 
 * ES|QL makes the automaton of each LIKE and RLIKE deterministic while it parses (`regexp_cost`),
-  and so does the search that a pattern of EQL becomes;
-* a pattern, affix or folded text of ES|QL or EQL of more than 1,000 bytes, wildcards included, is
-  "too large";
+  and so does the search that a pattern of EQL, KQL or Lucene becomes. Kibana's Lucene queries name
+  no fields, and are then lenient: what is too complex is no error there, but finds nothing;
+* a pattern, affix or folded text of more than 1,000 bytes, wildcards included, is "too large";
 * a Lucene query has at most `max_clause_count` clauses, which Elasticsearch derives from its heap
   and search threads: 16,384 for a node of one gigabyte and four of them;
 * a regular expression of Lucene's has at most `index.max_regex_length` characters.
@@ -16,6 +16,7 @@ which no index can hold, finds nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ruledeploy.errors import QueryError
@@ -35,13 +36,15 @@ from ruledeploy.query.ir import (
     Within,
     leaves,
 )
-from ruledeploy.query.regexp import parse_regexp
+from ruledeploy.query.regexp import MAX_REGEX_LENGTH, parse_regexp
 from ruledeploy.query.regexp_cost import MAX_EFFORT, is_too_complex
 from ruledeploy.query.regexp_expr import ANY_CHAR, ANYTHING, EMPTY, Chars, Expr, seq
 
 MAX_CLAUSES = 16_384
 MAX_LITERAL_BYTES = 1_000
-MAX_REGEX_LENGTH = 1_000
+# A character as it is, escaped, or in both cases; and `.*`.
+_PIECE = re.compile(r"\.\*|\\[^A-Za-z]|\[[^\W\d_]{2}\]|[^.?+*|{}\[\]()\"\\#@&<>~]")
+_FOLDED = re.compile(f"(?:{_PIECE.pattern})*")
 
 __all__ = [
     "MAX_CLAUSES",
@@ -69,8 +72,7 @@ def check_limits(language: str, node: Node) -> None:
     for leaf in leaves(node):
         if language != "esql":
             _regex(leaf)
-        if language in ("eql", "esql"):
-            _automaton(leaf)
+        _automaton(leaf)
 
 
 def _clauses(node: Node) -> int:
@@ -108,7 +110,7 @@ def _automaton(leaf: Leaf) -> None:
             if _may_be_dear(pieces) and is_too_complex(_expression(pieces)):
                 raise _too_complex(leaf.field, pattern)
         case Regexp(pattern):
-            if is_too_complex(parse_regexp(pattern)):
+            if not _is_cheap(pattern) and is_too_complex(parse_regexp(pattern)):
                 raise _too_complex(leaf.field, pattern)
         case Prefix(text):
             _short(leaf.field, f"{text}*")
@@ -131,8 +133,22 @@ def _short(field: str, text: str) -> None:
 def _too_complex(field: str, pattern: str) -> LimitExceeded:
     return LimitExceeded(
         f"the pattern on {field} is too complex for Elasticsearch to make deterministic: {pattern}",
-        hint="shorten a counted repeat such as {2,128}, or a run of `?`; or use language: lucene",
+        hint="shorten a counted repeat such as {2,128}, or a run of `?`",
     )
+
+
+def _is_cheap(pattern: str) -> bool:
+    """Whether an expression is a text in any letter case with `.*` in it, bounded as below.
+
+    Most of Lucene's are: they need not be parsed to be judged.
+    """
+    if not _FOLDED.fullmatch(pattern):
+        return False
+    found = [one.lower() for one in _PIECE.findall(pattern)]
+    if any(one[0] == "[" and one[1] != one[2] for one in found):
+        return False
+    pieces = [("*", True) if one == ".*" else (one[1:2] or one, False) for one in found]
+    return not _may_be_dear(pieces)
 
 
 def _may_be_dear(pieces: Sequence[tuple[str, bool]]) -> bool:

@@ -27,9 +27,16 @@ from ruledeploy.query.regexp_expr import (
 from ruledeploy.query.regexp_syntax import parse_expr
 
 MAX_STATES = 10_000
-_MAX_LENGTH = 1_000  # index.max_regex_length
+MAX_REGEX_LENGTH = 1_000  # index.max_regex_length
 
-__all__ = ["ANYTHING", "check_length", "compile_regexp", "literal_of", "parse_regexp"]
+__all__ = [
+    "ANYTHING",
+    "MAX_REGEX_LENGTH",
+    "check_length",
+    "compile_regexp",
+    "literal_of",
+    "parse_regexp",
+]
 
 
 class Automaton:
@@ -83,13 +90,13 @@ def literal_of(expr: Expr) -> str | None:
 
 
 def check_length(pattern: str) -> None:
-    """Raise QueryError for a pattern longer than 1,000 characters."""
-    if len(pattern) > _MAX_LENGTH:
-        raise QueryError(f"regular expression is longer than {_MAX_LENGTH} characters")
+    """Raise QueryError for a pattern longer than `MAX_REGEX_LENGTH` characters."""
+    if len(pattern) > MAX_REGEX_LENGTH:
+        raise QueryError(f"regular expression is longer than {MAX_REGEX_LENGTH} characters")
 
 
 def parse_regexp(pattern: str, *, fold: bool = False) -> Expr:
-    """The expression; raises QueryError where Lucene would, or where it is longer than 1,000."""
+    """The expression; raises QueryError where Lucene would, and for one too long."""
     check_length(pattern)
     return parse_expr(pattern, fold=fold)
 

@@ -18,11 +18,11 @@ from ruledeploy.sigma.correlation import Correlation, Part, esql_of
 from ruledeploy.sigma.detection import build
 from ruledeploy.sigma.eql import EqlText
 from ruledeploy.sigma.esql import EsqlText, field_name
+from ruledeploy.sigma.fieldref import TwoFields
 from ruledeploy.sigma.leaf import KEYWORDS, LeafReader
 from ruledeploy.sigma.lucene import LuceneText
 from ruledeploy.sigma.placeholders import Placeholders
 from ruledeploy.sigma.reading import said
-from ruledeploy.sigma.rendering import Rendering
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import Taxonomy, taxonomy_for
 
@@ -119,6 +119,7 @@ def _condition(
         raise RuleError(f"condition: {said(error)}", location=place) from error
     if not isinstance(text, str):
         raise RuleError("the condition asks nothing", location=place)
+    backend.refuse_wider(tree)
     return text
 
 
@@ -166,16 +167,22 @@ def backend_of(language: str, source: RuleSource) -> LuceneText | EsqlText | Eql
             )
 
 
-def _with_columns_there_are(tree: Any, backend: Rendering, place: Location) -> Any:
-    """The condition without what is decided by fields that no event has; see `absent`."""
+def _with_columns_there_are(tree: Any, backend: EsqlText, place: Location) -> Any:
+    """The condition without what is decided by fields that no event has; see `absent`.
+
+    A comparison of two fields can only be made of rows, and so the whole condition is.
+    """
     gone: dict[str, None] = {}
 
     def absent(comparison: Comparison) -> bool:
-        field = getattr(comparison, "field", KEYWORDS)
-        name = backend.leaves.absent(field, backend.place(comparison))
-        if name is not None:
-            gone[name] = None
-        return name is not None
+        place = backend.place(comparison)
+        value = comparison.value
+        both = (*value.left, *value.right) if isinstance(value, TwoFields) else ()
+        backend.of_rows = backend.of_rows or bool(both)
+        fields = both or (getattr(comparison, "field", KEYWORDS),)
+        names = [backend.leaves.absent(field, place) for field in fields]
+        gone.update(dict.fromkeys(name for name in names if name is not None))
+        return any(name is not None for name in names)
 
     left = without_absent(tree, absent)
     if not isinstance(left, bool):

@@ -20,6 +20,7 @@ from sigma.types import SigmaString, SigmaType
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
+from ruledeploy.sigma.fieldref import in_family, is_fieldref
 from ruledeploy.sigma.filters import NO_SELECTION
 from ruledeploy.sigma.placeholders import NO_PLACEHOLDERS, Placeholders, with_values
 from ruledeploy.sigma.reading import said
@@ -142,6 +143,8 @@ class _Builder:
         name = item.field
         if name is None:
             return item
+        if is_fieldref(item):
+            return in_family(item, name, self.taxonomy, self.table)
         if name in _HASH_FIELDS and self.table.get(name) is None:
             return self._hashes(item)
         words = _WORDS.get(name)

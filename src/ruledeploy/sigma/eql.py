@@ -18,23 +18,26 @@ from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.query.eql_tokens import KEYWORDS
+from ruledeploy.query.regexp import MAX_REGEX_LENGTH
 from ruledeploy.sigma.forms import (
     AllOf,
     AnyOf,
     Compare,
     Exact,
     Exists,
+    Fields,
     Form,
     Network,
     Never,
     Not,
     Regex,
+    Side,
     Value,
     Words,
 )
 from ruledeploy.sigma.match import Pattern, Wildcard
-from ruledeploy.sigma.regex import MAX_LENGTH, fold, has_case
 from ruledeploy.sigma.regex import escape as escape_regex
+from ruledeploy.sigma.regex import fold, has_case
 from ruledeploy.sigma.rendering import Rendering
 
 _TEXTS = ("text", "match_only_text")
@@ -65,6 +68,8 @@ class EqlText(Rendering, EqlBackend):
                 return self._negation(form, place)
             case Never():
                 return "false"
+            case Fields():
+                return self._fields(form, place)
             case Network(field, texts=(_, *_) as texts):
                 return self.render(AnyOf(tuple(Value(field, text) for text in texts)), place)
             case AnyOf(forms) if self._one_list(forms):
@@ -75,6 +80,25 @@ class EqlText(Rendering, EqlBackend):
                 return clauses[0] if len(clauses) == 1 else f"({word.join(clauses)})"
             case _:
                 return self.render_group([form], place)
+
+    def _fields(self, form: Fields, place: Location) -> str:
+        """EQL compares no two fields with an operator, but its functions take two.
+
+        Of two texts that start with each other neither is longer.
+        """
+        left, right = self._side(form.left, place), self._side(form.right, place)
+        clauses = [
+            *([f"startsWith~({left}, {right})"] if form.starts else []),
+            *([f"endsWith~({left}, {right})"] if form.ends else []),
+        ] or [f"startsWith~({left}, {right})", f"startsWith~({right}, {left})"]
+        columns = [self._column(name, place) for name in form.fields] if self.negated else []
+        joined = " and ".join([*(f"{column} != null" for column in columns), *clauses])
+        return joined if joined == clauses[0] else f"({joined})"
+
+    def _side(self, side: Side, place: Location) -> str:
+        columns = [self._column(name, place) for name in side.fields]
+        texts = columns if side.text else [f"string({column})" for column in columns]
+        return texts[0] if len(texts) == 1 else f"concat({f', {string(chr(92))}, '.join(texts)})"
 
     def _one_list(self, forms: tuple[Form, ...]) -> bool:
         keys = {self.group_key(form) for form in forms}
@@ -258,8 +282,10 @@ def _listed(column: str, one: str, many: str, literals: Iterable[str]) -> str:
 
 
 def _short_enough(regex: str, place: Location) -> str:
-    if len(regex) > MAX_LENGTH:
-        message = f"as a regular expression the value is too long ({len(regex)} > {MAX_LENGTH})"
+    if len(regex) > MAX_REGEX_LENGTH:
+        message = (
+            f"as a regular expression the value is too long ({len(regex)} > {MAX_REGEX_LENGTH})"
+        )
         raise RuleError(message, location=place, hint="language: esql, or `|cased`")
     return regex
 

@@ -24,11 +24,13 @@ from ruledeploy.sigma.forms import (
     Compare,
     Exact,
     Exists,
+    Fields,
     Form,
     Network,
     Never,
     Not,
     Regex,
+    Side,
     Value,
     Words,
 )
@@ -50,7 +52,7 @@ class EsqlText(Rendering, ESQLBackend):
 
     def __init__(self, *, of_rows: bool = False) -> None:
         super().__init__()
-        self._of_rows = of_rows
+        self.of_rows = of_rows
 
     def render(self, form: Form, place: Location) -> str:
         """One form as one clause that needs no further parentheses."""
@@ -65,10 +67,12 @@ class EsqlText(Rendering, ESQLBackend):
                 return "false"
             case AnyOf() | AllOf():
                 return self._joined(form, place)
-            case Value(pattern=Pattern(plain=str(plain))) if _is_term(form) and self._of_rows:
+            case Value(pattern=Pattern(plain=str(plain))) if _is_term(form) and self.of_rows:
                 return _any_equals(form, plain)
             case Value(pattern=Pattern(plain=str(plain))) if _is_term(form):
                 return f"{field_name(form.field)} : {string(plain)}"
+            case Fields():
+                return self._fields(form)
             case Network():
                 return self._guarded(_address(form), self._comparison(form, place))
             case _:
@@ -80,6 +84,15 @@ class EsqlText(Rendering, ESQLBackend):
             return f"(not {self.render(form.form, place)})"
         finally:
             self.negated = before
+
+    def _fields(self, form: Fields) -> str:
+        left, right = _side(form.left), _side(form.right)
+        clauses = [
+            *([f"starts_with({left}, {right})"] if form.starts else []),
+            *([f"ends_with({left}, {right})"] if form.ends else []),
+        ] or [f"{left} == {right}"]
+        there = [f"{field_name(name)} is not null" for name in form.fields] if self.negated else []
+        return _all_of([*there, *clauses])
 
     def _guarded(self, column: str, clause: str) -> str:
         return f"({column} is not null and {clause})" if self.negated else clause
@@ -187,6 +200,18 @@ class EsqlText(Rendering, ESQLBackend):
         if isinstance(forms[0], Network):
             return self._guarded(name, f"cidr_match({name}, {listed})")
         return self._guarded(field_name(field), f"{name} in ({listed})")
+
+
+def _all_of(clauses: list[str]) -> str:
+    return clauses[0] if len(clauses) == 1 else f"({' and '.join(clauses)})"
+
+
+def _side(side: Side) -> str:
+    """The text of one side, in lower case."""
+    columns = [field_name(name) for name in side.fields]
+    texts = columns if side.text else [f"to_string({column})" for column in columns]
+    joined = f", {string(chr(92))}, ".join(texts)
+    return f"to_lower({joined if len(texts) == 1 else f'concat({joined})'})"
 
 
 def _guarded_by(form: Form | None) -> str | None:

@@ -17,6 +17,7 @@ from ruledeploy.sigma.forms import (
     Compare,
     Exact,
     Exists,
+    Fields,
     Form,
     Network,
     Never,
@@ -101,6 +102,8 @@ def why(form: Form, table: FieldTable) -> str:
             return "neither numbers, dates, addresses nor truth values have letter case"
         case Network():
             return "an address in a network"
+        case Fields():
+            return "two fields of one event, their texts compared in any letter case"
         case Exists():
             return "only that the field has a value"
         case Never():

@@ -24,10 +24,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """The whole value matches a regular expression in Lucene's syntax."""
+    """The whole value matches a regular expression in Lucene's syntax.
+
+    `wider`: it matches more than the rule's does.
+    """
 
     field: str
     regex: str
+    wider: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,37 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    r"""One side of a comparison of fields; the texts of several have `\` between them.
+
+    `text`: they are texts as they are, not numbers, addresses or times.
+    """
+
+    fields: tuple[str, ...]
+    text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A field has the same text as another in any letter case, or starts or ends with it."""
+
+    left: Side
+    right: Side
+    starts: bool = False
+    ends: bool = False
+
+    @property
+    def field(self) -> str:
+        """The field that is compared."""
+        return self.left.fields[-1]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that must be there."""
+        return tuple(dict.fromkeys((*self.left.fields, *self.right.fields)))
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """The field has an indexed value."""
 
@@ -107,5 +142,16 @@ class AllOf:
 
 
 Form: TypeAlias = (
-    Value | Regex | Words | Exact | Network | Compare | Exists | Never | Not | AnyOf | AllOf
+    Value
+    | Regex
+    | Words
+    | Exact
+    | Network
+    | Compare
+    | Fields
+    | Exists
+    | Never
+    | Not
+    | AnyOf
+    | AllOf
 )

@@ -17,7 +17,6 @@ from sigma.types import (
     SigmaCompareExpression,
     SigmaExists,
     SigmaExpansion,
-    SigmaFieldReference,
     SigmaNull,
     SigmaNumber,
     SigmaRegularExpression,
@@ -29,16 +28,19 @@ from sigma.types import (
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import PRODUCER_FIXED, FieldTable, FieldType
 from ruledeploy.model import Finding
+from ruledeploy.sigma.fieldref import TwoFields
 from ruledeploy.sigma.forms import (
     AnyOf,
     Compare,
     Exact,
     Exists,
+    Fields,
     Form,
     Network,
     Never,
     Not,
     Regex,
+    Side,
     Value,
     Words,
 )
@@ -99,8 +101,9 @@ class LeafReader:
                 return Not(Exists(name))
             case SigmaExists():
                 return Exists(name) if value.exists else Not(Exists(name))
-            case SigmaFieldReference():
-                raise RuleError("`fieldref` compares two fields; no query can", location=place)
+            case TwoFields():
+                left, right = self._side(value.left, place), self._side(value.right, place)
+                return Fields(left, right, value.starts, value.ends)
             case SigmaTimestampPart():
                 raise RuleError("parts of a time cannot be asked for", location=place)
             case SigmaCIDRExpression():
@@ -141,6 +144,11 @@ class LeafReader:
             return None
         self._type(name, place)
         return name
+
+    def _side(self, names: tuple[str, ...], place: Location) -> Side:
+        found = tuple(map(self.table.resolve, names))
+        types = {self._type(name, place).type for name in found}
+        return Side(found, types <= _KEYWORDS | _TEXTS)
 
     def _type(self, name: str, place: Location) -> FieldType:
         found = self.table.get(name)
@@ -274,13 +282,18 @@ class LeafReader:
         if type_.normalizer == "lowercase":
             flags = ["i"]
         try:
-            return Regex(name, translate(text, flags))
+            made = translate(text, flags)
         except RegexUnsupported as unsupported:
             raise RuleError(
                 f"Lucene's regular expressions cannot say this: {unsupported}",
                 location=place,
                 hint="write it with contains, startswith or endswith",
             ) from unsupported
+        if made.widened:
+            counts = ", ".join(made.widened)
+            message = f"too complex for Elasticsearch with {counts}, which stand without their end"
+            self._warn("wider-pattern", message, place, "shorter counts")
+        return Regex(name, made.regex, wider=bool(made.widened))
 
 
 def negate(form: Form) -> Form:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
 
 from ruledeploy.errors import Location, RuleError
+from ruledeploy.query.regexp import MAX_REGEX_LENGTH
+from ruledeploy.query.text import lower, words
 from ruledeploy.sigma.forms import (
     AllOf,
     AnyOf,
     Compare,
     Exact,
     Exists,
+    Fields,
     Form,
     Network,
     Never,
@@ -22,13 +26,14 @@ from ruledeploy.sigma.forms import (
     Words,
 )
 from ruledeploy.sigma.match import Pattern, Wildcard
-from ruledeploy.sigma.regex import MAX_LENGTH, fold
+from ruledeploy.sigma.regex import fold
 from ruledeploy.sigma.rendering import Rendering
 
 _BARE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*")
 _OPERATORS = {"AND", "OR", "NOT", "TO"}
 _SPECIAL = re.compile(r'[-+=&|!(){}\[\]<>^"~*?:\\/\s]')
 _NEVER = "(NOT *:*)"
+_FIRST, _LAST = re.compile(r"\w+"), re.compile(r"\w+\Z")
 
 
 class LuceneText(Rendering, LuceneBackend):
@@ -45,6 +50,9 @@ class LuceneText(Rendering, LuceneBackend):
                 return f"_exists_:{field_name(form.field)}"
             case Never():
                 return _NEVER
+            case Fields():
+                message = "`fieldref` compares two fields, which Lucene cannot"
+                raise RuleError(message, location=place, hint="language: esql or eql")
             case Not():
                 return f"(NOT {self.render(form.form, place)})"
             case AnyOf() | AllOf():
@@ -86,17 +94,34 @@ class LuceneText(Rendering, LuceneBackend):
         return f"/{_short_enough(fold(form.pattern), place)}/"
 
     def _words(self, form: Words, place: Location) -> str:
-        text = "".join(part for part in form.pattern.parts if isinstance(part, str))
-        inner = [part for part in form.pattern.parts[1:-1] if isinstance(part, Wildcard)]
+        texts = _texts(form.pattern)
+        if len(texts) > 1:
+            return self._parts(form, texts, place)
+        text = "".join(texts)
         if text.isalnum() and form.pattern.plain is None:
             return pattern_text(form.pattern.lowered())
-        if inner:
-            message = f"{form.field} is analysed text: no wildcards between its words"
-            raise RuleError(message, location=place, hint="language: esql")
         if form.pattern.plain is None:
             message = f"{form.field} is analysed text: the words are matched, not parts of them"
             self.warn("analysed-text", message, place)
         return quote(text)
+
+    def _parts(self, form: Words, texts: list[str], place: Location) -> str:
+        """Texts with wildcards between them: each of them, wherever it is."""
+        last = len(texts) - 1
+        cut = (_terms(text, start=at > 0, end=at < last) for at, text in enumerate(texts))
+        terms = dict.fromkeys(term for terms in cut for term in terms)
+        if not terms:
+            message = f"{form.field} is analysed text, and there is no word in the value"
+            raise RuleError(message, location=place, hint="language: esql")
+        message = f"{form.field} is analysed text: what is between wildcards counts in any order"
+        self.warn("analysed-text", message, place)
+        return f"({' AND '.join(terms)})" if len(terms) > 1 else next(iter(terms))
+
+    def is_wider(self, form: Form) -> bool:
+        """Also parts of a text, which may come in any order."""
+        if isinstance(form, Words):
+            return len(_texts(form.pattern)) > 1
+        return super().is_wider(form)
 
     def group_key(self, form: Form) -> str | None:
         """Forms on one field may share it: `field:(a OR b)`."""
@@ -113,6 +138,22 @@ class LuceneText(Rendering, LuceneBackend):
             case Value() | Regex() | Exact() | Network():
                 return f"{field_name(forms[0].field)}:({terms})"
         raise AssertionError(forms)
+
+
+def _texts(pattern: Pattern) -> list[str]:
+    return [part for part in pattern.parts if isinstance(part, str)]
+
+
+def _terms(text: str, *, start: bool, end: bool) -> Iterator[str]:
+    """Terms for a text; a word at its start or end, with a wildcard there, may be part of one."""
+    before = _FIRST.match(text) if start else None
+    after = _LAST.search(text, before.end() if before else 0) if end else None
+    middle = text[before.end() if before else 0 : after.start() if after else len(text)].strip()
+    if words(middle):
+        yield quote(middle)
+    for edge in (before, after):
+        if edge is not None and words(edge[0]):
+            yield pattern_text(Pattern((Wildcard.ANY, lower(edge[0]), Wildcard.ANY)))
 
 
 def field_name(name: str) -> str:
@@ -138,7 +179,8 @@ def quote(text: str) -> str:
 
 
 def _short_enough(regex: str, place: Location) -> str:
-    if len(regex) > MAX_LENGTH:
-        message = f"the value is too long to be matched in any letter case ({len(regex)} > 1000)"
+    if len(regex) > MAX_REGEX_LENGTH:
+        size = f"{len(regex)} > {MAX_REGEX_LENGTH}"
+        message = f"as a regular expression the value is too long ({size})"
         raise RuleError(message, location=place, hint="language: esql or eql, or `|cased`")
     return regex

@@ -7,14 +7,15 @@ from typing import Any
 
 from sigma.conditions import (
     ConditionFieldEqualsValueExpression,
+    ConditionNOT,
     ConditionOR,
     ConditionValueExpression,
 )
 from sigma.exceptions import SigmaRuleLocation
 
-from ruledeploy.errors import Location
+from ruledeploy.errors import Location, RuleError
 from ruledeploy.model import Finding
-from ruledeploy.sigma.forms import Form, Not
+from ruledeploy.sigma.forms import AllOf, AnyOf, Form, Not, Regex
 from ruledeploy.sigma.leaf import LeafReader, negate
 
 # Alternatives side by side; ES|QL refuses expressions deeper than 300.
@@ -65,6 +66,27 @@ class Rendering:
                 known = self.leaves.read(cond.field, cond.value, place)
             self._forms[id(cond)] = known
         return known
+
+    def is_wider(self, form: Form) -> bool:
+        """Whether what is written finds more than the form says."""
+        match form:
+            case Regex(wider=wider):
+                return wider
+            case AnyOf(forms) | AllOf(forms):
+                return any(map(self.is_wider, forms))
+            case _:
+                return False
+
+    def refuse_wider(self, cond: Any, *, negative: bool = False) -> None:
+        """Raise `RuleError` for a wider comparison under a NOT, which would hide more."""
+        if isinstance(cond, _LEAVES):
+            if negative and self.is_wider(self.form(cond)):
+                message = "only a wider comparison can be written, and under a NOT it hides attacks"
+                raise RuleError(message, location=self.place(cond), hint="simplify it")
+            return
+        turned = isinstance(cond, ConditionNOT)
+        for arg in cond.args:
+            self.refuse_wider(arg, negative=negative is not turned)
 
     def place(self, cond: Any) -> Location:
         """Where the comparison is written."""

@@ -2,7 +2,7 @@
 
 One mapping per family, never one query over two. Names with a dot are ECS already and pass
 untouched, and so does every name the family's table knows. What is left is an event-data field
-of Windows events (`winlog.event_data.*`), or unknown.
+of Windows events (`winlog.event_data.*`), a field of Zeek's (`zeek.<log>.*`), or unknown.
 
 Sources: the ingest pipelines of Elastic's Windows integration and Winlogbeat (where each Sysmon
 field goes), and the documented fields of Elastic Defend's event streams.
@@ -24,6 +24,7 @@ from ruledeploy.sigma.taxonomy_data import (
     SYSMON_FIELDS,
     WINDOWS_SERVICES,
 )
+from ruledeploy.sigma.taxonomy_network import NETWORK_CATEGORIES, ZEEK_FIELDS, ZEEK_LOGS
 
 SYSMON_PROVIDER = "Microsoft-Windows-Sysmon"
 _EVENT_DATA = "winlog.event_data."
@@ -36,13 +37,14 @@ class Taxonomy:
 
     `names` maps a Sigma field to one or more fields (any of them may match). `condition` is what
     every event of the log source has; None when the family has no such events, for `refusal`.
-    `hashes` prefixes `md5`, `sha1`, `sha256`; `imphash` is that field's whole name.
+    `prefix` is where fields that no one names stay under their own name. `hashes` prefixes `md5`,
+    `sha1`, `sha256`; `imphash` is that field's whole name.
     """
 
     family: str
     names: Mapping[str, tuple[str, ...]]
     condition: Condition = field(default_factory=lambda: MappingProxyType({}))
-    event_data: bool = False
+    prefix: str = ""
     hashes: str = "process.hash."
     imphash: str = "process.pe.imphash"
     refusal: str | None = None
@@ -54,7 +56,7 @@ class Taxonomy:
             return mapped
         if "." in name or name.startswith("@") or table.get(name) is not None:
             return (name,)
-        return (f"{_EVENT_DATA}{name}",) if self.event_data else (name,)
+        return (f"{self.prefix}{name}",)
 
 
 @cache
@@ -64,6 +66,11 @@ def taxonomy_for(
     """The taxonomy of a log source in a family."""
     if family.startswith("endpoint-"):
         return _defend(family, category)
+    if family == "ecs" and product == "zeek":
+        names = ZEEK_FIELDS | ZEEK_LOGS.get(service or "", {})
+        return Taxonomy(family, _freeze(names), prefix=f"zeek.{service}." if service else "zeek.")
+    if family == "ecs" and category in NETWORK_CATEGORIES:
+        return Taxonomy(family, _freeze(SYSMON_FIELDS | NETWORK_CATEGORIES[category]))
     if product in {"windows", None} or family in {"sysmon-integration", "winlogbeat"}:
         return _windows(family, product, category, service)
     return Taxonomy(family, _freeze(SYSMON_FIELDS))
@@ -90,7 +97,7 @@ def _windows(
         family,
         _freeze(names),
         MappingProxyType(condition),
-        event_data=event_data,
+        prefix=_EVENT_DATA if event_data else "",
         hashes=f"{kind}.hash.",
         imphash=f"{kind}.pe.imphash",
         refusal=refusal,

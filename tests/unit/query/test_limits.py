@@ -89,6 +89,32 @@ def test_lucene_has_a_limit_on_clauses_and_on_regular_expressions() -> None:
         check_limits("lucene", parse_query("lucene", f"f:/{'a' * 1001}/").node)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("f:/.*a.{13}/", "too complex"),
+        (f"f:*{'a' * 315}*", "too complex"),
+        (f"f:/.*{'a' * 315}.*/", "too complex"),
+        (f"f:*a{'?' * 12}*", "too complex"),
+        (f"f:{'a' * 1001}*", "1002 bytes"),
+        (f"f:a*{'a' * 1000}", "1002 bytes"),
+    ],
+)
+def test_lucene_finds_nothing_in_silence_for_what_the_others_refuse(query: str, said: str) -> None:
+    """So it is refused before it is deployed."""
+    with pytest.raises(QueryError, match=said):
+        check_limits("lucene", parse_query("lucene", query).node)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [f"f:/.*{'[Aa][Bb][Cc]' * 80}.*/", f"f:*{'a' * 314}*", "f:/.*a.{12}/", f"f:{'a' * 998}*"],
+)
+def test_lucene_takes_what_is_cheap(query: str) -> None:
+    """Long texts in any letter case."""
+    check_limits("lucene", parse_query("lucene", query).node)
+
+
 def test_a_pattern_of_a_thousand_characters_is_matched() -> None:
     """Expressions are nested as deep as they are long, and still hashed and compared."""
     text = "ab" * 500

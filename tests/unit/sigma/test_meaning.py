@@ -51,6 +51,13 @@ def read_cases() -> list[Case]:
 @pytest.mark.parametrize("case", read_cases(), ids=lambda case: str(case.line))
 def test_a_query_means_what_the_rule_means(case: Case, language: str) -> None:
     """Every event marked `+` is found, none marked `-` is."""
+    wanted = {number for number, (hit, _) in enumerate(case.events) if hit}
+    found, query = run(case, language)
+    assert found == wanted, query
+
+
+def run(case: Case, language: str) -> tuple[set[int], str]:
+    """The numbers of the events that the query finds, and the query."""
     table = load_table(case.family)
     index = table.index.replace("*", "default")
     parts = [*case.logsource.split("/"), "", ""][:3]
@@ -66,5 +73,34 @@ def test_a_query_means_what_the_rule_means(case: Case, language: str) -> None:
     ]
     rule = EngineRule("r", language, query, (table.index,))
     hits = EmbeddedEngine().run([rule], Memory(documents), None, NOW)["r"]
-    wanted = {str(number) for number, (hit, _) in enumerate(case.events) if hit}
-    assert set(hits.event_ids) == wanted, query
+    return {int(found) for found in hits.event_ids}, query
+
+
+def test_two_fields_are_compared() -> None:
+    r"""In any letter case, `DOMAIN\name` with ECS's two fields; a missing one is never the same."""
+    detection = "{s: {User|fieldref: ParentUser}, condition: s}"
+    marked = {"event.provider": "Microsoft-Windows-Sysmon", "event.code": "1"}
+    user = {"user.domain": "ACME", "user.name": "Ann"}
+    parents = [r"acme\ann", r"ACME\Bob", "Ann", None]
+    events = [
+        (False, {**marked, **user, "winlog.event_data": {"ParentUser": parent}})
+        for parent in parents
+    ]
+    same = Case(0, "sysmon-integration", "windows/process_creation", detection, events)
+    assert run(same, "esql")[0] == {0}
+    same.detection = "{s: {user.name: '*'}, f: {User|fieldref: ParentUser}, condition: s and not f}"
+    assert run(same, "esql")[0] == {1, 2, 3}
+
+
+def test_parts_of_an_analysed_text_are_found_in_any_order() -> None:
+    """Lucene knows words: those beside a wildcard may be parts of longer ones."""
+    texts = [
+        "sh: chmod +x a; wget https://x",
+        "wget http://x; chmod +x a",
+        "wget http://x",
+        "chmod +x wget",
+    ]
+    events = [(False, {"message": text}) for text in texts]
+    detection = "{s: ['wget http*; chmod +x'], condition: s}"
+    assert run(Case(0, "winlogbeat", "", detection, events), "lucene")[0] == {0, 1}
+    assert run(Case(0, "winlogbeat", "", detection, events), "esql")[0] == {1}
