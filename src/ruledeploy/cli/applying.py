@@ -46,23 +46,35 @@ def write_plan(plan: Plan, path: Path) -> None:
     write_file(path, text + "\n")
 
 
-def read_plan(path: Path, here: Server) -> Plan:
-    """A reviewed plan. Raises `RefusedError` when the server moved since it was made."""
-    from ruledeploy.deploy import Plan, refuse_stale
+def read_plan(path: Path) -> Plan:
+    """A reviewed plan. Raises `UsageError` without a file, `RefusedError` for one of another kind.
 
+    Whether the server moved since is for `refuse_stale` to say.
+    """
+    from ruledeploy.deploy import Plan
+
+    place = Location(str(path))
     try:
-        plan = Plan.from_json(json.loads(path.read_text("utf-8")))
+        return Plan.from_json(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except RefusedError as error:
+        raise RefusedError(error.message, location=place, hint=error.hint) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # Whatever JSON may hold in the place of what a plan has there.
         message = "this is no plan"
         hint = "make one with  ruledeploy plan --env … -o FILE"
-        raise RefusedError(message, location=Location(str(path)), hint=hint) from error
+        raise RefusedError(message, location=place, hint=hint) from error
+
+
+def refuse_other(plan: Plan, path: Path, here: Server) -> None:
+    """Raise `RefusedError` when the plan is another environment's, or the server has moved."""
+    from ruledeploy.deploy import refuse_stale
+
     if plan.owner != here.store.owner:
         message = f"the plan is for {plan.owner.project}, environment {plan.owner.env}"
         raise RefusedError(message, location=Location(str(path)))
     refuse_stale(plan, here.kibana)
-    return plan
 
 
 def show(plan: Plan, here: Server, how: Applying) -> None:

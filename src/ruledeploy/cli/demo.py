@@ -95,7 +95,8 @@ def _seed(env: Environment, events: list[Emitted]) -> int:
     from ruledeploy.verify.seed import seed_events
 
     templates = index_templates({"endpoint-api", "sysmon-integration"})
-    return seed_events(elasticsearch_client(env), events, templates).created
+    with elasticsearch_client(env) as client:
+        return seed_events(client, events, templates).created
 
 
 def _alerts(env: Environment) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ruledeploy.cli.options import HERE, Env, Json, Root, command_app
 from ruledeploy.cli.output import print_json, say, write_file
 from ruledeploy.cli.workspace import elasticsearch_client, open_project
-from ruledeploy.errors import RuledeployError, ServerError, UsageError
+from ruledeploy.errors import RuledeployError, UsageError
 from ruledeploy.fields import family_of
 from ruledeploy.model import Environment
 
@@ -25,8 +25,6 @@ def pull(*, env: Env, root: Root = HERE, json_: Json = False) -> None:
 
     Commit the file: compiling reads it instead of the bundled tables, and asks no server.
     """
-    from elasticsearch import ApiError, TransportError
-
     from ruledeploy.deploy.mappings import Pulled, pull_table
     from ruledeploy.project.lock import lock_path, lock_text
 
@@ -35,18 +33,12 @@ def pull(*, env: Env, root: Root = HERE, json_: Json = False) -> None:
     if target.embedded and not target.elasticsearch_url:
         message = "the local stack has no mappings of its own: it takes the bundled tables"
         raise UsageError(message, hint="name an environment with an elasticsearch_url")
-    client = elasticsearch_client(target)
-    try:
+    with elasticsearch_client(target) as client:
         version = _version(client)
         pulled: dict[str, Pulled] = {
             family: pull_table(client, family, patterns)
             for family, patterns in sorted(_patterns(target).items())
         }
-    except (ApiError, TransportError) as error:
-        url = target.elasticsearch_url or ""
-        raise ServerError(f"the fields cannot be read: {error}", url=url) from error
-    finally:
-        client.close()
     families = {family: each.table for family, each in pulled.items() if each.table}
     remarks = [remark for each in pulled.values() for remark in each.remarks]
     if not families:

@@ -93,11 +93,13 @@ def window_of(since: str, until: str, now: datetime) -> Window | None:
 
 def moment(text: str, now: datetime) -> datetime:
     """A time as people write it: `7d` ago, a date, a date with a time (UTC unless it says)."""
-    if found := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    hint = "write 7d, 12h, 2026-11-24 or 2026-11-24T08:00"
     try:
+        if found := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
         when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
     except ValueError as error:
-        hint = "write 7d, 12h, 2026-11-24 or 2026-11-24T08:00"
         raise UsageError(f"{text!r} is no time", hint=hint) from error
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise UsageError(f"{text!r} is beyond the years 1 to 9999", hint=hint) from error

@@ -72,7 +72,7 @@ def push(
     Lists and items are written first, then rules, and what is no longer wanted goes last, so that
     at every moment an event alerts only if it alerts before or after. Pushing again writes nothing.
     """
-    from ruledeploy.cli.applying import Applying, carry_out, read_plan, show
+    from ruledeploy.cli.applying import Applying, carry_out, read_plan, refuse_other, show
     from ruledeploy.cli.session import commit_of, is_newer, session
     from ruledeploy.deploy import Options, lift_hold, refuse_held
 
@@ -82,13 +82,16 @@ def push(
         )
     options = Options(adopt=adopt, prune=prune, side=side(ours=ours, theirs=theirs))
     how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)
+    reviewed = read_plan(plan_file) if plan_file else None
     with session(root, env, parse_day(day)) as here:
         server = here.server
         for warning in (*server.warnings, *server.key_warnings()):
             say(f"warning: {warning}")
         if not release_hold:
             refuse_held(server.store, partial(is_newer, root))
-        planned = read_plan(plan_file, server) if plan_file else made_plan(here, options, only)
+        if reviewed is not None and plan_file is not None:
+            refuse_other(reviewed, plan_file, server)
+        planned = reviewed or made_plan(here, options, only)
         show(planned, server, how)
         if release_hold:
             lift_hold(server.store)

@@ -59,7 +59,14 @@ def rollback(
     expired since stays away. Afterwards pushes of the same or an older commit exit 3, until a
     newer one or `push --release`. With `-o` the plan is written and nothing is applied.
     """
-    from ruledeploy.cli.applying import Applying, carry_out, read_plan, show, write_plan
+    from ruledeploy.cli.applying import (
+        Applying,
+        carry_out,
+        read_plan,
+        refuse_other,
+        show,
+        write_plan,
+    )
     from ruledeploy.cli.session import connected
     from ruledeploy.deploy import Options, rollback_release
     from ruledeploy.report.plan import print_plan
@@ -69,11 +76,14 @@ def rollback(
     # Rules that record N does not know came later, so they go; what it held disabled stays so.
     options = Options(prune=True, side=side(ours=ours, theirs=theirs))
     how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)
+    reviewed = read_plan(plan_file) if plan_file else None
     with connected(open_project(root), env, root) as here:
         for warning in here.warnings:
             say(f"warning: {warning}")
         release, record = rollback_release(here.store, to, datetime.now(UTC))
-        planned = read_plan(plan_file, here) if plan_file else here.plan(release, options)
+        if reviewed is not None and plan_file is not None:
+            refuse_other(reviewed, plan_file, here)
+        planned = reviewed or here.plan(release, options)
         if output is not None:
             write_plan(planned, output)
             print_json(planned.to_json()) if json_ else print_plan(planned.to_json())

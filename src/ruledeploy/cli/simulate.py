@@ -171,8 +171,7 @@ def _send(events: Iterable[Emitted], root: Path, name: str, to: Sink) -> dict[st
     if to is Sink.stack:
         hint = "--to elasticsearch writes made-up events to its cluster"
         refuse_remote(project, [name], hint)
-    with reachable(project, name, root) as env:
-        client = elasticsearch_client(env)
+    with reachable(project, name, root) as env, elasticsearch_client(env) as client:
         return seed_events(client, events, index_templates(families)).to_json()
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -90,6 +91,8 @@ def test(
 
     if bool(events) != (labels is not None):
         raise UsageError("--events and --labels go together")
+    if url:
+        _refuse_url(url, which)
     labelled = _labelled(events or [], labels, simulated=scored)
     chosen = Format.json if json_ else format_
 
@@ -130,9 +133,8 @@ def _engines(
         scratches = []
         for name in names:
             environment = _at(project, name, url)
-            client = elasticsearch_client(environment)
-            stack.callback(client.close)
-            scratch = ScratchEngine(client, url=_shown(str(environment.elasticsearch_url)))
+            client = stack.enter_context(elasticsearch_client(environment))
+            scratch = ScratchEngine(client, url=str(environment.elasticsearch_url))
             scratches.append(scratch)
             engines[name] = (
                 scratch
@@ -145,18 +147,27 @@ def _engines(
             say(f"note: this cluster lacks {', '.join(lacking)}; plain types stood in for them")
 
 
+def _refuse_url(url: str, which: Which) -> None:
+    """Raise `UsageError` for what is no URL, and for one that nobody would ask."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        # The value may hold a password, so it is not shown.
+        raise UsageError("--elasticsearch takes a URL", hint="such as http://localhost:9200")
+    if which is Which.embedded:
+        message = "--elasticsearch is not asked by the embedded engine"
+        raise UsageError(message, hint="add  --engine elasticsearch,  or  --engine both")
+
+
 def _at(project: Project, name: str, url: str) -> Environment:
     """The environment; with a URL of its own on the command line, nobody else's credentials."""
     if not url:
         return project.environment(name, os.environ)
     written = project.environment(name)
     return replace(written, elasticsearch_url=url, api_key=None, username=None, password=None)
-
-
-def _shown(url: str) -> str:
-    """A URL without the credentials that may stand in it."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _labelled(events: list[Path], labels: Path | None, *, simulated: bool) -> tuple[Emitted, ...]:

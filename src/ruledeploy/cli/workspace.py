@@ -80,14 +80,21 @@ def reachable(
         )
 
 
-def elasticsearch_client(env: Environment) -> Elasticsearch:
-    """A client for the environment's Elasticsearch. Raises `ConfigError` when it has none."""
+@contextmanager
+def elasticsearch_client(env: Environment) -> Iterator[Elasticsearch]:
+    """A client for the environment's Elasticsearch; what it raises in the block is a `ServerError`.
+
+    Raises `ConfigError` when the environment has none, or settings that make no client.
+    """
     from elasticsearch import Elasticsearch
 
+    from ruledeploy.engine.client import client_errors
+
+    place = Location("ruledeploy.toml", env.line)
     if not env.elasticsearch_url:
         raise ConfigError(
             f"env.{env.name} has no elasticsearch_url",
-            location=Location("ruledeploy.toml", env.line),
+            location=place,
             hint="write elasticsearch_url, or set ELASTICSEARCH_URL",
         )
     options: dict[str, Any] = {"request_timeout": 60}
@@ -104,7 +111,13 @@ def elasticsearch_client(env: Environment) -> Elasticsearch:
             "client_key": env.client_key,
         }
         options |= {name: value for name, value in certificates.items() if value}
-    return Elasticsearch(env.elasticsearch_url, **options)
+    try:
+        client = Elasticsearch(env.elasticsearch_url, **options)
+    except (ValueError, OSError) as error:
+        message = f"env.{env.name}: no client for its Elasticsearch: {error}"
+        raise ConfigError(message, location=place) from error
+    with client_errors(env.elasticsearch_url), client:
+        yield client
 
 
 def loose_project(paths: Sequence[Path], own: Project | None) -> Project:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruledeploy.engine.aggregation import slices, summary_body, tally_of
 from ruledeploy.engine.asking import Asking, Load, Question
+from ruledeploy.engine.client import client_errors, failure, reason
 from ruledeploy.engine.protocol import EngineRule, Hits, Indices, Shape, Source, Summary, Window
 from ruledeploy.engine.quiet import without_warnings
 from ruledeploy.engine.rules import refuse_pipe
@@ -24,7 +25,6 @@ from ruledeploy.errors import (
     NotAuthorized,
     QueryError,
     RuledeployError,
-    ServerError,
     Unreachable,
     UnsupportedQuery,
 )
@@ -90,6 +90,8 @@ class ElasticsearchEngine:
         for rule in rules:
             with collector.collect(), self._errors(rule):
                 out[rule.rule_id] = self._hits(_search(rule, source, window), now)
+            if any(map(_concerns_all, collector.errors)):
+                break
         collector.raise_if_any()
         return out
 
@@ -118,11 +120,13 @@ class ElasticsearchEngine:
                     questions += self._questions(search, now, shape, tallies[rule.rule_id])
         collector.raise_if_any()
         failed: dict[str, RuledeployError] = {}
-        for question, answer in Asking(self._client, self._load, self._failure).answers(questions):
-            if isinstance(answer, RuledeployError):
-                failed.setdefault(question.rule_id, answer)
-            else:
-                tallies[question.rule_id].add(tally_of(answer, shape))
+        asking = Asking(self._client, self._load, self._failure)
+        with client_errors(self._url):
+            for question, answer in asking.answers(questions):
+                if isinstance(answer, RuledeployError):
+                    failed.setdefault(question.rule_id, answer)
+                else:
+                    tallies[question.rule_id].add(tally_of(answer, shape))
         for error in failed.values():
             with collector.collect():
                 raise error
@@ -290,27 +294,32 @@ class ElasticsearchEngine:
 
     @contextmanager
     def _errors(self, rule: EngineRule) -> Iterator[None]:
-        """Say a client's error in our words."""
-        from elasticsearch import ApiError, TransportError  # noqa: PLC0415 - loads slowly
+        """Say a client's error in our words, and of which rule it is."""
+        from elasticsearch import ApiError  # noqa: PLC0415 - loads slowly
 
-        try:
-            yield
-        except QueryError as error:
-            raise type(error)(
-                f"rule {rule.rule_id}: {error.message}", position=error.position, hint=error.hint
-            ) from error
-        except ApiError as error:
-            raise self._failure(rule.rule_id, error.body, error.status_code) from error
-        except TransportError as error:
-            raise Unreachable(f"no answer: {error.message}", url=self._url) from error
+        with client_errors(self._url):
+            try:
+                yield
+            except QueryError as error:
+                message = f"rule {rule.rule_id}: {error.message}"
+                position = error.position
+                raise type(error)(message, position=position, hint=error.hint) from error
+            except ApiError as error:
+                raise self._failure(rule.rule_id, error.body, error.status_code) from error
 
     def _failure(self, rule_id: str, body: Any, status: int) -> RuledeployError:
         """The error that an answer with an error body is."""
-        message = f"rule {rule_id}: {_reason(body)}"
+        message = f"rule {rule_id}: {reason(body)}"
         if status == 400:  # noqa: PLR2004 - the cluster refuses the query
             return QueryError(message)
-        kind = NotAuthorized if status in (401, 403) else ServerError
-        return kind(message, url=self._url, status=status)
+        return failure(message, status, self._url)
+
+
+def _concerns_all(error: RuledeployError) -> bool:
+    """Whether the next rule would meet the same: nobody answers, or nobody knows us."""
+    return isinstance(error, Unreachable) or (
+        isinstance(error, NotAuthorized) and error.status == 401  # noqa: PLR2004 - unauthenticated
+    )
 
 
 def _halves(search: _Search) -> tuple[_Search, _Search]:
@@ -408,15 +417,3 @@ def _time_of(hit: Mapping[str, Any], field: str) -> str:
         if span is not None:
             return f"{span.first + 2**62:020d}"
     return ""
-
-
-def _reason(body: Any) -> str:
-    """The innermost reason of an error body."""
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return str(body)[:300]
-    causes = error.get("root_cause") or [error]
-    failed = error.get("failed_shards") or [{}]
-    caused = failed[0].get("reason", {}).get("caused_by", {}).get("reason")
-    reason = str(causes[0].get("reason"))
-    return f"{reason}: {caused}" if caused else reason

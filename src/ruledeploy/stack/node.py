@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from ruledeploy.engine.client import client_errors
 from ruledeploy.engine.quiet import without_warnings
-from ruledeploy.errors import RuledeployError, ServerError, Unreachable
+from ruledeploy.errors import RuledeployError
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.http import Answer, Call
 
@@ -94,12 +95,5 @@ class Node:
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Say the client's errors in our words."""
-        from elasticsearch import ApiError, TransportError  # noqa: PLC0415 - loads slowly
-
-        try:
-            with without_warnings():
-                yield
-        except ApiError as error:
-            raise ServerError(str(error), url=self.url, status=error.status_code) from error
-        except TransportError as error:
-            raise Unreachable(f"no answer: {error.message}", url=self.url) from error
+        with client_errors(self.url), without_warnings():
+            yield

@@ -24,8 +24,9 @@ from ruledeploy.engine import (
     Source,
     Window,
 )
+from ruledeploy.engine.client import failure, reason
 from ruledeploy.engine.sources import documents, selects
-from ruledeploy.errors import RuledeployError, ServerError
+from ruledeploy.errors import RuledeployError
 from ruledeploy.fields import family_of, load_table
 from ruledeploy.model import JsonObject
 from ruledeploy.query.esql import parse_esql
@@ -117,7 +118,7 @@ class ScratchEngine:
             except BadRequestError as error:
                 lacking = set(_LACKING.findall(str(error.body))) - self.stood_in
                 if not lacking <= _STAND_IN.keys() or not lacking:
-                    raise ServerError(str(error), url=self._url, status=400) from error
+                    raise failure(reason(error.body), error.status_code, self._url) from error
                 self.stood_in |= lacking
             else:
                 return
@@ -131,7 +132,7 @@ class ScratchEngine:
             for result in answer["items"] if answer["errors"] else ():
                 if error := result["create"].get("error"):
                     said = f"event {result['create']['_id']} is refused: {error['reason']}"
-                    raise ServerError(said, url=self._url, status=result["create"]["status"])
+                    raise failure(said, result["create"]["status"], self._url)
         self._client.indices.refresh(index=name)
 
 

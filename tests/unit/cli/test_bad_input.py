@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,76 @@ def test_a_missing_space_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "there is no space 'nowhere'" in error
     assert "→" in error
     assert writes(log) == []
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """An Elasticsearch that forbids everything."""
+
+    def answer(self) -> None:
+        """403, as Elasticsearch says it."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        said = {"type": "security_exception", "reason": "action is unauthorized for user [me]"}
+        body = json.dumps({"error": {"root_cause": [said], **said}, "status": 403}).encode()
+        self.send_response(403)
+        self.send_header("X-Elastic-Product", "Elasticsearch")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture(params=["down", "forbidden"])
+def no_elasticsearch(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """A URL where nothing good comes from, and what is said of it."""
+    if request.param == "down":
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            yield f"127.0.0.1:{closed.getsockname()[1]}", "no answer"
+        return
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", "action is unauthorized for user [me]"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["simulate", "attack/prototype", "--to", "elasticsearch"],
+        ["test", "--engine", "elasticsearch"],
+        ["backtest", "--since", "7d"],
+        ["backtest", "--since", "1h", "--preview", "--rule", "Writers"],
+        ["tune", "--since", "7d"],
+        ["fields", "pull"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_an_elasticsearch_that_fails_us_is_named(
+    command: list[str],
+    no_elasticsearch: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exit 1 with its address, without the credentials in it, and what it said; no bug of ours."""
+    address, said = no_elasticsearch
+    with running_stack(tmp_path / "stack") as stack:
+        settings = REMOTE.format(url=stack.kibana_url)
+        monkeypatch.setenv("ELASTICSEARCH_URL", f"http://me:swordfish@{address}")
+        root = write_content(tmp_path / "repo", settings=settings, overlay=UNUSED)
+        assert run([*command, "-C", str(root), "--env", "dev"]) == 1
+    error = capsys.readouterr().err
+    assert f"error: http://{address}: " in error
+    assert said in error
+    assert "→" in error
+    assert "swordfish" not in error
+
+
+# Lists that are not on the server would stop a preview before it asks Elasticsearch.
+UNUSED = OVERLAY.replace("rules: [5a74d2c8-b24a-47a2-9b6b-1f2e1d7c9a0b]", "prebuilt: [x]")

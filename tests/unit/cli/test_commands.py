@@ -315,6 +315,9 @@ def test_tuning_on_files_and_on_the_cluster_agree(tmp_path: Path, capsys: Captur
     [
         ([], "say which events"),
         (["--since", "yesterday"], "'yesterday' is no time"),
+        (["--since", "99999999999d"], "is beyond the years 1 to 9999"),
+        (["--since", "9999999d"], "is beyond the years 1 to 9999"),
+        (["--since", "0001-01-01T00:00+14:00"], "is beyond the years 1 to 9999"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "is not before"),
         (["--events", "nowhere.ndjson"], "no such file"),
         (["--events", "."], "no events in"),
@@ -387,6 +390,17 @@ def test_simulated_events_are_one_json_document(tmp_path: Path, capsys: Captured
     assert told == {"schema": 1, "events": len(events), "path": str(file)}
     assert run([*made, "-o", str(tmp_path / "none" / "x")]) == 1
     assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["foo", "http://", "ftp://h", "http://h:99999999", "http://[::1"])
+def test_what_is_no_url_is_a_usage_error(url: str, tmp_path: Path, capsys: Captured) -> None:
+    """Said before anything runs; so is a URL that the embedded engine would never ask."""
+    root = write_content(tmp_path)
+    test = ["test", "-C", str(root), "--elasticsearch"]
+    assert run([*test, url, "--engine", "elasticsearch"]) == 64
+    assert "--elasticsearch takes a URL" in capsys.readouterr().err
+    assert run([*test, "http://localhost:9200"]) == 64
+    assert "add  --engine elasticsearch" in capsys.readouterr().err
 
 
 def test_a_mistyped_case_is_no_green_run(tmp_path: Path, capsys: Captured) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ruledeploy.cli.applying import read_plan
 from ruledeploy.cli.boundary import run
 from ruledeploy.cli.embedded import embedded_stack
+from ruledeploy.errors import RefusedError
 from ruledeploy.kibana import Connection, Kibana
 from ruledeploy.stack import running_stack
 from support.content import OVERLAY, RULE_ID, SETTINGS, write_content
@@ -85,6 +90,53 @@ def test_an_edited_plan_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     file.write_text(file.read_text("utf-8").replace('"enabled": true', '"enabled": false'), "utf-8")
     assert push(root, str(file)) == 3
     assert "checksum" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "7", "null", '"x"', "", "{}", '{"schema": 2}', "[" * 100_000, '{"schema": 1']
+)
+def test_what_is_no_plan_is_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any other JSON, or half of it: exit 3, the file is named, and no server was asked."""
+    root = write_content(tmp_path)
+    file = tmp_path / "plan.json"
+    file.write_text(text, "utf-8")
+    for command in ("push", "rollback"):
+        to = ["--to", "1"] if command == "rollback" else []
+        assert run([command, "--env", "local", "-C", str(root), *to, str(file)]) == 3
+        assert f"{file}: " in capsys.readouterr().err
+    assert not (root / ".ruledeploy").exists()
+
+
+def test_an_odd_value_anywhere_makes_it_no_plan(tmp_path: Path) -> None:
+    """Whatever stands in whatever place: refused, unless it says the same in other words."""
+    root = write_content(tmp_path)
+    file = tmp_path / "plan.json"
+    assert run(["plan", "--env", "local", "-C", str(root), *DAY, "-o", str(file)]) == 0
+    made = json.loads(file.read_text("utf-8"))
+    assert read_plan(file).to_json() == made
+    odds: tuple[Any, ...] = ([], {}, 7, None, "x", [[]], {"a": 1})
+    for keys in list(places(made)):
+        for odd in odds:
+            changed = json.loads(file.read_text("utf-8"))
+            inner = changed
+            for key in keys[:-1]:
+                inner = inner[key]
+            inner[keys[-1]] = odd
+            other = tmp_path / "other.json"
+            other.write_text(json.dumps(changed), "utf-8")
+            with suppress(RefusedError):
+                assert read_plan(other).to_json() == made
+
+
+def places(value: Any) -> Iterator[tuple[Any, ...]]:
+    """The keys to every value inside."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inner:
+        yield (key,)
+        if isinstance(one, dict | list):
+            yield from ((key, *rest) for rest in places(one))
 
 
 def test_a_broken_policy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
