@@ -3,7 +3,7 @@
 A rule that cannot hold unless one of some tests does is filed under those tests, its access: of a
 conjunction the access of the part that holds most rarely, of a disjunction that of all parts. A
 rule without access, all negation, is asked each time. How rarely is learnt from the first
-documents, which are put to every rule.
+documents; the very first are put to every rule.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ruledeploy.engine.slots import Answer, Calls
 
 Rule = TypeVar("Rule")
 _SAMPLE = 200
-# A rule that is filed under so frequent tests is barred by tests that it excludes.
-_OFTEN = _SAMPLE // 4
+# By then the most frequent tests are known, and not every rule is asked any more.
+_FIRST = 16
 _NONE: Numbers = frozenset()
 
 
@@ -33,6 +33,15 @@ class Entry(Generic[Rule]):
     query: Query
 
 
+def _places(calls: Calls, answers: Sequence[Answer]) -> frozenset[int]:
+    """The rules that are worth asking."""
+    called = [answer.called for answer in answers if answer.called]
+    places = calls.always.union(*called) if called else calls.always
+    if places:
+        places = places.difference(*[answer.barred for answer in answers if answer.barred])
+    return places
+
+
 class Filing(Generic[Rule]):
     """Rules of one program, found by the numbers that hold for a document."""
 
@@ -40,40 +49,36 @@ class Filing(Generic[Rule]):
         self._program = program
         self._entries = entries
         self._held: Counter[int] = Counter()
-        self._left = _SAMPLE
-        self._calls = Calls()
+        self._seen = 0
+        self._calls: Calls | None = None
 
     @property
     def calls(self) -> Calls | None:
-        """Which rules are filed under which numbers, once that is known."""
-        return None if self._left > 0 else self._calls
+        """Which rules are filed under which numbers, once that is known for good."""
+        return None if self._seen < _SAMPLE else self._calls
 
     def matching(self, answers: Sequence[Answer]) -> tuple[Numbers, list[Rule]]:
         """The numbers that hold and the rules that do, in no order.
 
         Where no rule is worth asking, the numbers are not put together.
         """
-        entries = self._entries
-        if self._left > 0:
-            numbers = self._learn(answers)
-            return numbers, [entry.rule for entry in entries if entry.query(numbers)]
-        called = [answer.called for answer in answers if answer.called]
-        always = self._calls.always
-        places = always.union(*called) if called else always
-        if places:
-            places = places.difference(*[answer.barred for answer in answers if answer.barred])
-        if not places:
-            return _NONE, []
-        numbers = numbers_of(answers)
-        return numbers, [entries[at].rule for at in places if entries[at].query(numbers)]
+        entries, calls = self._entries, self._calls
+        if calls is None:
+            numbers = numbers_of(answers)
+            rules = [entry.rule for entry in entries if entry.query(numbers)]
+        else:
+            places = _places(calls, answers)
+            numbers = numbers_of(answers) if places or self._seen < _SAMPLE else _NONE
+            rules = [entries[at].rule for at in places if entries[at].query(numbers)]
+        if self._seen < _SAMPLE:
+            self._learn(numbers)
+        return numbers, rules
 
-    def _learn(self, answers: Sequence[Answer]) -> Numbers:
-        numbers = numbers_of(answers)
+    def _learn(self, numbers: Numbers) -> None:
         self._held.update(numbers)
-        self._left -= 1
-        if self._left == 0:
+        self._seen += 1
+        if self._seen in (_FIRST, _SAMPLE):
             self._file()
-        return numbers
 
     def _file(self) -> None:
         called: dict[int, list[int]] = {}
@@ -85,7 +90,7 @@ class Filing(Generic[Rule]):
                 always.append(place)
             for number in access or ():
                 called.setdefault(number, []).append(place)
-            if access is None or self._cost(access)[0] > _OFTEN:
+            if access is None or self._is_often(self._cost(access)[0]):
                 for number in self._bars(entry.bound):
                     barred.setdefault(number, []).append(place)
         self._calls = Calls(_frozen(called), _frozen(barred), frozenset(always))
@@ -99,7 +104,7 @@ class Filing(Generic[Rule]):
                     yield from self._bars(part)
             case Except(Test() | Objects() as test):
                 number = self._program.number(test)
-                if self._held[number] > _OFTEN:
+                if self._is_often(self._held[number]):
                     yield number
             case Except(AnyPart(parts)):
                 for part in parts:
@@ -121,6 +126,10 @@ class Filing(Generic[Rule]):
                 some = [self._access(part) for part in parts]
                 known = [found for found in some if found is not None]
                 return frozenset[int]().union(*known) if len(known) == len(some) else None
+
+    def _is_often(self, times: int) -> bool:
+        """A rule that is filed under so frequent tests is barred by such that it excludes."""
+        return times > self._seen // 4
 
     def _cost(self, access: frozenset[int]) -> tuple[int, int]:
         """How often the tests held in the sample, then how many they are."""
