@@ -8,8 +8,8 @@ stays with the document, so any later check can name the line.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
@@ -24,8 +24,6 @@ MAX_DEPTH = 64
 # An alias repeats its anchor's nodes: a "billion laughs" file is small until someone walks it.
 MAX_NODES = 500_000
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 _OPENING = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSING = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
@@ -35,24 +33,53 @@ _SEQUENCE = "tag:yaml.org,2002:seq"
 _MERGE = "tag:yaml.org,2002:merge"
 # Scalars that stay text; `<<` and `=` alone are YAML 1.1's merge and default-value marks.
 _AS_WRITTEN = frozenset({_TEXT, _MERGE, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
-# What may stand before a line's first text without closing a collection above it.
-_INDENTS = re.compile(r"^[ ?:-]+", re.MULTILINE)
 # Levels that libyaml takes without a thought on the smallest stack a thread gets.
-_HARMLESS = 2_000
+_HARMLESS = 1_000
+# A long run of what may stand before a line's first text without closing a collection above it.
+_INDENTED = re.compile(r"^[ ?:-]{500}", re.MULTILINE)
 _LARGEST = 2**63
+
+
+# Where a key or an item starts, and what it holds.
+_Step: TypeAlias = tuple[Any, yaml.Node]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two
+    """PyYAML's safe loader without what only its path resolvers need, which nobody uses here."""
+
+    def descend_resolver(self, *_: object) -> None:
+        """Called before every node."""
+
+    def ascend_resolver(self) -> None:
+        """Called after every node."""
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+        """The tag of a node written without one; only a plain scalar is anything but text."""
+        if kind is not yaml.ScalarNode:
+            return _MAPPING if kind is yaml.MappingNode else _SEQUENCE
+        if implicit[0]:
+            for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
+                if pattern.match(value):
+                    return str(tag)
+        return _TEXT
+
+
+LOADER: Any = _Loader
 
 
 @dataclass(frozen=True, slots=True)
 class YamlDoc:
     """One document of a file: its plain value, and the node tree that knows the positions.
 
-    `behind` is a document that this one was laid over, for the places of what it lacks.
+    `behind` is a document that this one was laid over, for the places of what it lacks. `_keys` has
+    those of the mappings that were asked for, by the node's identity.
     """
 
     path: str
     value: Any
     node: yaml.Node
     behind: YamlDoc | None = None
+    _keys: dict[int, dict[str, _Step]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, *keys: str | int) -> Location:
         """Where `value[k1][k2]…` is written: the key's line for mappings, the item's for lists.
@@ -70,23 +97,25 @@ class YamlDoc:
         node, depth = self.node, 0
         mark = node.start_mark
         for key in keys:
-            step = _step(node, key)
+            step = self._step(node, key)
             if step is None:
                 break
             mark, node = step
             depth += 1
         return depth, Location(self.path, mark.line + 1, mark.column + 1)
 
-
-def _step(node: yaml.Node, key: str | int) -> tuple[Any, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            if key_node.value == str(key):
-                return key_node.start_mark, value_node
-    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-        item = node.value[key]
-        return item.start_mark, item
-    return None
+    def _step(self, node: yaml.Node, key: str | int) -> _Step | None:
+        if isinstance(node, yaml.MappingNode):
+            known = self._keys.get(id(node))
+            if known is None:
+                pairs = reversed(node.value)  # the first of equal keys counts
+                known = {each.value: (each.start_mark, child) for each, child in pairs}
+                self._keys[id(node)] = known
+            return known.get(str(key))
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            item = node.value[key]
+            return item.start_mark, item
+        return None
 
 
 def load_all(data: bytes, path: str) -> list[YamlDoc]:
@@ -143,8 +172,8 @@ def _refuse_depth(text: str, path: str) -> None:
     Brackets, and the run of indents and `- ` before a line's text, bound the depth from above;
     only a file whose bound is large is worth a pass over its events.
     """
-    indent = max((len(run) for run in _INDENTS.findall(text)), default=0)
-    if text.count("[") + text.count("{") + 2 * indent < _HARMLESS:
+    brackets = text.count("[") + text.count("{")
+    if brackets < _HARMLESS and _INDENTED.search(text) is None:
         return
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
