@@ -62,6 +62,7 @@ def check(
     """
     project = open_project(root)
     look = partial(_findings, today=parse_day(day), how=means(no_cache=no_cache))
+    project.refuse_unknown(*(env or ()))
     envs = env or list(project.env_names)
     findings = look(project, envs)
     if changed:

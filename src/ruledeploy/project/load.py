@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from ruledeploy.errors import Collector, ConfigError, Location, RefusedError, RuledeployError
+from ruledeploy.errors import (
+    Collector,
+    ConfigError,
+    Location,
+    RefusedError,
+    RuledeployError,
+    UsageError,
+)
 from ruledeploy.model import Connector, Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
 from ruledeploy.project.lock import locked_tables
@@ -122,18 +129,24 @@ class Project:
 
         With `environ`, variables are filled in and the ecosystem's variables serve as fallbacks;
         without it, the connection stays as written, which is all that compiling needs.
-        Raises `ConfigError` for an unknown name or a variable that is not set, `RefusedError`
-        when another environment has the same server and space.
+        Raises `UsageError` for an unknown name, `ConfigError` for a variable that is not set,
+        `RefusedError` when another environment has the same server and space.
         """
-        if name not in self.settings.envs:
-            near = difflib.get_close_matches(name, self.env_names, n=1)
-            known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.env_names)}"
-            place = Location(self.settings.path)
-            raise ConfigError(f"no environment {name!r}", location=place, hint=known)
+        self.refuse_unknown(name)
         self._refuse_shared_target(name, environ or {})
         own = self.settings.envs[name]
         reach = dict(own) if environ is None else self._filled(name, own, environ)
         return self._build(name, own, reach)
+
+    def refuse_unknown(self, *names: str) -> None:
+        """Raise `UsageError` for the first name that no environment has."""
+        for name in names:
+            if name not in self.settings.envs:
+                near = difflib.get_close_matches(name, self.env_names, n=1)
+                all_ = ", ".join(self.env_names) or "none"
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {all_}"
+                place = Location(self.settings.path)
+                raise UsageError(f"no environment {name!r}", location=place, hint=hint)
 
     def _build(self, name: str, own: Table, reach: Table) -> Environment:
         merged = {**self.settings.defaults, **own}

@@ -406,8 +406,18 @@ def test_what_is_no_url_is_a_usage_error(url: str, tmp_path: Path, capsys: Captu
 def test_a_mistyped_case_is_no_green_run(tmp_path: Path, capsys: Captured) -> None:
     """`-k` that fits nothing exits 64: in a pipeline it would pass for ever."""
     root = write_content(tmp_path)
-    assert run(["test", "-C", str(root), "-k", "Wirters", *DAY]) == 64
-    assert "no rule or case has 'Wirters' in its name" in capsys.readouterr().err
+    for more in ([], ["--score"]):
+        assert run(["test", "-C", str(root), "-k", "Wirters", *DAY, *more]) == 64
+        assert "no rule or case has 'Wirters' in its name" in capsys.readouterr().err
+
+
+def test_a_mistyped_environment_is_a_usage_error(tmp_path: Path, capsys: Captured) -> None:
+    """Among good ones too, wherever several may be named."""
+    root = write_content(tmp_path)
+    for command in ("check", "test", "demo"):
+        assert run([command, "-C", str(root), "-e", "local", "-e", "lcoal"]) == 64
+        assert "no environment 'lcoal'" in capsys.readouterr().err
+    assert run(["push", "-C", str(root), "-e", "lcoal"]) == 64
 
 
 def test_many_rules_with_one_trouble_are_a_few_lines(tmp_path: Path, capsys: Captured) -> None:

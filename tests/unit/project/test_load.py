@@ -101,8 +101,8 @@ def test_a_cloud_id_gives_both_urls() -> None:
 
 
 def test_an_unknown_environment_suggests_the_nearest() -> None:
-    """A typo in `--env` gets a suggestion."""
-    with pytest.raises(ConfigError, match="did you mean 'prod'"):
+    """A typo in `--env` gets a suggestion: it is the command line that is wrong, not the file."""
+    with pytest.raises(UsageError, match="did you mean 'prod'"):
         project().environment("prd")
 
 
