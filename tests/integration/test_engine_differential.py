@@ -1,7 +1,8 @@
 """Generated worlds: the embedded engine answers as the real node does, query by query.
 
-`DIFF_WORLDS` sets how many worlds are compared, `DIFF_SEED` where their seeds begin. What differs
-is shrunk by hand to a text fixture under tests/fixtures/, which the unit tests then keep.
+`DIFF_WORLDS` sets how many worlds are compared, `DIFF_SEED` where their seeds begin, `DIFF_CASES`
+how many questions each is asked. What differs is shrunk by hand to a text fixture under
+tests/fixtures/, which the unit tests then keep.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from ruledeploy.engine import (
 )
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from support.elasticsearch_node import Degrade, FreshIndex, Node
-from support.engine_cases import FIELDS, LOWERCASE, Case, Generator
+from support.engine_cases import Case, Generator
+from support.engine_values import FIELDS, LOWERCASE
 from support.query_fixtures import table_of
 
 # Each world has documents of its own; DIFF_WORLDS asks for more of them than a normal run.
 WORLDS = int(os.environ.get("DIFF_WORLDS", "50"))
 SEED = int(os.environ.get("DIFF_SEED", "0"))
-CASES, DOCUMENTS, LONG = 40, 14, 1000
+CASES = int(os.environ.get("DIFF_CASES", "40"))
+DOCUMENTS, LONG = 14, 1000
 SAME, UNSUPPORTED, ERROR = "same", "unsupported", "error"
 
 

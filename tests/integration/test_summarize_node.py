@@ -25,7 +25,8 @@ from ruledeploy.engine import (
 from ruledeploy.engine.kept import MemoryStore
 from ruledeploy.errors import QueryError
 from support.elasticsearch_node import Degrade, FreshIndex, Node
-from support.engine_cases import FIELDS, LOWERCASE, Generator
+from support.engine_cases import Generator
+from support.engine_values import FIELDS, LOWERCASE
 from support.query_fixtures import table_of
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Hits, Memory
 from ruledeploy.errors import QueryError
 from ruledeploy.query.exceptions import build_exception_filter
-from support.engine_cases import TABLE, Generator
+from support.engine_cases import Generator
+from support.engine_values import TABLE
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 ENGINE = EmbeddedEngine(lambda _: TABLE)

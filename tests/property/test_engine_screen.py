@@ -12,7 +12,8 @@ import pytest
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Files, Memory
 from ruledeploy.engine.sources import documents
 from ruledeploy.errors import QueryError
-from support.engine_cases import TABLE, Generator
+from support.engine_cases import Generator
+from support.engine_values import TABLE
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 ENGINE = EmbeddedEngine(lambda _: TABLE)

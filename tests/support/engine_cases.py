@@ -13,205 +13,29 @@ from dataclasses import dataclass
 from dataclasses import field as new
 from functools import partial
 from random import Random
-from types import MappingProxyType
 from typing import Any
 
 from ruledeploy.engine import Document, EngineRule
-from ruledeploy.fields import FieldTable, FieldType
 from ruledeploy.query.text import lower, words
-
-TEXTS = (
-    *(
-        "cmd.exe",
-        "CMD.EXE",
-        "Cmd.exe",
-        r"C:\Temp\x.exe",
-        r"c:\temp\X.EXE",
-        r"\Device\HarddiskVolume3\a b",
-    ),
-    *(
-        "a b",
-        "a  b",
-        " a",
-        "b ",
-        "A B",
-        "<10",
-        ">10",
-        ">=1",
-        "<",
-        ">",
-        "=",
-        "",
-        "-",
-        "--",
-        "AND",
-        "OR",
-    ),
-    *(
-        "NOT",
-        "TO",
-        "*",
-        "a*b",
-        "?",
-        "a?b",
-        "a\\",
-        "\\",
-        "\\\\",
-        'q"q',
-        '"',
-        "(x)",
-        "[1 TO 2]",
-        "{}",
-    ),
-    *("~", "a~1", "^", "a^2", "a:b", ":", "/x/", "/", "a/b", "&&", "||", "!", "+a", "#", "@", "&"),
-    *(
-        "foo bar baz",
-        "foo-bar",
-        "foo_bar",
-        "Foo Bar",
-        "foo, bar",
-        "bar foo",
-        "1",
-        "01",
-        "1.0",
-        "-1",
-    ),
-    *(
-        "12",
-        "true",
-        "false",
-        "null",
-        "10.0.0.1",
-        "2026-01-05",
-        "\u0130stanbul",
-        "istanbul",
-        "\u0131",
-    ),
-    *("\u0391\u03a3", "\u03b1\u03c2", "\u03b1\u03c3", "stra\u00dfe", "STRASSE", "\u00e9", "\u00c9"),
-    *("e\u0301", "\U0001f600", "\u65e5\u672c", "a\nb", "a\tb", "\u00a0", "\u212a", "x1.y2", "it's"),
-    *("it\u2019s", "1,000", "a.b", "a;b", "#5", "e-mail@x.com", "$(calc)", "%TEMP%", "a|b", "a,b"),
-    *("x" * 1023, "x" * 1024, "x" * 1025, "X" * 1024, "\U0001f600" * 512, "\U0001f600" * 513),
+from support.engine_values import (
+    ADDRESSES,
+    ALPHABET,
+    DATE_MATH,
+    DATES,
+    ESQL_DEPTH,
+    HUGE_TEXTS,
+    NETWORKS,
+    NO_ADDRESSES,
+    NULLABLE,
+    NUMBER_TEXTS,
+    NUMBERS,
+    NUMERIC,
+    ODD_DATES,
+    QUERYABLE,
+    STRINGS,
+    TEXTS,
+    WORDED,
 )
-_ALPHABET = "aAbBxX01 .-_\\/:*?\"'<>()[]{}~^&|!+=#@,;\u0130\u00e9\u00df\u03a3\u03c2\U0001f600"
-NUMBERS = (
-    0,
-    1,
-    -1,
-    5,
-    12,
-    12.7,
-    -3.5,
-    1.5,
-    0.1,
-    127,
-    128,
-    2**31 - 1,
-    2**31,
-    2**53,
-    2**53 + 1,
-    2**63 - 1,
-)
-NUMBER_TEXTS = ("12", "12.7", "0", "-1", "1e3", "abc", " 1", "1.0")
-ADDRESSES = (
-    "10.0.0.1",
-    "10.0.0.9",
-    "10.1.2.3",
-    "192.168.0.1",
-    "::1",
-    "::ffff:10.0.0.1",
-    "2001:db8::1",
-    "fe80::1",
-)
-NETWORKS = (
-    "10.0.0.0/8",
-    "10.0.0.0/30",
-    "10.0.0.1/32",
-    "192.168.0.0/16",
-    "2001:db8::/32",
-    "::/0",
-    "0.0.0.0/0",
-)
-DATES = (
-    *("2026-01-05T10:00:00Z", "2026-01-05T23:59:59.999Z", "2026-01-06", "2026-01", "2026"),
-    *("2026-01-05T10:00:00.123456Z", "2026-01-05T12:00:00+02:00", "2025-12-31T23:59:59.999Z"),
-    *("2026-01-05T10:00Z", "2026-02-28"),
-)
-
-
-def _type(**mapping: Any) -> dict[str, Any]:
-    return mapping
-
-
-FIELDS: dict[str, dict[str, Any]] = {
-    "k": _type(type="keyword"),
-    "brief": _type(type="keyword", ignore_above=5),
-    "name": _type(
-        type="keyword",
-        ignore_above=1024,
-        fields={
-            "caseless": {"type": "keyword", "normalizer": "lowercase", "ignore_above": 1024},
-            "text": {"type": "text"},
-        },
-    ),
-    "line": _type(type="wildcard", fields={"text": {"type": "match_only_text"}}),
-    "t": _type(type="text"),
-    "msg": _type(type="match_only_text"),
-    "ip": _type(type="ip"),
-    "n.long": _type(type="long"),
-    "n.int": _type(type="integer"),
-    "n.short": _type(type="short"),
-    "n.byte": _type(type="byte"),
-    "n.double": _type(type="double"),
-    "n.float": _type(type="float"),
-    "n.half": _type(type="half_float"),
-    "n.unsigned": _type(type="unsigned_long"),
-    "flag": _type(type="boolean"),
-    "at": _type(type="date"),
-    "flat": _type(type="flattened"),
-    "alias": _type(type="alias", path="name"),
-    "sub": _type(type="nested"),
-    "sub.k": _type(
-        type="keyword", fields={"caseless": {"type": "keyword", "normalizer": "lowercase"}}
-    ),
-    "sub.n": _type(type="long"),
-    "@timestamp": _type(type="date"),
-}
-TABLE = FieldTable(
-    "generated",
-    "generated",
-    MappingProxyType({name: FieldType.from_mapping(entry) for name, entry in FIELDS.items()}),
-)
-STRINGS = (
-    "k",
-    "brief",
-    "name",
-    "name.caseless",
-    "name.text",
-    "line",
-    "line.text",
-    "t",
-    "msg",
-    "alias",
-)
-NUMERIC = ("n.long", "n.int", "n.short", "n.byte", "n.double", "n.float", "n.half", "n.unsigned")
-QUERYABLE = (
-    *STRINGS,
-    *STRINGS,
-    *NUMERIC,
-    "ip",
-    "ip",
-    "flag",
-    "at",
-    "at",
-    "unmapped",
-    "flat",
-    "flat.key",
-)
-# Fields that are analysed: see `query_text`.
-WORDED = ("name.text", "line.text", "t", "msg")
-ESQL_DEPTH = 2
-NULLABLE = ("n.byte", "n.short")
-LOWERCASE = {"analysis": {"normalizer": {"lowercase": {"type": "custom", "filter": ["lowercase"]}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +72,7 @@ class Generator:
             "k",
             "brief",
             "name",
+            "low",
             "line",
             "t",
             "msg",
@@ -263,7 +88,12 @@ class Generator:
             out["flat"] = {"key": self.text(200), "other": [self.text(200)]}
         if self.random.random() < 0.6:
             out["sub"] = [
-                {"k": self.many(lambda: self.text(200)), "n": self.random.choice([1, 5, 12])}
+                {
+                    "k": self.many(lambda: self.text(200)),
+                    "n": self.random.choice([1, 5, 12]),
+                    "ip": self.many(partial(self.value, "ip")),
+                    "t": self.many(lambda: self.text(50)),
+                }
                 for _ in range(self.random.randint(1, 3))
             ]
         return out
@@ -296,7 +126,7 @@ class Generator:
             case "flag":
                 return random.choice([True, False, "true", "false", ""])
             case "at":
-                return random.choice([*DATES, 1767607200000])
+                return random.choice([*DATES, 1767607200000, -1, 0])
             case "n.byte":
                 return random.choice([0, 1, -1, 5, 12, "12", 12.7, 127])
             case "n.short" | "n.half":
@@ -304,9 +134,9 @@ class Generator:
             case "n.int" | "n.unsigned":
                 return random.choice([0, 1, 5, 12, 128, 2**31 - 1, "12"])
             case "n.long":
-                return random.choice([*NUMBERS, "12", "12.7"])
+                return random.choice([*NUMBERS, "12", "12.7", "-0", "007"])
             case "n.double" | "n.float":
-                return random.choice([*NUMBERS, "12", "0.1"])
+                return random.choice([*NUMBERS, "12", "0.1", 1e-7, 1e19])
             case "other":
                 return self.text(50)
             case _:
@@ -316,7 +146,7 @@ class Generator:
         """A text from the list or a random one, at most `limit` characters."""
         if self.random.random() < 0.75:
             return self.random.choice([text for text in TEXTS if len(text) <= limit])
-        return "".join(self.random.choices(_ALPHABET, k=self.random.randint(1, 8)))
+        return "".join(self.random.choices(ALPHABET, k=self.random.randint(1, 8)))
 
     # --------------------------------------------------------------------------------- Lucene
 
@@ -349,7 +179,7 @@ class Generator:
             case 7:
                 return f"{field}:/{self.regexp(value)}/"
             case 8:
-                low, high = (escaped(self.query_text(field)) or "*" for _ in range(2))
+                low, high = (self.bound(field) for _ in range(2))
                 return f"{field}:{random.choice('[{')}{low} TO {high}{random.choice(']}')}"
             case 9:
                 return f"{field}:{random.choice(['>', '<', '>=', '<='])}{escaped(value)}"
@@ -357,15 +187,30 @@ class Generator:
                 name = random.choice([*QUERYABLE, "n", "sub", "sub.k", "flat"])
                 return random.choice([f"_exists_:{name}", f"{name}:*"])
             case _:
+                other = escaped(self.query_text(field)) or "a"
                 return random.choice(
                     [
-                        f"{field}:({escaped(value)} {escaped(self.query_text(field)) or 'a'})",
-                        f"{field}:({escaped(value)} OR {escaped(self.query_text(field)) or 'a'})",
+                        f"{field}:({escaped(value)} {other})",
+                        f"{field}:({escaped(value)} OR {other})",
+                        f"{field}:(+{escaped(value) or 'a'} -{other})",
+                        f"{field}:(>={escaped(value) or '1'} AND <{other})",
+                        f"{field}:{uncoded(value)}",
                         f"sub.k:{escaped(value)}",
                         f"na\\*:{escaped(value)}",
                         escaped(value),
                     ]
                 )
+
+    def bound(self, field: str) -> str:
+        """A bound of a range: escaped, quoted or open."""
+        text = self.query_text(field)
+        match self.random.randint(0, 3):
+            case 0:
+                return "*"
+            case 1 if text:
+                return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            case _:
+                return escaped(text) or "*"
 
     def query_text(self, field: str) -> str:
         """A value to ask the field for, now and then one its type does not take."""
@@ -373,17 +218,18 @@ class Generator:
         if random.random() < 0.08:
             text = self.text(100)
             return text if words(text) or field not in WORDED else "a"
-        if field == "ip":
-            return random.choice([*ADDRESSES, *NETWORKS])
+        odd = random.random() < 0.15
+        if field in ("ip", "sub.ip"):
+            return random.choice(NO_ADDRESSES if odd else [*ADDRESSES, *NETWORKS])
         if field == "at":
-            return random.choice([*DATES, "1767607200000", "now-1d/d", "2026-01-05||+1d/d"])
+            return random.choice(ODD_DATES if odd else [*DATES, *DATES, *DATE_MATH])
         if field == "flag":
             return random.choice(["true", "false", "True", "x"])
         if field.startswith("n."):
-            return random.choice([*map(str, NUMBERS), *NUMBER_TEXTS])
+            return random.choice(HUGE_TEXTS if odd else [*map(str, NUMBERS), *NUMBER_TEXTS])
         text = self.text(1100)
         # A text without words takes its clause out of a query: told in docs/engine.md.
-        return text if words(text) or field in ("k", "brief", "name", "line") else "a"
+        return text if words(text) or field not in WORDED else "a"
 
     def pattern(self, value: str, escape: Callable[[str], str], *, keep_case: bool = False) -> str:
         """The value with some of it replaced by wildcards, the case sometimes changed."""
@@ -484,7 +330,8 @@ class Generator:
                 pattern = self.pattern(value, escape_like, keep_case=field == "name.caseless")
                 return f"{operand} {random.choice(['', 'not '])}like {quoted(pattern)}"
             case 5:
-                regexp = self.regexp(value)
+                # An escaped İ is an escaped i to a normalizer, and that is no regular expression.
+                regexp = self.regexp(value.replace("\u0130", "") if field == "low" else value)
                 return f"{operand} rlike {quoted(lower(regexp) if 'caseless' in field else regexp)}"
             case _:
                 name = random.choice(["starts_with", "ends_with"])
@@ -501,7 +348,7 @@ class Generator:
                 fractions = [] if compound else [12.7, 0.1]
                 return f"{field} {sign} {random.choice([0, 1, -1, 5, 12, 1.5, 128, *fractions])}"
             case 1:
-                return f"at {sign} {quoted(random.choice(DATES))}"
+                return f"at {sign} {quoted(random.choice([d for d in DATES if '-' in d[1:]]))}"
             case 2:
                 return random.choice(
                     [
@@ -531,7 +378,8 @@ class Generator:
         """One entry."""
         random = self.random
         if random.random() < 0.15:
-            inner = [self.plain_entry(f) for f in random.sample(["k", "n", "k.caseless"], 2)]
+            inside = ["k", "n", "k.caseless", "ip", "t"]
+            inner = [self.plain_entry(f) for f in random.sample(inside, 2)]
             return {"type": "nested", "field": "sub", "entries": inner[: random.randint(1, 2)]}
         return self.plain_entry(
             random.choice([*STRINGS, *STRINGS, *NUMERIC, "ip", "flag", "at", "unmapped"])
@@ -547,6 +395,9 @@ class Generator:
 
         def ask() -> str:
             return random.choice(["1", "5"]) if field == "n" else self.query_text(field)
+
+        if field == "t":
+            return out | {"type": "match", "value": self.query_text("t")}
 
         match random.randint(0, 3):
             case 0:
@@ -566,21 +417,48 @@ class Generator:
         """A query in Kibana's language; values are quoted unless they hold a wildcard."""
         random = self.random
         if depth == 0 or random.random() < 0.4:
-            field = random.choice([name for name in QUERYABLE if not name.startswith("flat")])
-            value = self.query_text(field)
-            if random.random() < 0.25 and field in STRINGS and not re.search(r"\s", value):
-                return f"{field}: a{self.pattern(value, kql_escaped).replace('?', '')}*"
-            if random.random() < 0.15:
-                return f"{field}: *"
-            return f"{field}: " + '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            return self.kql_leaf(random.choice([f for f in QUERYABLE if not f.startswith("flat")]))
         parts = [self.kql(depth - 1) for _ in range(random.randint(1, 3))]
-        joint = random.choice([" and ", " or "])
-        return random.choice(["", "not "]) + "(" + joint.join(parts) + ")"
+        joint = random.choice([" and ", " or ", " AND ", " Or "])
+        return random.choice(["", "not ", "NOT "]) + "(" + joint.join(parts) + ")"
+
+    def kql_leaf(self, field: str) -> str:
+        """One comparison: quoted, bare, a range, a list, a pattern, or inside nested objects."""
+        random = self.random
+        value = self.query_text(field)
+        match random.randint(0, 9):
+            case 0 | 1 if field in STRINGS and not re.search(r"\s", value):
+                return f"{field}: a{self.pattern(value, kql_escaped).replace('?', '')}*"
+            case 2:
+                return f"{field}: *"
+            case 3:
+                return f"{field} {random.choice(['<', '<=', '>', '>='])} {kql_quoted(value)}"
+            case 4:
+                joint = random.choice([" or ", " and ", " or not "])
+                other = kql_quoted(self.query_text(field))
+                return f"{field}: ({kql_quoted(value)}{joint}{other})"
+            case 5:
+                inside = random.choice(
+                    [
+                        f"k: {kql_quoted(self.text(50))}",
+                        f"n > {random.choice([0, 1, 5])} and k: *",
+                        f"not n: 5 and ip: {kql_quoted(random.choice(NETWORKS))}",
+                        "k: * or n: 12",
+                    ]
+                )
+                return f"sub: {{ {inside} }}"
+            case 6:
+                wild = random.choice(["na*", "*.long", "name.*", "n.i*t"])
+                return f"{wild}: {kql_quoted(value)}"
+            case 7 if value.strip():
+                return f"{field}: {kql_bare(value)}"
+            case _:
+                return f"{field}: {kql_quoted(value)}"
 
     def case(self, name: str) -> Case:
         """A rule of any language, half of those in Lucene with exception items."""
         kind = self.random.random()
-        if kind < 0.08:
+        if kind < 0.12:
             return Case(EngineRule(name, "kuery", self.kql(), (self.index,)))
         if kind < 0.4:
             return Case(EngineRule(name, "lucene", self.lucene(), (self.index,)))
@@ -604,6 +482,23 @@ def quoted(text: str) -> str:
 def escape_like(text: str) -> str:
     """The text as a pattern of LIKE or of an exception entry that fits it alone."""
     return re.sub(r"([\\*?])", r"\\\1", text)
+
+
+def uncoded(text: str) -> str:
+    r"""The text with each character as `\uXXXX`, as far as that goes."""
+    units = text[:5].encode("utf-16-be")
+    return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2)) or "a"
+
+
+def kql_quoted(text: str) -> str:
+    """A quoted value."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def kql_bare(text: str) -> str:
+    """A value without quotes, nothing in it an operator or a wildcard."""
+    plain = re.sub(r"\s+", " ", text).strip()
+    return re.sub(r'([\\():<>"*{}])', r"\\\1", re.sub(r"(?i)\b(or|and|not)\b", "x", plain))
 
 
 def kql_escaped(text: str) -> str:

@@ -30,9 +30,10 @@ from ruledeploy.query.ir import (
     Term,
     leaves,
 )
+from ruledeploy.query.numbers import WHOLE
 from ruledeploy.query.regexp import parse_regexp
 from ruledeploy.query.regexp_expr import Both, Chars, Either, Empty, Expr, Other, Repeat, Seq
-from ruledeploy.query.terms import DATES, FLOATS, WHOLE
+from ruledeploy.query.terms import DATES, FLOATS
 
 Event = dict[str, Any]
 _FILLERS = ("", "x", "Yz", "\\q ", "ab.CD")

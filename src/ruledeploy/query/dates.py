@@ -14,11 +14,13 @@ from ruledeploy.errors import QueryError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_CYCLE = timedelta(days=146_097) // _MS
+_MAX_ZONE = timedelta(hours=18)
 _EPOCH_MILLIS = re.compile(r"-?\d{1,19}(\.\d{1,9})?\Z", re.ASCII)
 _ISO = re.compile(
-    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
+    r"(?P<year>-?\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:T(?P<hour>\d\d)?(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
-    r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?)?)?\Z",
+    r"(?P<zone>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?)?)?)?\Z",
     re.ASCII,
 )
 _MATH = re.compile(r"([+-])(\d*)([yMwdhHms])|/([yMwdhHms])", re.ASCII)
@@ -62,29 +64,42 @@ def parse_date(value: object) -> Span | None:
     return None
 
 
+def moment_of(text: str) -> int | None:
+    """A date of the one format that ES|QL reads, `strict_date_optional_time`; else None."""
+    found = _ISO.match(text)
+    span = _iso_span(found) if found else None
+    return None if span is None else span.first
+
+
 def _iso_span(found: re.Match[str]) -> Span | None:
     part = {key: value for key, value in found.groupdict().items() if value is not None}
-    numbers = [int(part.get(key, low)) for key, low in (("year", 1), ("month", 1), ("day", 1))]
+    # Every 400 years the calendar is the same, and Python's has no year 0 or before it.
+    cycles, year = divmod(int(part["year"]) - 2000, 400)
+    day = [int(part.get(key, 1)) for key in ("month", "day")]
     clock = [int(part.get(key, 0)) for key in ("hour", "minute", "second")]
     try:
-        first = datetime(*numbers, *clock, tzinfo=UTC)  # type: ignore[misc,arg-type] # y m d h m s
-        first -= _zone(part.get("zone", "Z"))
-    except (ValueError, OverflowError):
+        moment = datetime(2000 + year, *day, *clock, tzinfo=UTC)  # type: ignore[misc,arg-type] # m d h m s
+        zone = _zone(part.get("zone", "Z"))
+    except ValueError:
         return None
+    first = to_ms(moment) + cycles * _CYCLE - zone // _MS
     if "fraction" in part:
-        start = to_ms(first) + int(part["fraction"].ljust(9, "0")[:3])
-        width = 10 ** max(0, 3 - len(part["fraction"]))
-        return Span(start, start + width - 1 if width > 1 else start)
+        first += int(part["fraction"].ljust(9, "0")[:3])
+        return Span(first, first)
     # Missing months and days are ones, so that a year or a month is no more than its first day.
     finest = next((key for key in ("seconds", "minutes", "hours") if key[:-1] in part), "days")
-    return Span(to_ms(first), to_ms(first + timedelta(**{finest: 1})) - 1)
+    return Span(first, first + timedelta(**{finest: 1}) // _MS - 1)
 
 
 def _zone(text: str) -> timedelta:
+    """An offset from UTC. Raises ValueError beyond 18 hours, as Java does."""
     if text == "Z":
         return timedelta()
-    digits = text[1:].replace(":", "").ljust(4, "0")
-    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    digits = text[1:].replace(":", "").ljust(6, "0")
+    hours, minutes, seconds = (int(digits[at : at + 2]) for at in (0, 2, 4))
+    offset = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    if max(minutes, seconds) > 59 or offset > _MAX_ZONE:  # noqa: PLR2004 - of an hour, of a minute
+        raise ValueError(text)
     return -offset if text[0] == "-" else offset
 
 

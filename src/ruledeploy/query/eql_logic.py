@@ -33,8 +33,9 @@ from ruledeploy.query.ir import (
     any_of,
     negate,
 )
+from ruledeploy.query.numbers import WHOLE
 from ruledeploy.query.regexp import ANYTHING, MAX_REGEX_LENGTH, literal_of, parse_regexp
-from ruledeploy.query.terms import DATES, FLOATS, TEXTS, WHOLE
+from ruledeploy.query.terms import DATES, FLOATS, TEXTS
 
 _STRINGS = frozenset({"keyword", "wildcard", "constant_keyword", "version"})
 _SUPPORTED = _STRINGS | TEXTS | DATES | FLOATS | set(WHOLE) | {"ip", "boolean"}

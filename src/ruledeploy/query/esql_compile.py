@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.dates import from_ms, to_ms
+from ruledeploy.query.dates import from_ms, moment_of, to_ms
 from ruledeploy.query.esql_expr import Call, Const, Expr, Name, Span, Star
-from ruledeploy.query.esql_functions import FUNCTIONS, moment_of, scalar
+from ruledeploy.query.esql_functions import FUNCTIONS, scalar
 from ruledeploy.query.esql_logic import like
 from ruledeploy.query.esql_types import (
     NUMERIC_TYPES,

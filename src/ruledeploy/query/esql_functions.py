@@ -7,14 +7,12 @@ changes of case go value by value; those named `mv_…` take the values together
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.dates import parse_date
+from ruledeploy.query.dates import moment_of
 from ruledeploy.query.esql_types import (
     LIMITS,
     STRING_TYPES,
@@ -27,7 +25,7 @@ from ruledeploy.query.esql_types import (
     text_of,
     wider,
 )
-from ruledeploy.query.terms import parse_ip
+from ruledeploy.query.terms import parse_ip, parse_network
 
 Maker: TypeAlias = Callable[[str, Sequence[Typed], int], Typed]
 
@@ -247,12 +245,6 @@ def half_up(number: float) -> int:
     return math.floor(number + 0.5)
 
 
-def moment_of(text: str) -> int | None:
-    """A date of the one format that ES|QL reads, `strict_date_optional_time`; else None."""
-    span = parse_date(text) if re.match(r"\d{4}(?:[-T]|$)", text) else None
-    return None if span is None else span.first
-
-
 _WHOLE_FROM: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "keyword": _whole,
@@ -323,6 +315,14 @@ def _mv_concat(name: str, args: Sequence[Typed], at: int) -> Typed:
 # ---------------------------------------------------------------------------------- addresses
 
 
+def _network(text: str) -> tuple[int, int] | None:
+    """A network, or an address alone."""
+    if "/" in text:
+        return parse_network(text)
+    address = parse_ip(text)
+    return None if address is None else (address, address)
+
+
 def _cidr_match(name: str, args: Sequence[Typed], at: int) -> Typed:
     _count(name, args, at, 2, 100)
     if args[0].type not in ("ip", "null"):
@@ -332,11 +332,10 @@ def _cidr_match(name: str, args: Sequence[Typed], at: int) -> Typed:
     for arg in args[1:]:
         if arg.const is None:
             raise UnsupportedQuery(f"{name} at {at} with networks that vary", position=at)
-        try:
-            network = ip_network(str(arg.const[0]), strict=False)
-        except ValueError:
-            raise QueryError(f"{arg.const[0]!r} at {at} is no network", position=at) from None
-        bounds.append((parse_ip(str(network[0])) or 0, parse_ip(str(network[-1])) or 0))
+        network = _network(str(arg.const[0]))
+        if network is None:
+            raise QueryError(f"{arg.const[0]!r} at {at} is no network", position=at)
+        bounds.append(network)
     return scalar("boolean", lambda ip: any(low <= ip <= high for low, high in bounds), args[:1])
 
 

@@ -8,7 +8,9 @@ holds. NOT swaps the pair, so `NOT a == "x"` keeps only rows with one other valu
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
@@ -32,6 +34,8 @@ from ruledeploy.query.ir import (
 )
 from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
 
+# The category of letters that no result of a function has, as the optimizer takes it.
+_NEVER_MADE = MappingProxyType({"lower": "Lu", "upper": "Ll"})
 # Steps that drop a value they cannot convert.
 FALLIBLE = frozenset({"ip"})
 
@@ -107,12 +111,12 @@ def equals(field: Field, value: Scalar) -> Tri:
 
     It writes false for it, and `f is not null` for its negation, before any row is read.
     """
-    cased = {"lower": str.lower, "upper": str.upper}.get(field.steps[-1] if field.steps else "")
-    if cased is not None and cased(str(value)) != value:
+    forbidden = _NEVER_MADE.get(field.steps[-1] if field.steps else "")
+    if forbidden and any(unicodedata.category(char) == forbidden for char in str(value)):
         bare = len(field.steps) == 1
         present = Leaf(field.name, Exists() if bare else Column(Exists()))
         return Tri(NEVER, ALWAYS, Tri(present, negate(present)))
-    if cased is not None:
+    if forbidden:
         # The function is dropped for a comparison that ignores case, but of ASCII letters only.
         return single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
     return single(field, Term(value))

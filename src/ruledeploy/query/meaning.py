@@ -11,7 +11,7 @@ from msgspec import structs
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.fields import FieldType
-from ruledeploy.query.dates import resolve_date
+from ruledeploy.query.dates import moment_of
 from ruledeploy.query.ir import (
     AnyOf,
     Column,
@@ -27,10 +27,11 @@ from ruledeploy.query.ir import (
 )
 from ruledeploy.query.kinds import NOTHING, PRESENT, Dropped, Each, Equal, Meaning, Whole
 from ruledeploy.query.literals import Anchored
+from ruledeploy.query.numbers import WHOLE, whole_of
 from ruledeploy.query.on_strings import on_string, on_text
 from ruledeploy.query.on_values import exact, in_range, must_hold
 from ruledeploy.query.steps import STEPS, result_type
-from ruledeploy.query.terms import DATES, FLOATS, STRINGS, TEXTS, WHOLE, IndexTerm, whole_of
+from ruledeploy.query.terms import DATES, FLOATS, STRINGS, TEXTS, IndexTerm, parse_ip
 
 __all__ = ["NOTHING", "Dropped", "Each", "Equal", "Meaning", "Whole", "meaning"]
 
@@ -89,26 +90,31 @@ def any_meaning(options: list[Meaning]) -> Meaning:
     return Each(lambda term: term in equal or any(test(term) for test in tests))
 
 
-def _typed(inner: Matcher, type_: FieldType, now: datetime) -> Matcher:
+def _typed(inner: Matcher, type_: FieldType) -> Matcher:
     """The question with literals of the column's type; ES|QL casts text to dates, not numbers."""
     match inner:
         case Term(value):
-            return structs.replace(inner, value=_literal(value, type_, now))
+            if type_.type == "ip" and parse_ip(value) is None:
+                raise QueryError(f"{value!r} is not an IP address", hint="cidr_match(field, …)")
+            return structs.replace(inner, value=_literal(value, type_))
         case AnyOf(values):
-            return AnyOf(tuple(_literal(value, type_, now) for value in values))
+            return AnyOf(tuple(_literal(value, type_) for value in values))
         case Range(low, high):
             return structs.replace(
                 inner,
-                lower=None if low is None else _literal(low, type_, now),
-                upper=None if high is None else _literal(high, type_, now),
+                lower=None if low is None else _literal(low, type_),
+                upper=None if high is None else _literal(high, type_),
             )
         case _:
             return inner
 
 
-def _literal(value: Scalar, type_: FieldType, now: datetime) -> Scalar:
+def _literal(value: Scalar, type_: FieldType) -> Scalar:
     if type_.type in DATES and isinstance(value, str):
-        return resolve_date(value, now).first
+        moment = moment_of(value)
+        if moment is None:
+            raise QueryError(f"{value!r} is not a date", hint="2026-01-31T12:00:00Z")
+        return moment
     numeric = type_.type in WHOLE or type_.type in FLOATS
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if numeric != number and type_.type not in DATES:
@@ -130,7 +136,7 @@ def _column(inner: Matcher, steps: tuple[str, ...], type_: FieldType, now: datet
     """A question to a column's values: a text's are whole strings, steps change them first."""
     plain = _PLAIN if type_.type in TEXTS else type_
     if not steps:
-        return _meaning(_typed(inner, plain, now), plain, now)
+        return _meaning(_typed(inner, plain), plain, now)
     functions = [STEPS[step] for step in steps]
     asked = _meaning(inner, result_type(steps, plain), now)
 

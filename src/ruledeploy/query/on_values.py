@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime
-from ipaddress import ip_network
 from typing import Any
 
 from ruledeploy.errors import QueryError
@@ -13,7 +12,8 @@ from ruledeploy.fields import FieldType
 from ruledeploy.query.dates import resolve_date
 from ruledeploy.query.ir import Range, Scalar
 from ruledeploy.query.kinds import NOTHING, Equal, Meaning, as_query_text, between
-from ruledeploy.query.terms import DATES, FLOATS, WHOLE, float_of, parse_ip, parse_number, whole_of
+from ruledeploy.query.numbers import WHOLE, asked, asked_whole, exact_number, whole_of
+from ruledeploy.query.terms import DATES, FLOATS, as_term, float_of, parse_ip, parse_network
 
 
 def exact(value: Scalar, type_: FieldType, now: datetime) -> Meaning:
@@ -25,47 +25,38 @@ def exact(value: Scalar, type_: FieldType, now: datetime) -> Meaning:
         return in_range(Range(value, value), type_, now)
     if name == "boolean":
         return Equal(frozenset({_boolean(value)}))
-    number = _number(value, type_)
+    number = asked(value, name)
     if name in WHOLE:
-        whole = math.isfinite(number) and int(number) == number
-        whole = whole and whole_of(number, name) is not None
-        return Equal(frozenset({int(number)})) if whole else NOTHING
+        return _whole(value, number, name)
     if name in FLOATS:
         stored = float_of(number, type_)
-        return NOTHING if stored is None else Equal(frozenset({stored}))
+        return NOTHING if stored is None else Equal(frozenset({as_term(stored)}))
     raise QueryError(f"cannot search a field of type {name}")
+
+
+def _whole(value: Scalar, number: float, name: str) -> Meaning:
+    """A fraction, or a number out of range, is no error where one value is asked for."""
+    low, high = WHOLE[name]
+    if number % 1 != 0 or number < low or number > float(high):
+        return NOTHING
+    if name == "long" and isinstance(value, str):
+        exact = exact_number(value)
+        return Equal(frozenset({int(exact)})) if low <= exact <= high else NOTHING
+    found = whole_of(value, name)
+    return NOTHING if found is None else Equal(frozenset({found}))
 
 
 # Bounds on these are checked as bounds on an integer.
 _RANGE_TYPES = {"byte": "integer", "short": "integer"}
 
 
-def _fits(number: float, type_name: str) -> None:
-    """Raise for a whole number that the type cannot hold; ES|QL's come as floats and may be."""
-    low, high = WHOLE[type_name]
-    if isinstance(number, int) and type_name != "unsigned_long" and not low <= number <= high:
-        raise QueryError(f"{number} is out of range for {type_name}")
-
-
 def must_hold(value: Scalar, type_: FieldType) -> None:
     """Raise for one of many values that the type cannot hold; a lone one just matches nothing."""
-    if type_.type in ("integer", "long"):
-        _fits(_number(value, type_), type_.type)
-    if type_.type in FLOATS and float_of(_number(value, type_), type_) is None:
-        raise QueryError(f"{value!r} is out of range for {type_.type}")
-
-
-def _number(value: Scalar, type_: FieldType) -> int | float:
-    """The number a query asks for; Java reads a text a little wider than JSON writes one."""
-    text = value
-    if isinstance(value, str) and type_.type not in ("long", "unsigned_long"):
-        text = value.strip().removesuffix("d").removesuffix("f")
-    elif isinstance(value, str) and value != value.strip():
-        text = "not a number"
-    number = math.nan if text in ("NaN", "Infinity", "-Infinity") else parse_number(text)
-    if number is None:
-        raise QueryError(f"{value!r} is not a number, but the field is {type_.type}")
-    return number
+    name = type_.type
+    if name in ("integer", "long") and asked(value, name) % 1 == 0:
+        asked_whole(value, name)
+    if name in FLOATS and float_of(asked(value, name), type_) is None:
+        raise QueryError(f"{value!r} is out of range for {name}")
 
 
 def _boolean(value: Scalar) -> bool:
@@ -79,12 +70,10 @@ def _boolean(value: Scalar) -> bool:
 def _address(text: str) -> Meaning:
     """One address, or every address of a network in CIDR notation."""
     if "/" in text:
-        try:
-            network = ip_network(text, strict=False)
-        except ValueError:
-            raise QueryError(f"{text!r} is not a network") from None
-        low, high = parse_ip(str(network[0])), parse_ip(str(network[-1]))
-        return between(low, high, Range())
+        found = parse_network(text)
+        if found is None:
+            raise QueryError(f"{text!r} is not a network")
+        return between(*found, Range())
     return Equal(frozenset({_one_address(text)}))
 
 
@@ -100,6 +89,8 @@ def in_range(bounds: Range, type_: FieldType, now: datetime) -> Meaning:
     name = type_.type
     if name in DATES:
         return _date_range(bounds, now)
+    if name in WHOLE and name != "unsigned_long":
+        return _whole_range(bounds, _RANGE_TYPES.get(name, name))
     low, high = (_bound(bound, type_) for bound in (bounds.lower, bounds.upper))
     return between(low, high, bounds)
 
@@ -112,16 +103,28 @@ def _bound(value: Scalar | None, type_: FieldType) -> Any:
     if type_.type == "boolean":
         return _boolean(value)
     if type_.type in FLOATS:
-        number = _number(value, type_)
+        number = asked(value, type_.type)
         # Bounds of a half_float are compared at single precision.
         half = type_.type == "half_float"
         stored = float_of(number, replace(type_, type="float") if half else type_)
-        return math.copysign(math.inf, number) if stored is None else stored
-    if type_.type in WHOLE:
-        number = _number(value, type_)
-        _fits(number, _RANGE_TYPES.get(type_.type, type_.type))
-        return number
+        return math.copysign(math.inf, number) if stored is None else as_term(stored)
+    if type_.type == "unsigned_long":
+        number = asked(value, type_.type)
+        found = whole_of(value, type_.type)
+        return number if found is None else found
     raise QueryError(f"cannot compare a field of type {type_.type}")
+
+
+def _whole_range(bounds: Range, name: str) -> Meaning:
+    """Bounds without their fractions: above 1.5 begins at 2, above -1.5 at -1."""
+    low = high = None
+    if bounds.lower is not None:
+        low, fraction = asked_whole(bounds.lower, name)
+        low += fraction > 0 or (fraction == 0 and not bounds.include_lower)
+    if bounds.upper is not None:
+        high, fraction = asked_whole(bounds.upper, name)
+        high -= fraction < 0 or (fraction == 0 and not bounds.include_upper)
+    return between(low, high, Range())
 
 
 def _date_range(bounds: Range, now: datetime) -> Meaning:

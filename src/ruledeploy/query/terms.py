@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address, ip_address
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ruledeploy.fields import FieldType
 from ruledeploy.query.dates import parse_date
+from ruledeploy.query.numbers import NEGATIVE_ZERO, WHOLE, parse_number, whole_of
 from ruledeploy.query.text import lower, utf16_length, words
 
 IndexTerm: TypeAlias = str | int | float | bool | tuple[str, ...]
@@ -24,16 +26,10 @@ Terms: TypeAlias = tuple[IndexTerm, ...]
 KEYED = "flattened key"
 STRINGS = frozenset({"keyword", "wildcard", "constant_keyword", "flattened", KEYED, "version"})
 TEXTS = frozenset({"text", "match_only_text", "search_as_you_type"})
-WHOLE = {
-    "byte": (-(2**7), 2**7 - 1),
-    "short": (-(2**15), 2**15 - 1),
-    "integer": (-(2**31), 2**31 - 1),
-    "long": (-(2**63), 2**63 - 1),
-    "unsigned_long": (0, 2**64 - 1),
-}
 FLOATS = frozenset({"float", "half_float", "double", "scaled_float"})
 DATES = frozenset({"date", "date_nanos"})
 _MAPPED = 0xFFFF << 32
+_ALL_V4 = 0xFFFF_FFFF
 
 
 def index_terms(type_: FieldType, raw: Iterable[object]) -> Terms:
@@ -42,7 +38,13 @@ def index_terms(type_: FieldType, raw: Iterable[object]) -> Terms:
     A value that the type cannot hold is left out: Elasticsearch refuses the document, or ignores
     the value where `ignore_malformed` is set, as it is in Elastic's own templates.
     """
-    return tuple(dict.fromkeys(_each(_reader(type_), raw)))
+    values = _each(_reader(type_), raw)
+    return tuple(dict.fromkeys(map(as_term, values) if type_.type in FLOATS else values))
+
+
+def as_term(number: Any) -> Any:
+    """A float as an index sorts it: -0.0 before 0.0."""
+    return NEGATIVE_ZERO if number == 0 and math.copysign(1, number) < 0 else number
 
 
 def column_values(type_: FieldType, raw: Iterable[object]) -> Terms:
@@ -113,48 +115,38 @@ def _boolean_of(value: object) -> bool | None:
 
 
 def parse_ip(value: object) -> int | None:
-    """An address as 128 bits, or None."""
-    if not isinstance(value, str) or "%" in value:
+    """An address as 128 bits, or None; the scope behind a % is left out."""
+    if not isinstance(value, str):
+        return None
+    text, percent, scope = value.partition("%")
+    if percent and not (scope and ":" in text):
         return None
     try:
-        address = ip_address(value)
+        address = ip_address(text)
     except ValueError:
         return None
     number = int(address)
     return number if isinstance(address, IPv6Address) else _MAPPED | number
 
 
-def parse_number(value: object) -> int | float | None:
-    """A number, written as one or as text; None when it is none (or not finite)."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return value
-    try:
-        number = float(value) if isinstance(value, float) else _from_text(str(value))
-    except ValueError:
-        return None
-    return number if isinstance(number, int) or math.isfinite(number) else None
+def _prefix_length(text: str) -> int:
+    return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII) else -1
 
 
-def _from_text(text: str) -> int | float:
-    if "_" in text or not text.isascii():
-        raise ValueError(text)
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+def parse_network(text: str) -> tuple[int, int] | None:
+    """The first and the last address of a network in CIDR notation, or None.
 
-
-def whole_of(value: object, type_name: str) -> int | None:
-    """A whole number in the type's range; a fraction is cut off, as `coerce` does."""
-    number = parse_number(value)
-    if number is None:
+    An address of IPv4 that is written as one of IPv6 could have either's prefix, and has none.
+    """
+    address, _, length = text.partition("/")
+    number, v6 = parse_ip(address), ":" in address
+    rest_bits = (128 if v6 else 32) - _prefix_length(length)
+    if number is None or not 0 <= rest_bits <= (128 if v6 else 32):
         return None
-    if type_name == "unsigned_long" and isinstance(number, float) and not number.is_integer():
+    if v6 and number & ~_ALL_V4 == _MAPPED:
         return None
-    low, high = WHOLE[type_name]
-    return int(number) if low <= int(number) <= high else None
+    rest = (1 << rest_bits) - 1
+    return number & ~rest, number | rest
 
 
 def float_of(value: object, type_: FieldType) -> float | None:

@@ -12,7 +12,7 @@ import pytest
 
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Files, Hits, Memory, Window
 from ruledeploy.errors import Problems, QueryError, SourceError
-from support.engine_cases import TABLE
+from support.engine_values import TABLE
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 API = "logs-endpoint.events.api-default"

@@ -14,7 +14,8 @@ import pytest
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Files, Kept, Window
 from ruledeploy.engine.kept import MemoryStore
 from ruledeploy.errors import QueryError
-from support.engine_cases import TABLE, Generator
+from support.engine_cases import Generator
+from support.engine_values import TABLE
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 API = "logs-endpoint.events.api-default"

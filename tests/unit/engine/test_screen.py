@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ruledeploy.engine import EmbeddedEngine, EngineRule, Files
-from support.engine_cases import TABLE
+from support.engine_values import TABLE
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 API = "logs-endpoint.events.api-default"

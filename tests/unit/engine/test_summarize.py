@@ -16,7 +16,7 @@ from ruledeploy.engine.aggregation import slices
 from ruledeploy.engine.asking import Asking, Question
 from ruledeploy.engine.protocol import Summary, Window
 from ruledeploy.errors import RuledeployError, ServerError
-from support.engine_cases import TABLE
+from support.engine_values import TABLE
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
