@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Env, Form, Format, Json, Root, command_app, parse_day
-from ruledeploy.cli.output import print_json
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Env,
+    Form,
+    Format,
+    Json,
+    Root,
+    command_app,
+    form_of,
+    parse_day,
+)
+from ruledeploy.cli.output import print_form, print_json
 from ruledeploy.cli.past import (
     MOST_AT_ONCE,
     Events,
@@ -64,10 +76,21 @@ def backtest(
     from ruledeploy.verify.backtest import TOP_FIELDS
     from ruledeploy.verify.backtest import backtest as run
 
+    form = form_of(format_, as_json=json_)
+    if on_server:
+        _refuse_unheard(
+            {
+                "--events": events,
+                "--compare": compare,
+                "--top": top,
+                "--max-concurrent": max_concurrent != MOST_AT_ONCE,
+                "--format markdown": form is Form.markdown,
+            }
+        )
     project = open_project(root)
     release = _release(project, env, day)
     if on_server:
-        _preview(project, root, release, rule, (since, until), as_json=json_)
+        _preview(project, root, release, rule, (since, until), as_json=form is Form.json)
         return
     base = None
     if compare:
@@ -76,14 +99,16 @@ def backtest(
         base = _release(load_project(read_commit(root, compare)), env, day)
     with past_of(project, root, env, events, (since, until), at_once=max_concurrent) as past:
         made = run(release, past, base, only=rule, top_fields=top or TOP_FIELDS).to_json()
-    match Form.json if json_ else format_:
-        case Form.json:
-            print_json(made)
-        case Form.markdown:
-            for line in markdown(made):
-                typer.echo(line)
-        case Form.text:
-            print_backtest(made)
+    print_form(form, made, text=print_backtest, markdown=markdown)
+
+
+def _refuse_unheard(given: Mapping[str, object]) -> None:
+    """Raise `UsageError` for options that a preview would pass over."""
+    if unheard := [name for name, value in given.items() if value]:
+        raise UsageError(
+            f"--preview does not take {', '.join(unheard)}",
+            hint="Kibana runs one rule as it is now, on its own data, and counts the alerts",
+        )
 
 
 def _release(project: Project, name: str, day: str) -> Release:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ruledeploy import __version__
-from ruledeploy.cli.options import HERE, Day, Json, NoCache, Root, command_app, parse_day
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Json,
+    NoCache,
+    Root,
+    command_app,
+    form_of,
+    parse_day,
+)
 from ruledeploy.cli.output import print_json
 from ruledeploy.cli.workspace import means, open_project, scenarios
 from ruledeploy.errors import RuledeployError
@@ -60,6 +69,7 @@ def check(
 
     Exits 0 when nothing is wrong, 1 when an error was found.
     """
+    form = form_of(format_, as_json=json_)
     project = open_project(root)
     look = partial(_findings, today=parse_day(day), how=means(no_cache=no_cache))
     project.refuse_unknown(*(env or ()))
@@ -68,7 +78,7 @@ def check(
     if changed:
         findings = _since(read_commit(root, changed), project, findings, partial(look, envs=envs))
     plain = [finding.to_json() for finding in dict.fromkeys(findings)]
-    _print(plain, Format.json if json_ else format_)
+    _print(plain, form)
     failing = {"error", "warning"} if strict else {"error"}
     if any(finding["severity"] in failing for finding in plain):
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -71,6 +71,17 @@ class Form(StrEnum):
 
 
 Format = Annotated[Form, typer.Option("--format", help="How to print.")]
+
+
+_F = TypeVar("_F", bound=StrEnum)
+
+
+def form_of(given: _F, *, as_json: bool) -> _F:
+    """The form that `--format` and `--json` ask for. Raises `UsageError` when they disagree."""
+    asked = type(given)("json") if as_json else given
+    if as_json and given not in {"text", "json"}:
+        raise UsageError(f"--json and --format {given} exclude one another")
+    return asked
 
 
 def side(*, ours: bool, theirs: bool) -> Literal["ours", "theirs"] | None:

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ruledeploy.cli.options import Form
 from ruledeploy.errors import RuledeployError
 
 
 def print_json(value: Any) -> None:
     """The value as indented JSON on stdout."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The value as indented JSON, with a line end."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def print_form(
+    form: Form,
+    plain: Any,
+    *,
+    text: Callable[[Any], None],
+    markdown: Callable[[Any], Iterable[str]],
+) -> None:
+    """A result in its plain form, on stdout as the command line asks for it."""
+    match form:
+        case Form.json:
+            print_json(plain)
+        case Form.markdown:
+            sys.stdout.writelines(f"{line}\n" for line in markdown(plain))
+        case Form.text:
+            text(plain)
 
 
 def say(text: str) -> None:

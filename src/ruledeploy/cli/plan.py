@@ -21,10 +21,11 @@ from ruledeploy.cli.options import (
     Root,
     Theirs,
     command_app,
+    form_of,
     parse_day,
     side,
 )
-from ruledeploy.cli.output import print_json, say
+from ruledeploy.cli.output import print_form, say
 from ruledeploy.errors import RefusedError
 
 app = command_app()
@@ -66,6 +67,7 @@ def plan(
     from ruledeploy.deploy import stages as stages_of
     from ruledeploy.report.plan import markdown, print_plan, print_stages, step_json
 
+    form = form_of(format_, as_json=json_)
     options = Options(adopt=adopt, prune=prune, side=side(ours=ours, theirs=theirs))
     with session(root, env, parse_day(day)) as here:
         for warning in here.server.warnings:
@@ -79,17 +81,10 @@ def plan(
     if output is not None:
         write_plan(made, output)
     steps = stages_of(made) if stages else ()
-    match Form.json if json_ else format_:
-        case Form.json:
-            told = {"stages": [step_json(step) for step in steps]} if stages else {}
-            print_json({**plain, **told})
-            steps = ()
-        case Form.markdown:
-            for line in markdown(plain):
-                typer.echo(line)
-        case Form.text:
-            print_plan(plain)
-    if steps:
+    if stages and form is Form.json:
+        plain = {**plain, "stages": [step_json(step) for step in steps]}
+    print_form(form, plain, text=print_plan, markdown=markdown)
+    if steps and form is not Form.json:
         print_stages(steps)
     if detailed_exitcode and not made.empty:
         raise typer.Exit(CHANGES)

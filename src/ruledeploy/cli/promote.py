@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Form, Format, Json, Root, command_app, parse_day
-from ruledeploy.cli.output import print_json
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Form,
+    Format,
+    Json,
+    Root,
+    command_app,
+    form_of,
+    parse_day,
+)
+from ruledeploy.cli.output import print_form
 from ruledeploy.cli.workspace import means, open_project
 
 if TYPE_CHECKING:
@@ -41,18 +51,12 @@ def promote(
     from ruledeploy.deploy.promote import differences
     from ruledeploy.report.promote import print_promotion, promotion_markdown
 
+    form = form_of(format_, as_json=json_)
     project, today = open_project(root), parse_day(day)
     found = differences(*(_side(project, name, today) for name in (here, there)))
     result: dict[str, Any] = {"schema": 1, "from": here, "to": there}
     result["differences"] = [one.to_json() for one in found]
-    match Form.json if json_ else format_:
-        case Form.json:
-            print_json(result)
-        case Form.markdown:
-            for line in promotion_markdown(result):
-                typer.echo(line)
-        case Form.text:
-            print_promotion(result)
+    print_form(form, result, text=print_promotion, markdown=promotion_markdown)
     if found and detailed_exitcode:
         raise typer.Exit(CHANGES)
 

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Form, Format, Json, Root, command_app, parse_day
-from ruledeploy.cli.output import print_json
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Form,
+    Format,
+    Json,
+    Root,
+    command_app,
+    form_of,
+    parse_day,
+)
+from ruledeploy.cli.output import print_form
 from ruledeploy.cli.workspace import means, open_project
 from ruledeploy.errors import UsageError
 
@@ -48,6 +58,7 @@ def review(
     from ruledeploy.telemetry import attack_day, benign_day
     from ruledeploy.verify.review import review as compare
 
+    form = form_of(format_, as_json=json_)
     base, head = _projects(root, revisions)
     for name in env or ():
         if name not in {*base.env_names, *head.env_names}:
@@ -63,14 +74,7 @@ def review(
         EmbeddedEngine(),
     )
     plain = made.to_json()
-    match Form.json if json_ else format_:
-        case Form.json:
-            print_json(plain)
-        case Form.markdown:
-            for line in markdown(plain):
-                typer.echo(line)
-        case Form.text:
-            print_review(plain)
+    print_form(form, plain, text=print_review, markdown=markdown)
     if made.needs_approval:
         raise typer.Exit(NEEDS_APPROVAL)
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
-from ruledeploy.cli.options import HERE, Day, Json, Root, command_app, parse_day
-from ruledeploy.cli.output import print_json, say, write_file
+from ruledeploy.cli.options import (
+    HERE,
+    Day,
+    Json,
+    Root,
+    command_app,
+    form_of,
+    parse_day,
+)
+from ruledeploy.cli.output import json_text, say, write_file
 from ruledeploy.cli.workspace import elasticsearch_client, means, open_project, scenarios
 from ruledeploy.errors import UsageError
 
@@ -94,7 +104,7 @@ def test(
     if url:
         _refuse_url(url, which)
     labelled = _labelled(events or [], labels, simulated=scored)
-    chosen = Format.json if json_ else format_
+    chosen = form_of(format_, as_json=json_)
 
     def once() -> Suite:
         project = open_project(root)
@@ -184,29 +194,38 @@ def _labelled(events: list[Path], labels: Path | None, *, simulated: bool) -> tu
 
 
 def _show(suite: Suite, chosen: Format, output: Path | None) -> None:
+    plain = suite.to_json()
+    if output is not None:
+        write_file(output, _text(plain, chosen))
+        failed = sum(one["outcome"] == "fail" for one in plain["results"])
+        say(f"{len(plain['results']) - failed} passed, {failed} failed: {output}")
+    elif chosen is Format.text:
+        _print_text(plain, sys.stdout)
+    else:
+        typer.echo(_text(plain, chosen), nl=False)
+
+
+def _print_text(plain: Mapping[str, Any], stream: IO[str]) -> None:
     from ruledeploy.report import cases as report
 
-    plain = suite.to_json()
+    report.print_results(plain["results"], stream)
+    report.print_scores(plain["scores"], stream)
+
+
+def _text(plain: Mapping[str, Any], chosen: Format) -> str:
+    from ruledeploy.report import cases as report
+
     results = plain["results"]
     match chosen:
         case Format.text:
-            report.print_results(results)
-            report.print_scores(plain["scores"])
-            return
-        case Format.json if output is None:
-            print_json(plain)
-            return
+            stream = StringIO()
+            _print_text(plain, stream)
+            return stream.getvalue()
         case Format.json:
-            import json
-
-            text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+            return json_text(plain)
         case Format.junit:
-            text = report.junit(results)
+            return report.junit(results)
         case Format.github:
-            text = "".join(f"{line}\n" for line in report.github(results))
+            return "".join(f"{line}\n" for line in report.github(results))
         case Format.markdown:
-            text = report.markdown(results)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        write_file(output, text)
+            return report.markdown(results)

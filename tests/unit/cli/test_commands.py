@@ -215,13 +215,14 @@ def test_a_stack_in_the_background_is_joined_and_stopped(tmp_path: Path, capsys:
 
 
 def test_results_come_in_the_forms_that_ci_reads(tmp_path: Path, capsys: Captured) -> None:
-    """JUnit and Markdown into a file, annotations on stdout; each names the failing case."""
+    """Any of them into a file, with the count on stderr; each names the failing case."""
     root = write_content(tmp_path, overlay=OVERLAY.replace("svchost.exe, ", ""))
-    for form in ("junit", "markdown", "json"):
+    for form in ("text", "junit", "markdown", "json"):
         file = tmp_path / f"out.{form}"
         assert run(["test", "-C", str(root), *DAY, "--format", form, "-o", str(file)]) == 1
         assert "Windows is trusted" in file.read_text("utf-8")
-    capsys.readouterr()
+        told = capsys.readouterr()
+        assert (told.out, told.err) == ("", f"1 passed, 1 failed: {file}\n")
     assert run(["test", "-C", str(root), *DAY, "--format", "github"]) == 1
     assert capsys.readouterr().out.startswith("::error file=rules/")
 
@@ -360,6 +361,28 @@ def test_a_backtest_on_files_and_on_the_cluster_agree(tmp_path: Path, capsys: Ca
     assert (made["errors"], made["aborted"]) == ([], False)
     assert run([*preview[:-2], "--until", "2028-01-01"]) == 1
     assert "name a shorter window" in capsys.readouterr().err
+
+
+def test_a_preview_passes_over_no_option(tmp_path: Path, capsys: Captured) -> None:
+    """What Kibana's preview cannot do is refused by name, before a server is asked."""
+    root = write_content(tmp_path)
+    preview = ["backtest", "-C", str(root), "-e", "local", "--preview", "--since", "1d"]
+    more = ["--compare", "HEAD", "--top", "user.name", "--events", str(root / "rules")]
+    assert run([*preview, *more, "--max-concurrent", "1", "--format", "markdown"]) == 64
+    names = "--events, --compare, --top, --max-concurrent, --format markdown"
+    assert f"--preview does not take {names}" in capsys.readouterr().err
+    assert not (root / ".ruledeploy").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "test", "backtest", "review", "plan", "promote"])
+def test_two_forms_at_once_are_refused(command: str, tmp_path: Path, capsys: Captured) -> None:
+    """Whoever reads the output could not tell which one it is."""
+    root = write_content(tmp_path)
+    operands = {"review": ["HEAD"], "promote": ["local", "local"]}.get(command, [])
+    env = ["-e", "local"] if command in {"backtest", "plan"} else []
+    form = "sarif" if command == "check" else "markdown"
+    assert run([command, *operands, *env, "-C", str(root), "--json", "--format", form]) == 64
+    assert f"--json and --format {form} exclude one another" in capsys.readouterr().err
 
 
 def test_a_backtest_compares_with_a_git_revision(tmp_path: Path, capsys: Captured) -> None:

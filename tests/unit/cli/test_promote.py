@@ -105,7 +105,7 @@ def test_exit_codes_and_renderings(root: Path, capsys: Captured) -> None:
     assert "#### In dev, not in prod" in shown
     assert "**Tools \\| of \\*developers\\***" in shown
     assert "alike" in promote(root, capsys, "dev", "dev", "--detailed-exitcode")
-    promote(root, capsys, "dev", "porod", exits=1)
+    promote(root, capsys, "dev", "porod", exits=64)
 
 
 def test_several_patterns_are_one_item(root: Path, capsys: Captured) -> None:
