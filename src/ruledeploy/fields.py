@@ -135,6 +135,9 @@ class FieldTable:
     dynamic_keyword: tuple[str, ...] = ()
     open: bool = False
     objects: frozenset[str] = field(init=False, repr=False, compare=False)
+    _types: dict[str, FieldType | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Name every object that holds a field: asked of each name that is not mapped."""
@@ -144,6 +147,11 @@ class FieldTable:
 
     def get(self, name: str) -> FieldType | None:
         """The type of a field or multi-field, aliases followed; None when it is not mapped."""
+        if name not in self._types:
+            self._types[name] = self._find(name)
+        return self._types[name]
+
+    def _find(self, name: str) -> FieldType | None:
         found = self.fields.get(name)
         if found is None:
             parent, _, suffix = name.rpartition(".")

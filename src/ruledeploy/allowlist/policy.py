@@ -86,8 +86,5 @@ def _width(item: OverlayItem) -> Iterator[Finding]:
 
 
 def _writable(line: FieldMatch) -> bool:
-    texts = (
-        "".join(part for part in pattern.parts if isinstance(part, str)).lower()
-        for pattern in line.values
-    )
+    texts = (pattern.literal.lower() for pattern in line.values)
     return line.kind == "match" and any(folder in text for text in texts for folder in _WRITABLE)

@@ -11,10 +11,12 @@ from typing import Any
 # narrows them against a contract (Kibana's schema, our own), not against Python's types.
 JsonObject = Mapping[str, Any]
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def canonical(value: object) -> str:
     """The value's JSON with sorted keys, no spaces, and text kept as Unicode."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: object) -> str:

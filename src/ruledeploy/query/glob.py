@@ -8,6 +8,8 @@ from functools import lru_cache
 
 ANY = "*"
 ONE = "?"
+_PIECES = re.compile(r"([*?])|((?:[^*?\\]+|\\[\s\S]?)+)")
+_ESCAPED = re.compile(r"\\([\s\S])")
 
 
 @lru_cache(maxsize=16_384)
@@ -16,25 +18,10 @@ def parts(pattern: str) -> tuple[tuple[str, bool], ...]:
 
     A backslash at the very end stands for itself, as in Lucene.
     """
-    out: list[tuple[str, bool]] = []
-    literal: list[str] = []
-    at = 0
-    while at < len(pattern):
-        char = pattern[at]
-        if char in (ANY, ONE):
-            if literal:
-                out.append(("".join(literal), False))
-                literal = []
-            out.append((char, True))
-        elif char == "\\" and at + 1 < len(pattern):
-            at += 1
-            literal.append(pattern[at])
-        else:
-            literal.append(char)
-        at += 1
-    if literal:
-        out.append(("".join(literal), False))
-    return tuple(out)
+    return tuple(
+        (wild, True) if wild else (_ESCAPED.sub(r"\1", text) if "\\" in text else text, False)
+        for wild, text in _PIECES.findall(pattern)
+    )
 
 
 def escape(text: str) -> str:

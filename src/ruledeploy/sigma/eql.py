@@ -43,9 +43,11 @@ from ruledeploy.sigma.rendering import Rendering
 _TEXTS = ("text", "match_only_text")
 _WILD = re.compile(r"[*?]")
 _NAME = re.compile(r"[A-Za-z_@][A-Za-z0-9_]*")
-_ESCAPES = {
-    "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"
-}  # fmt: skip
+_ESCAPES = str.maketrans(
+    {
+        "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"
+    }
+)  # fmt: skip
 _HINT = "language: lucene or esql"
 # A comparison with text: the word of EQL that asks it, and what it is compared with.
 _Asked = tuple[str, str]
@@ -241,12 +243,10 @@ def _asked(form: Value | Regex) -> _Asked:
     """
     if isinstance(form, Regex):
         return "regex", form.regex
-    texts = [part for part in form.pattern.parts if isinstance(part, str)]
-    literal = "".join(texts)
+    literal = form.pattern.literal
     folds = form.fold and has_case(literal)
     plain = form.pattern.plain
-    cased = "".join(char for char in literal if not char.isascii())
-    if folds and has_case(cased):
+    if folds and not literal.isascii() and has_case(_beyond_ascii(literal)):
         return "regex", fold(form.pattern)
     if plain is not None and not folds:
         return "in", plain
@@ -258,6 +258,10 @@ def _asked(form: Value | Regex) -> _Asked:
     if plain is not None:
         return "in~", plain
     return "regex", fold(form.pattern) if folds else _as_regex(form.pattern)
+
+
+def _beyond_ascii(text: str) -> str:
+    return "".join(char for char in text if not char.isascii())
 
 
 def _as_regex(pattern: Pattern) -> str:
@@ -300,4 +304,4 @@ def field_name(name: str) -> str:
 
 def string(text: str) -> str:
     """A string literal."""
-    return f'"{"".join(_ESCAPES.get(char, char) for char in text)}"'
+    return f'"{text.translate(_ESCAPES)}"'

@@ -95,6 +95,9 @@ class LeafReader:
         name = self.table.resolve(field)
         type_ = self._type(name, place)
         match value:
+            case SigmaString():
+                cased = isinstance(value, SigmaCasedString)
+                return self._value(name, type_, to_pattern(value), place, cased=cased)
             case SigmaExpansion():
                 return AnyOf(tuple(self.read(field, each, place) for each in value.values))
             case SigmaNull():
@@ -112,9 +115,6 @@ class LeafReader:
                 return self._compare(name, type_, value, place)
             case SigmaRegularExpression():
                 return self._regex(name, type_, value, place)
-            case SigmaString():
-                cased = isinstance(value, SigmaCasedString)
-                return self._value(name, type_, to_pattern(value), place, cased=cased)
             case SigmaBool():
                 text = "true" if value.boolean else "false"
                 return self._value(name, type_, Pattern((text,)), place)
@@ -203,8 +203,7 @@ class LeafReader:
         array = name in _ARRAYS
         if type_.normalizer == "lowercase":
             return Value(name, pattern.lowered(), array=array)
-        text = "".join(part for part in pattern.parts if isinstance(part, str))
-        if cased or name in PRODUCER_FIXED or not has_case(text):
+        if cased or name in PRODUCER_FIXED or not has_case(pattern.literal):
             return Value(name, pattern, array=array)
         sibling = self.table.caseless(name)
         if sibling is not None and not self._truncates(type_, sibling):

@@ -29,14 +29,19 @@ class Pattern:
     @property
     def plain(self) -> str | None:
         """The text, or None when a wildcard is in it."""
-        if any(isinstance(part, Wildcard) for part in self.parts):
+        if Wildcard.ANY in self.parts or Wildcard.ONE in self.parts:
             return None
-        return "".join(part for part in self.parts if isinstance(part, str))
+        return self.literal
+
+    @property
+    def literal(self) -> str:
+        """The text between the wildcards, put together."""
+        return "".join([part for part in self.parts if isinstance(part, str)])
 
     @property
     def matches_anything(self) -> bool:
         """Whether the pattern is made of `*` alone: it asks only that the field exists."""
-        return bool(self.parts) and all(part is Wildcard.ANY for part in self.parts)
+        return bool(self.parts) and self.parts.count(Wildcard.ANY) == len(self.parts)
 
     def lowered(self) -> Pattern:
         """The pattern with its text in lower case, as a lowercase normalizer stores it."""

@@ -60,6 +60,8 @@ def _part(part: str | Wildcard) -> str:
 
 def has_case(text: str) -> bool:
     """Whether letter case makes a difference to the text."""
+    if text.isascii():
+        return text.lower() != text.upper()
     return any(cases(char) != (char,) for char in text)
 
 

@@ -37,7 +37,11 @@ class Rendering:
         self.leaves = leaves
         self.fallback = fallback
         self.negated = False
+        # By the identity of what they are of, which lives as long as the rule's tree; parts of long
+        # ORs are made on the way, and kept here lest another take the place of one.
         self._forms: dict[int, Form] = {}
+        self._places: dict[int, Location] = {}
+        self._lists: dict[int, tuple[Any, bool]] = {}
 
     @abstractmethod
     def render(self, form: Form, place: Location) -> str:
@@ -91,9 +95,13 @@ class Rendering:
     def place(self, cond: Any) -> Location:
         """Where the comparison is written."""
         source = getattr(cond, "source", None)
-        if isinstance(source, SigmaRuleLocation) and source.line:
-            return Location(_path(source), source.line, source.char or 0)
-        return self.fallback
+        if not isinstance(source, SigmaRuleLocation) or not source.line:
+            return self.fallback
+        known = self._places.get(id(source))
+        if known is None:
+            known = Location(_path(source), source.line, source.char or 0)
+            self._places[id(source)] = known
+        return known
 
     # ---------------------------------------------------------- pySigma calls these by name
 
@@ -141,6 +149,12 @@ class Rendering:
 
     def decide_convert_condition_as_in_expression(self, cond: Any, state: Any) -> bool:  # noqa: ARG002
         """Whether the arguments are comparisons that can be written as one list."""
+        known = self._lists.get(id(cond))
+        if known is None:
+            known = self._lists[id(cond)] = cond, self._is_list(cond)
+        return known[1]
+
+    def _is_list(self, cond: Any) -> bool:
         if not isinstance(cond, ConditionOR) or len(cond.args) < 2:  # noqa: PLR2004 - a list
             return False
         if not all(isinstance(arg, ConditionFieldEqualsValueExpression) for arg in cond.args):
