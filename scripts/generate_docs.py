@@ -11,11 +11,15 @@ import sys
 from pathlib import Path
 
 from ruledeploy.cli.app import COMMANDS
+from ruledeploy.cli.exits import EXITS
 from ruledeploy.fields import FAMILIES, load_table
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run `make docs`. -->\n"
+EXIT_CODES = ROOT / "docs" / "exit-codes.md"
+# What follows this line of a page that a person wrote is written here.
+BELOW = "<!-- Written by scripts/generate_docs.py from cli/exits.py. -->\n"
 # Commands that hold commands of their own.
 GROUPS = {
     "stack": ("up", "down", "status", "reset", "logs"),
@@ -26,7 +30,11 @@ GROUPS = {
 
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
-    return {REFERENCE / "cli.md": cli_page(), REFERENCE / "fields.md": fields_page()}
+    return {
+        REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "fields.md": fields_page(),
+        EXIT_CODES: exit_codes_page(),
+    }
 
 
 def cli_page() -> str:
@@ -63,6 +71,15 @@ def fields_page() -> str:
         "fields of its family's table: on any other field it would silently never match.\n"
     )
     return "\n".join([NOTE, "# Telemetry families\n", about, *rows, ""])
+
+
+def exit_codes_page() -> str:
+    """The codes by command, below what the page says of each code."""
+    written, _, _ = EXIT_CODES.read_text("utf-8").partition(BELOW)
+    rows = ["| command | exits | when |", "|---|---|---|"]
+    for name, codes in EXITS.items():
+        rows += [f"| `{name}` | {code} | {why} |" for code, why in codes.items()]
+    return written + BELOW + "\n".join(rows) + "\n"
 
 
 def main() -> None:
