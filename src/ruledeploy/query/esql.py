@@ -60,12 +60,7 @@ def parse_esql(text: str) -> EsqlQuery:
     Every column of a condition must still be there (`keep`, `drop` before it).
     """
     spans = commands(text)
-    start, end = spans[0]
-    first = tokenize_head(text, start, end)
-    if first.sign != "from":
-        kind = UnsupportedQuery if first.sign in ("row", "show", "ts", "explain") else QueryError
-        raise kind(f"a query starts with from, not {first.text!r}", position=first.at)
-    sources, metadata = source_names(text, first.at + len(first.text), end)
+    sources, metadata = _from(text, *spans[0])
     pipe = _Pipe()
     for start, end in spans[1:]:
         _command(text, start, end, pipe)
@@ -73,6 +68,20 @@ def parse_esql(text: str) -> EsqlQuery:
     if not pipe.computes:
         return EsqlQuery(sources, metadata, pipe.where, pipe.limit, pipe.conditions, (), rest)
     return EsqlQuery(sources, metadata, pipe.where, None, pipe.conditions, pipe.commands, rest)
+
+
+def esql_sources(text: str) -> tuple[str, ...]:
+    """What the query reads from, whatever comes after; raises QueryError as `parse_esql` does."""
+    return _from(text, *commands(text)[0])[0]
+
+
+def _from(text: str, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sources and metadata fields of the first command."""
+    first = tokenize_head(text, start, end)
+    if first.sign != "from":
+        kind = UnsupportedQuery if first.sign in ("row", "show", "ts", "explain") else QueryError
+        raise kind(f"a query starts with from, not {first.text!r}", position=first.at)
+    return source_names(text, first.at + len(first.text), end)
 
 
 def tokenize_head(text: str, start: int, end: int) -> Token:

@@ -8,7 +8,7 @@ from ruledeploy.errors import UnsupportedQuery
 from ruledeploy.model import JsonObject
 from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.eql import parse_eql
-from ruledeploy.query.esql import EsqlQuery, parse_esql
+from ruledeploy.query.esql import EsqlQuery, esql_sources, parse_esql
 from ruledeploy.query.ir import Node, simplify
 from ruledeploy.query.kql import Types, parse_kql, unknown
 from ruledeploy.query.lucene import parse_lucene
@@ -28,6 +28,16 @@ class ParsedQuery:
     node: Node
     esql: EsqlQuery | None = None
     dsl: JsonObject | None = None
+
+
+def index_patterns(rule: JsonObject) -> tuple[str, ...]:
+    """What a rule searches, by its body in Kibana's API: of an ES|QL rule, what its FROM names.
+
+    Raises QueryError for an ES|QL query that does not begin with one.
+    """
+    if rule.get("language") == "esql":
+        return esql_sources(str(rule["query"]))
+    return tuple(rule.get("index") or ())
 
 
 def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery:

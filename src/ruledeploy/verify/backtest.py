@@ -12,6 +12,7 @@ from ruledeploy.engine import Document, EmbeddedEngine, Hits, Shape, Summary, Wi
 from ruledeploy.errors import Location
 from ruledeploy.model import DetectionRule, Finding, Release, value_of
 from ruledeploy.query.dates import from_ms, parse_date
+from ruledeploy.query.parse import index_patterns
 from ruledeploy.verify.past import Past, Sought
 from ruledeploy.verify.running import (
     EventNote,
@@ -210,7 +211,9 @@ def _sought(rule: DetectionRule, now: _Ran, was: _Ran) -> Sought:
     """The events that alert on either side, where they are looked at one by one."""
     alerting = (now.alerting(rule.rule_id), was.alerting(rule.rule_id))
     ids = frozenset(one for some in alerting for one in some or ())
-    return Sought(tuple(rule.body.get("index", ())), ids)
+    sides = [side.rules[rule.rule_id] for side in (now, was) if rule.rule_id in side.rules]
+    indices = dict.fromkeys(name for one in sides for name in index_patterns(one.body))
+    return Sought(tuple(indices), ids)
 
 
 def _compared(

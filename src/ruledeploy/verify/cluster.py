@@ -29,7 +29,7 @@ from ruledeploy.engine.sources import documents, selects
 from ruledeploy.errors import RuledeployError
 from ruledeploy.fields import family_of, load_table
 from ruledeploy.model import JsonObject
-from ruledeploy.query.esql import parse_esql
+from ruledeploy.query.esql import esql_sources
 from ruledeploy.query.parse import parse_query
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _placed(rules: Sequence[EngineRule], source: Source) -> dict[str, list[Docum
 
 
 def _patterns(rule: EngineRule) -> tuple[str, ...]:
-    return parse_esql(rule.query).sources if rule.language == "esql" else rule.index
+    return esql_sources(rule.query) if rule.language == "esql" else rule.index
 
 
 def _without(field: JsonObject, types: set[str]) -> dict[str, Any]:

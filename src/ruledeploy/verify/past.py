@@ -128,11 +128,13 @@ class ClusterPast:
             yield {found.id: found for found in self._pages(one)}
 
     def _pages(self, sought: Sought) -> Iterator[Document]:
-        wanted, index = sorted(sought.ids), ",".join(sought.indices)
+        """Of no index there is no event: Elasticsearch would take that for all of them."""
+        wanted, index = sorted(sought.ids) if sought.indices else [], ",".join(sought.indices)
         for start in range(0, len(wanted), _PAGE):
             some = wanted[start : start + _PAGE]
+            query = {"ids": {"values": some}}
             answer = self.client.search(
-                index=index, query={"ids": {"values": some}}, size=len(some)
+                index=index, query=query, size=len(some), ignore_unavailable=True
             )
             for hit in answer["hits"]["hits"]:
                 yield Document(hit["_index"], hit["_id"], hit["_source"])

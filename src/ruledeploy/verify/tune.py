@@ -19,6 +19,7 @@ from ruledeploy.engine import Document, EmbeddedEngine, Hits
 from ruledeploy.errors import Problems, RuledeployError
 from ruledeploy.model import DetectionRule, Environment, Event, Release, value_of
 from ruledeploy.project import Project
+from ruledeploy.query.parse import index_patterns
 from ruledeploy.telemetry import Scenario
 from ruledeploy.verify.blindspots import hidden_attacks
 from ruledeploy.verify.past import Past, Sought
@@ -155,7 +156,7 @@ def tune(what: Tuning) -> Proposed:
     wanted = [rule for rule in rules if what.only.lower() in rule.name.lower()]
     alerting = {rule_id: found.event_ids for rule_id, found in _hits(what, release, wanted).items()}
     loudest = sorted(wanted, key=lambda one: -len(alerting[one.rule_id]))
-    sought = (Sought(tuple(one.body.get("index", ())), alerting[one.rule_id]) for one in loudest)
+    sought = (Sought(index_patterns(one.body), alerting[one.rule_id]) for one in loudest)
     tuned: list[Tuned] = []
     so_far = what
     for rule, events in zip(loudest, what.past.events(sought), strict=True):
