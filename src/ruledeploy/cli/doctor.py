@@ -40,7 +40,7 @@ def doctor(
     from ruledeploy.compile import try_release
     from ruledeploy.deploy import open_store
     from ruledeploy.deploy.doctor import examine
-    from ruledeploy.deploy.doctor_lines import Subject, index_patterns
+    from ruledeploy.deploy.doctor_lines import Subject, all_patterns
     from ruledeploy.deploy.doctor_role import minimal_role
     from ruledeploy.errors import Collector
     from ruledeploy.kibana import Connection, Kibana
@@ -51,7 +51,7 @@ def doctor(
     if print_role:
         # A role without what a broken file searches would be too small, and nobody would know.
         collector.raise_if_any()
-        patterns = index_patterns(release.rules)
+        patterns = all_patterns(release.rules)
         print_json(minimal_role(project.name, environment.space, patterns))
         return
     checks = [_files(collector)]

@@ -16,7 +16,7 @@ from ruledeploy.errors import NotAuthorized, QueryError, ServerError
 from ruledeploy.kibana import Peer
 from ruledeploy.model import DetectionRule, JsonObject, Release
 from ruledeploy.query.exceptions import build_exception_filter, item_clause
-from ruledeploy.query.parse import parse_query
+from ruledeploy.query.parse import index_patterns, parse_query
 
 DAYS = 7
 _JOBS = 6
@@ -121,7 +121,7 @@ def _matches(peer: Peer, question: _Question, empty: set[str]) -> _Answer:
     hidden = f", {len(question.items)} allowlist items applied" if question.items else ""
     more = "+" if count >= _ROWS and kind == "esql" else ""
     said = f"{count:,}{more} in {DAYS} days{hidden}"
-    if not count and empty.issuperset(rule.body.get("index") or ()):
+    if not count and empty.issuperset(index_patterns(rule.body)):
         said = "none: there are no events"
     return _Answer(rule.name, Check(what, "ok", said, group=group), count)
 

@@ -11,6 +11,7 @@ from ruledeploy.deploy.store import RecordStore
 from ruledeploy.errors import RuledeployError
 from ruledeploy.kibana import Connection, Kibana, Peer
 from ruledeploy.model import DetectionRule, Environment, JsonObject, Release
+from ruledeploy.query.parse import index_patterns
 
 CheckState = Literal["ok", "warning", "error", "unknown"]
 
@@ -85,9 +86,9 @@ class Subject:
 
     def patterns(self) -> tuple[str, ...]:
         """The index patterns of the release's rules, sorted."""
-        return index_patterns(self.release.rules) if self.release else ()
+        return all_patterns(self.release.rules) if self.release else ()
 
 
-def index_patterns(rules: Iterable[DetectionRule]) -> tuple[str, ...]:
+def all_patterns(rules: Iterable[DetectionRule]) -> tuple[str, ...]:
     """What the rules search, sorted."""
-    return tuple(sorted({index for rule in rules for index in rule.body.get("index") or ()}))
+    return tuple(sorted({index for rule in rules for index in index_patterns(rule.body)}))

@@ -232,9 +232,11 @@ def test_plain_http_and_files_that_do_not_compile(tmp_path: Path, capsys: Captur
     assert found["TLS"]["state"] == "warning"
 
 
-def test_the_least_role_needs_no_server(tmp_path: Path, capsys: Captured) -> None:
+@pytest.mark.parametrize("language", ["lucene", "esql"])
+def test_the_least_role_needs_no_server(language: str, tmp_path: Path, capsys: Captured) -> None:
     """What PUT /_security/role takes: one space, the rules' indices, the records' index."""
     settings = SETTINGS.format(kibana="https://kibana.invalid") + 'space = "soc"\n'
+    settings += f'language = "{language}"\n'
     root = write_content(tmp_path, settings=settings)
     assert run(["doctor", "--env", "dev", "-C", str(root), "--print-role"]) == 0
     role = json.loads(capsys.readouterr().out)
