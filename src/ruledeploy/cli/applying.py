@@ -77,7 +77,7 @@ def refuse_other(plan: Plan, path: Path, here: Server) -> None:
     refuse_stale(plan, here.kibana)
 
 
-def show(plan: Plan, here: Server, how: Applying) -> None:
+def show(plan: Plan, here: Server, how: Applying, question: str) -> None:
     """Print the plan, unless JSON was asked for; then refuse what nobody has agreed to."""
     from ruledeploy.deploy import changed_rules, refuse_conflicts
     from ruledeploy.report.plan import print_plan
@@ -90,7 +90,7 @@ def show(plan: Plan, here: Server, how: Applying) -> None:
         credential = here.kibana.connection.credential
         say(f"{len(written)} rules are written; those enabled run with {credential} from then on")
     if here.env.confirm and not how.yes and not plan.empty:
-        confirm(f"push to {here.env.name}?", how)
+        confirm(question, how)
 
 
 def confirm(question: str, how: Applying) -> None:

@@ -92,7 +92,7 @@ def push(
         if reviewed is not None and plan_file is not None:
             refuse_other(reviewed, plan_file, server)
         planned = reviewed or made_plan(here, options, only)
-        show(planned, server, how)
+        show(planned, server, how, f"push to {env}?")
         if release_hold:
             lift_hold(server.store)
         carry_out(planned, server, commit_of(root), how)

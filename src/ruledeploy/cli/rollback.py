@@ -88,7 +88,7 @@ def rollback(
             write_plan(planned, output)
             print_json(planned.to_json()) if json_ else print_plan(planned.to_json())
             return
-        show(planned, here, how)
+        show(planned, here, how, f"roll {env} back to record {to}?")
         with _held(here.store, to, nothing_to_do=planned.empty):
             carry_out(planned, here, record.commit, how)
     if not planned.empty:

@@ -173,11 +173,23 @@ def _refuse_url(url: str, which: Which) -> None:
 
 
 def _at(project: Project, name: str, url: str) -> Environment:
-    """The environment; with a URL of its own on the command line, nobody else's credentials."""
+    """The environment; with a URL of its own on the command line, nobody else's credentials.
+
+    A certificate and a fingerprint belong to one cluster as a key does; CAs may know several.
+    """
     if not url:
         return project.environment(name, os.environ)
     written = project.environment(name)
-    return replace(written, elasticsearch_url=url, api_key=None, username=None, password=None)
+    return replace(
+        written,
+        elasticsearch_url=url,
+        api_key=None,
+        username=None,
+        password=None,
+        client_cert=None,
+        client_key=None,
+        ca_fingerprint=None,
+    )
 
 
 def _labelled(events: list[Path], labels: Path | None, *, simulated: bool) -> tuple[Emitted, ...]:

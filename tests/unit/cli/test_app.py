@@ -13,6 +13,7 @@ import typer.main
 
 from ruledeploy.cli.app import COMMANDS
 from ruledeploy.cli.boundary import run
+from support.content import write_content
 
 HEAVY = ("sigma", "elasticsearch", "elastic_transport", "rich", "starlette", "uvicorn", "yaml")
 
@@ -79,14 +80,15 @@ def test_an_optional_argument_is_bracketed_once(
     assert f"{name} [OPTIONS] [PLAN]\n" in capsys.readouterr().out
 
 
-def test_a_locale_without_unicode_ends_no_command() -> None:
+def test_a_locale_without_unicode_ends_no_command(tmp_path: Path) -> None:
     """In a pipe the output is UTF-8 whatever the locale says; nothing fails to be printed."""
-    code = "from ruledeploy.cli import main; main()"
+    root = write_content(tmp_path, rule="title: a\n")
     done = subprocess.run(
-        [sys.executable, "-c", code, "check", "-C", str(Path(__file__).parents[3])],
+        [sys.executable, "-m", "ruledeploy", "check", "-C", str(root)],
         env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "→" in done.stdout.decode("utf-8")
+    assert done.returncode == 1, done.stderr
+    out = done.stdout.decode("utf-8")
+    assert "→" in out

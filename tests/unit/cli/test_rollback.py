@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,24 @@ def test_ctrl_c_stops_between_two_writes(root: Path, monkeypatch: pytest.MonkeyP
     assert list(live(root)) == [key for key in live(root) if key.startswith("list/")]
     assert push(root) == 0
     assert {key.split("/")[0] for key in live(root)} == {"rule", "list", "item"}
+
+
+def test_a_rollback_asks_whether_to_roll_back(root: Path) -> None:
+    """On a terminal, in its own words; no is exit 3, and nothing is written."""
+    settings = (root / "ruledeploy.toml").read_text() + "confirm = true\n"
+    commit(root, settings=settings)
+    assert push(root, "--yes") == 0
+    commit(root, settings=settings, rule=RULE.replace("level: high", "level: low"))
+    assert push(root, "--yes") == 0
+    ours, theirs = os.openpty()
+    os.write(ours, b"n\n")
+    command = [sys.executable, "-m", "ruledeploy", "rollback", "-e", "local", "-C", str(root)]
+    done = subprocess.run(
+        [*command, "--to", "1"], stdin=theirs, capture_output=True, text=True, check=False
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert "roll local back to record 1? [y/N]" in done.stderr
+    assert "push to" not in done.stderr
+    assert done.returncode == 3
+    assert live(root)[f"rule/{RULE_ID}"]["severity"] == "low"
