@@ -239,7 +239,7 @@ def _detections() -> Iterator[tuple[str, str]]:
         "base64-of-number": "{Image|base64: 5}",
         "base64offset-wildcard": "{Image|base64offset: 'a*'}",
         "expand-without-value": "{Image|expand: '%nobody%'}",
-        "wildcard-on-a-port": "{DestinationPort: '8*'}",
+        "wildcard-on-a-port": "{DestinationPort: '*8'}",
         "timepart": "{UtcTime|hour: 5}",
     }.items():
         yield f"selection-{name}", _HEAD + f"detection: {{s: {selection}, condition: s}}\n"

@@ -63,8 +63,9 @@ def convert(
 ) -> None:
     """Show what rules become: queries, or Kibana's NDJSON.
 
-    Allowlists are not applied: use plan and push for rules with their exceptions. Exits 1 when a
-    rule was refused, after printing the others.
+    Allowlists are not applied: use plan and push for rules with their exceptions. What is named is
+    converted whole, deprecated rules too; of the project, what is deployed. Exits 1 when a rule was
+    refused, after printing the others.
     """
     from ruledeploy.allowlist.compile import Scope
     from ruledeploy.cli.workspace import means
@@ -75,7 +76,9 @@ def convert(
         target = replace(target, language=language.value)
     collector = Collector()
     scope = Scope(project.name, target, parse_day(day))
-    compiled, _ = compile_rules(project, scope, collector, means(no_cache=no_cache))
+    compiled, _ = compile_rules(
+        project, scope, collector, means(no_cache=no_cache), retired=bool(paths)
+    )
     rules = [rule for each in compiled for rule in each.rules]
     if output is not None:
         write_file(output, _text(rules, format_))

@@ -120,6 +120,13 @@ def elasticsearch_client(env: Environment) -> Iterator[Elasticsearch]:
         yield client
 
 
+def visible(folder: Path) -> Iterator[Path]:
+    """What lies below a folder, but not in hidden ones such as `.git`."""
+    for path in folder.rglob("*"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
 def loose_project(paths: Sequence[Path], own: Project | None) -> Project:
     """A project of the rule files at `paths`, with the settings of `own` or the program's.
 
@@ -129,7 +136,7 @@ def loose_project(paths: Sequence[Path], own: Project | None) -> Project:
     for path in paths:
         if not path.exists() and not path.is_symlink():
             raise UsageError(f"no such file or folder: {path}")
-        found += sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += sorted(visible(path)) if path.is_dir() else [path]
     unread = Collector()
     files = read_files({each.as_posix(): each for each in found if each.suffix in YAML}, unread)
     settings = own.settings if own else parse_settings(_NO_PROJECT, "(no ruledeploy.toml)")

@@ -103,13 +103,19 @@ def compile_all(
 
 
 def compile_rules(
-    project: Project, scope: Scope, collector: Collector, means: Means = PLAIN
+    project: Project,
+    scope: Scope,
+    collector: Collector,
+    means: Means = PLAIN,
+    *,
+    retired: bool = False,
 ) -> tuple[list[CompiledRule], tuple[Finding, ...]]:
     """Every rule of the project for one environment, without links, and what loading said.
 
-    Errors go to `collector`; one bad rule never stops the others.
+    Errors go to `collector`; one bad rule never stops the others. `retired` rules are left out
+    unless they are asked for.
     """
-    recipe = Recipe(scope.env, scope.marker, project.env_names)
+    recipe = Recipe(scope.env, scope.marker, project.env_names, retired)
     collector.errors += project.errors
     task = Task(recipe.fingerprint(), partial(compile_file, recipe), FileOutcome)
     done = tuple(each_file(task, project.rule_files, means).values())

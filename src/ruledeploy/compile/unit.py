@@ -33,16 +33,18 @@ class Recipe:
     """What, beside a file, decides what it becomes.
 
     `marker` is the tag that says an object is ours; `env_names` are the project's environments.
+    `retired`: rules that Sigma calls deprecated or unsupported are compiled too.
     """
 
     env: Environment
     marker: str
     env_names: tuple[str, ...]
+    retired: bool = False
 
     def fingerprint(self) -> str:
         """Equal for recipes that make the same rules of any file."""
         env = {name: value for name, value in asdict(self.env).items() if name not in _ELSEWHERE}
-        return digest([env, self.marker, self.env_names])
+        return digest([env, self.marker, self.env_names, self.retired])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,11 @@ def check_environments(source: RuleSource, recipe: Recipe) -> None:
 
 
 def is_deployed(head: RuleHead, recipe: Recipe) -> bool:
-    """Whether a document counts in this environment: not retired, not for others alone."""
-    if head.status in RETIRED:
+    """Whether a document counts in this environment: not retired, not for others alone.
+
+    A retired filter never narrows anything.
+    """
+    if head.status in RETIRED and not (recipe.retired and head.kind != "filter"):
         return False
     return not head.elastic.environments or recipe.env.name in head.elastic.environments
 

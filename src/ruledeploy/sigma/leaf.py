@@ -7,7 +7,7 @@ as it is; a lower-cased sibling takes the lower-cased value; elsewhere the query
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sigma.types import (
@@ -30,6 +30,7 @@ from ruledeploy.fields import PRODUCER_FIXED, FieldTable, FieldType
 from ruledeploy.model import Finding
 from ruledeploy.sigma.fieldref import TwoFields
 from ruledeploy.sigma.forms import (
+    AllOf,
     AnyOf,
     Compare,
     Exact,
@@ -79,6 +80,8 @@ _ARRAYS = frozenset(
         "winlog.keywords",
     }
 )
+# A whole number has at most 19; of 19 not all are below 2**63.
+_MOST_DIGITS = 19
 # Where keywords without a field are searched.
 KEYWORDS = "message"
 
@@ -194,6 +197,8 @@ class LeafReader:
             return Words(name, pattern)
         if type_.type == "ip":
             return self._address(name, pattern, place)
+        if pattern.plain is None and type_.type in _WHOLE and (spans := _spans(pattern)):
+            return AnyOf(tuple(_between(name, low, high) for low, high in spans))
         if pattern.plain is None:
             message = f"{name} is {_article(type_.type)}: it has no wildcards"
             raise RuleError(message, location=place, hint="give whole values, or a range")
@@ -321,6 +326,27 @@ def _parts(text: str) -> tuple[str | Wildcard, ...]:
     """A text that may end in a star."""
     plain = text.removesuffix("*")
     return (plain, Wildcard.ANY) if plain != text else (text,)
+
+
+def _spans(pattern: Pattern) -> list[tuple[int, int]]:
+    """The whole numbers that begin with some digits (`40*`), as ranges, or have so many (`4??`)."""
+    match pattern.parts:
+        case (str(digits), Wildcard.ANY):
+            more: Sequence[int] = range(_MOST_DIGITS - len(digits))
+        case (str(digits), *wild) if all(each is Wildcard.ONE for each in wild):
+            more = (len(wild),)
+        case _:
+            return []
+    if not (digits.isascii() and digits.isdigit()) or digits.startswith("0"):
+        return []
+    first = int(digits)
+    return [(first * 10**count, (first + 1) * 10**count - 1) for count in more]
+
+
+def _between(name: str, low: int, high: int) -> Form:
+    if low == high:
+        return Exact(name, str(low), quoted=False)
+    return AllOf((Compare(name, ">=", str(low)), Compare(name, "<=", str(high))))
 
 
 def _is_number(text: str, *, whole: bool) -> bool:

@@ -15,7 +15,7 @@ from ruledeploy.query.regexp_cost import is_too_complex
 from ruledeploy.sigma.match import Pattern, Wildcard
 from ruledeploy.sigma.regex_nodes import Node, Rep, below, escape, rebuilt, written
 from ruledeploy.sigma.regex_read import RegexUnsupported, cases, read
-from ruledeploy.sigma.regex_ways import whole_value
+from ruledeploy.sigma.regex_ways import from_its_start, whole_value
 
 __all__ = ["RegexUnsupported", "Translated", "escape", "fold", "has_case", "translate"]
 
@@ -36,6 +36,8 @@ def translate(regex: str, flags: Iterable[str] = ()) -> Translated:
     """
     try:
         node = whole_value(read(regex, flags))
+        if not _fits(_finish(written(node))):
+            node = from_its_start(node)
         widened: list[str] = []
         for low, high in sorted(_counts(node), key=lambda count: (-count[1], count[0])):
             if _fits(_finish(written(node))):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ruledeploy.sigma.regex_nodes import (
     ANY,
     ANYTHING,
+    EMPTY,
     NOTHING,
     After,
     Alt,
@@ -256,6 +257,20 @@ def _trimmed_start(way: Way) -> Way:
 
 def _exactly(rep: Rep) -> Rep:
     return Rep(rep.inner, rep.low, rep.low)
+
+
+def from_its_start(node: Node) -> Node:
+    """`.*x{n}.*`, found where the run of `x` begins: an automaton then counts one run, not all."""
+    match node:
+        case Cat((first, Rep(Set(some) as one, low, high), last)) if (
+            first == last == ANYTHING and low == high
+        ):
+            if one == ANY:
+                return Rep(ANY, low, None)
+            start = Alt((EMPTY, Cat((ANYTHING, Set(outside(some))))))
+            return Cat((start, Rep(one, low, low), ANYTHING))
+        case _:
+            return node
 
 
 def _joined(ways: list[Way]) -> Node:

@@ -191,6 +191,27 @@ def test_a_refused_rule_stops_no_other(tmp_path: Path, capsys: Captured) -> None
     assert run([*convert, "--skip-refused"]) == 0
 
 
+def test_convert_takes_retired_rules_that_are_named_and_nothing_hidden(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    """A folder is converted whole; of the project, what is deployed."""
+    root = write_content(tmp_path)
+    old = (
+        "title: old\nid: 3c1d7f52-1111-4222-8333-123456789abc\nstatus: deprecated\n"
+        "logsource: {product: windows, category: process_access}\n"
+        "detection: {s: {process.name: x}, condition: s}\n"
+    )
+    (root / "rules" / "old.yml").write_text(old)
+    (root / "rules" / ".github").mkdir()
+    (root / "rules" / ".github" / "workflow.yml").write_text("on: push\n")
+    named = answer(capsys, "convert", str(root / "rules"), "-C", str(root))
+    assert "old" in {rule["name"] for rule in named["rules"]}
+    assert (named["refused"], named["not_deployed"]) == ([], 0)
+    own = answer(capsys, "convert", "-C", str(root))
+    assert own["not_deployed"] == 1
+    assert own["converted"] == named["converted"] - 1
+
+
 def test_a_stack_in_the_background_is_joined_and_stopped(tmp_path: Path, capsys: Captured) -> None:
     """`up --detach`, a push that uses it, `reset` refused meanwhile, `down`."""
     root = write_content(tmp_path)
