@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 app = command_app()
 ATTACK_DAY, BENIGN_DAY = "attack-day", "benign-day"
+_FIRST_YEAR = 1970
 
 
 class Sink(StrEnum):
@@ -57,7 +59,8 @@ def simulate(
 ) -> None:
     """Make seeded synthetic telemetry, with labels.
 
-    Consecutive days follow one another from --start; scenarios named alone begin with the day.
+    Days follow one another from --start. A scenario begins with the day that it is named before, or
+    with each of --days when no day is named.
     """
     from ruledeploy.telemetry import PROFILES, Like, to_ndjson
 
@@ -67,11 +70,16 @@ def simulate(
         return
     if to is not Sink.ndjson and not env:
         raise UsageError(f"--to {to} needs --env", hint="name whose server gets the events")
+    if to is not Sink.ndjson and output is not None:
+        raise UsageError(f"--to {to} writes no file", hint="leave out -o, or --to")
+    if to is Sink.ndjson and env:
+        raise UsageError("--env is for events that go to a server", hint="say which: --to")
     if profile not in PROFILES:
         raise UsageError(f"no noise profile {profile!r}", hint=f"known: {', '.join(PROFILES)}")
     like = Like(noise=noise, profile=profile, hosts=hosts)
-    named = [*(what or [ATTACK_DAY, BENIGN_DAY])] * days
-    events = _chosen(named, library, seed, _first(start), like)
+    named = what or [ATTACK_DAY, BENIGN_DAY]
+    _refuse_unknown(named, library)
+    events = _chosen(_dated(named, days, _first(start, days * len(named))), library, seed, like)
     if labels is not None:
         events = _labelled(events, labels)
     if to is Sink.ndjson and output is None and json_:
@@ -83,15 +91,46 @@ def simulate(
         print_json(result) if json_ else say(f"{result['created']} events created in {env}")
 
 
-def _first(start: str) -> datetime:
-    if not start:
-        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return today - timedelta(days=1)
+def _first(start: str, days: int) -> datetime:
+    """The first day. Raises `UsageError` when there are not so many of them in our calendar."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     try:
-        first = datetime.fromisoformat(start)
+        first = datetime.fromisoformat(start) if start else today - timedelta(days=1)
+        first = (first if first.tzinfo else first.replace(tzinfo=UTC)).astimezone(UTC)
+        _ = first + timedelta(days=days + 1)
     except ValueError as error:
         raise UsageError(f"--start {start!r} is no date", hint="such as 2026-11-24") from error
-    return first if first.tzinfo else first.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise UsageError("these days go beyond the year 9999") from error
+    if first.year < _FIRST_YEAR:
+        raise UsageError(f"--start {start!r} is before {_FIRST_YEAR}")
+    return first
+
+
+def _refuse_unknown(named: Sequence[str], library: Mapping[str, Scenario]) -> None:
+    """Raise `UsageError` for a name that is neither a day nor a scenario."""
+    for name in named:
+        if name not in {ATTACK_DAY, BENIGN_DAY, *library}:
+            near = get_close_matches(name, [ATTACK_DAY, BENIGN_DAY, *library], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "--list  shows the scenarios"
+            raise UsageError(f"there is no day or scenario {name!r}", hint=hint)
+
+
+def _dated(named: Sequence[str], days: int, first: datetime) -> list[tuple[str, datetime]]:
+    """What is named, so many times, with the day of each.
+
+    Raises `UsageError` for a scenario twice on a day: its events would have the same ids.
+    """
+    dated: list[tuple[str, datetime]] = []
+    day = first
+    for _ in range(days):
+        for name in named:
+            if (name, day) in dated:
+                raise UsageError(f"{name} is named twice", hint="--days 2  makes it on two days")
+            dated.append((name, day))
+            day += timedelta(days=name in {ATTACK_DAY, BENIGN_DAY})
+        day += timedelta(days={ATTACK_DAY, BENIGN_DAY}.isdisjoint(named))
+    return dated
 
 
 def _library(root: Path) -> dict[str, Scenario]:
@@ -104,19 +143,16 @@ def _library(root: Path) -> dict[str, Scenario]:
 
 
 def _chosen(
-    what: list[str], library: dict[str, Scenario], seed: int, first: datetime, like: Like
+    dated: Sequence[tuple[str, datetime]], library: Mapping[str, Scenario], seed: int, like: Like
 ) -> Iterator[Emitted]:
     from ruledeploy.telemetry import attack_day, benign_day, scenario_events
 
-    day = first
-    for name in what:
+    for name, day in dated:
         match name:
             case "attack-day":
                 yield from attack_day(seed, day, **like)
-                day += timedelta(days=1)
             case "benign-day":
                 yield from benign_day(seed, day, **like)
-                day += timedelta(days=1)
             case _:
                 yield from scenario_events(name, seed, day, library=library)
 

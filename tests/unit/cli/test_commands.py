@@ -424,6 +424,44 @@ def test_a_backtest_compares_with_a_git_revision(tmp_path: Path, capsys: Capture
         assert f"{rule['gone']} gone" in capsys.readouterr().out
 
 
+def test_a_scenario_on_several_days_is_several_runs(tmp_path: Path) -> None:
+    """Each day's events have their own time and ids, as those of whole days do."""
+    file = tmp_path / "events.ndjson"
+    made = ["simulate", "attack/prototype", "-C", str(tmp_path), "--start", "2026-01-05"]
+    assert run([*made, "--days", "3", "-o", str(file)]) == 0
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    assert len({one["_id"] for one in lines}) == len(lines)
+    days = [one["_source"]["@timestamp"][:10] for one in lines]
+    assert sorted(set(days)) == ["2026-01-05", "2026-01-06", "2026-01-07"]
+    assert days.count("2026-01-05") == len(lines) / 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["attack/prototyp"], "did you mean 'attack/prototype'?"),
+        (["attack/prototype", "attack/prototype"], "attack/prototype is named twice"),
+        (["--days", "999999999999"], "beyond the year 9999"),
+        (["--start", "9999-12-31"], "beyond the year 9999"),
+        (["--start", "0900-01-01"], "is before 1970"),
+        (["--start", "someday"], "is no date"),
+        (["--env", "local"], "say which: --to"),
+        (["--env", "local", "--to", "stack"], "leave out -o, or --to"),
+        (["--to", "stack"], "--to stack needs --env"),
+        (["--profile", "loud"], "known: mixed, office"),
+    ],
+)
+def test_a_simulation_that_makes_no_sense_writes_nothing(
+    options: list[str], said: str, tmp_path: Path, capsys: Captured
+) -> None:
+    """Exit 64 before the file is opened, so that what it holds stays."""
+    file = tmp_path / "events.ndjson"
+    file.write_text("mine", "utf-8")
+    assert run(["simulate", "-C", str(write_content(tmp_path)), "-o", str(file), *options]) == 64
+    assert said in capsys.readouterr().err
+    assert file.read_text("utf-8") == "mine"
+
+
 def test_simulated_events_are_one_json_document(tmp_path: Path, capsys: Captured) -> None:
     """With `--json` the events themselves, or, when they went into a file, how many."""
     made = ["simulate", "attack/prototype", "--start", "2026-01-05", "-C", str(tmp_path)]
