@@ -86,15 +86,16 @@ def check(
 
 def _findings(project: Project, envs: Sequence[str], today: date, how: Means) -> list[Finding]:
     """Everything there is to say, attacks that an allowlist hides included."""
-    from ruledeploy.engine import EmbeddedEngine
+    from ruledeploy.engine import EmbeddedEngine, tables_of
     from ruledeploy.verify.blindspots import blind_spots
     from ruledeploy.verify.check import check_project
 
     known = [name for name in envs if name in project.env_names] or list(envs)
     findings, releases = check_project(project, today, known, how)
     library = scenarios(project)
-    for release in releases.values():
-        findings += blind_spots(release, EmbeddedEngine(), library)
+    for name, release in releases.items():
+        engine = EmbeddedEngine(tables_of(project.environment(name).tables))
+        findings += blind_spots(release, engine, library)
     return findings
 
 

@@ -52,19 +52,20 @@ def past_of(
     `when` is what --since and --until say.
     """
     from ruledeploy.compile import available_processes
-    from ruledeploy.engine import Load
+    from ruledeploy.engine import Load, tables_of
     from ruledeploy.verify.past import ClusterPast, FilePast
 
     window = window_of(*when, datetime.now(UTC))
+    tables = tables_of(project.environment(name).tables)
     if events:
         for path in events:
             _refuse_nothing(path)
-        yield FilePast(tuple(events), window, available_processes())
+        yield FilePast(tuple(events), window, available_processes(), tables)
         return
     if window is None:
         raise UsageError("say which events: --since, or --events FILE", hint="such as --since 7d")
     with reachable(project, name, root) as env, elasticsearch_client(env) as client:
-        yield ClusterPast(client, window, str(env.elasticsearch_url), Load(at_once))
+        yield ClusterPast(client, window, str(env.elasticsearch_url), Load(at_once), tables)
 
 
 def _refuse_nothing(path: Path) -> None:

@@ -26,6 +26,7 @@ from ruledeploy.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ruledeploy.engine import Engine
     from ruledeploy.model import Release
     from ruledeploy.project import Project
 
@@ -53,7 +54,6 @@ def review(
     Compiles both revisions and runs them over a simulated attack day and a benign day. Exits 5
     when an attack's events fall silent somewhere.
     """
-    from ruledeploy.engine import EmbeddedEngine
     from ruledeploy.report.review import markdown, print_review
     from ruledeploy.telemetry import attack_day, benign_day
     from ruledeploy.verify.review import review as compare
@@ -71,12 +71,19 @@ def review(
         _releases(base, env or (), today),
         _releases(head, env or (), today),
         events,
-        EmbeddedEngine(),
+        lambda name: _engine(head if name in head.env_names else base, name),
     )
     plain = made.to_json()
     print_form(form, plain, text=print_review, markdown=markdown)
     if made.needs_approval:
         raise typer.Exit(NEEDS_APPROVAL)
+
+
+def _engine(project: Project, env: str) -> Engine:
+    """The engine with an environment's field tables."""
+    from ruledeploy.engine import EmbeddedEngine, tables_of
+
+    return EmbeddedEngine(tables_of(project.environment(env).tables))
 
 
 def _projects(root: Path, revisions: str) -> tuple[Project, Project]:

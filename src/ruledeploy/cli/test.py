@@ -131,10 +131,11 @@ def _engines(
     project: Project, names: list[str], which: Which, url: str
 ) -> Iterator[dict[str, Engine]]:
     """The engine of each environment; clients are closed with the block."""
-    from ruledeploy.engine import EmbeddedEngine
+    from ruledeploy.engine import EmbeddedEngine, tables_of
 
+    tables = {name: tables_of(project.environment(name).tables) for name in names}
     if which is Which.embedded:
-        yield {name: EmbeddedEngine() for name in names}
+        yield {name: EmbeddedEngine(tables[name]) for name in names}
         return
     from ruledeploy.verify.cluster import AgreeingEngine, ScratchEngine
 
@@ -144,12 +145,14 @@ def _engines(
         for name in names:
             environment = _at(project, name, url)
             client = stack.enter_context(elasticsearch_client(environment))
-            scratch = ScratchEngine(client, url=str(environment.elasticsearch_url))
+            scratch = ScratchEngine(
+                client, url=str(environment.elasticsearch_url), tables=tables[name]
+            )
             scratches.append(scratch)
             engines[name] = (
                 scratch
                 if which is Which.elasticsearch
-                else AgreeingEngine(EmbeddedEngine(), scratch)
+                else AgreeingEngine(EmbeddedEngine(tables[name]), scratch)
             )
         yield engines
         lacking = sorted(set().union(*(one.stood_in for one in scratches)))

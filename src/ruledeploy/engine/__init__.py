@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ruledeploy.engine.asking import Load
 from ruledeploy.engine.elastic import ElasticsearchEngine
-from ruledeploy.engine.embedded import EmbeddedEngine
+from ruledeploy.engine.embedded import EmbeddedEngine, bundled_table, tables_of
 from ruledeploy.engine.kept import Kept
 from ruledeploy.engine.protocol import (
     Document,
@@ -24,6 +24,7 @@ from ruledeploy.engine.protocol import (
     Summary,
     Window,
 )
+from ruledeploy.engine.rules import Tables
 
 __all__ = [
     "Document",
@@ -41,5 +42,8 @@ __all__ = [
     "Source",
     "Summarizer",
     "Summary",
+    "Tables",
     "Window",
+    "bundled_table",
+    "tables_of",
 ]

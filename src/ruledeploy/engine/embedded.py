@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ruledeploy.engine.counting import Counting
@@ -16,13 +17,22 @@ from ruledeploy.engine.rules import Parsed, Tables, parse_rules, refuse_pipe
 from ruledeploy.engine.run import Found, Run
 from ruledeploy.engine.sources import documents, parts
 from ruledeploy.errors import QueryError
-from ruledeploy.fields import FieldTable, family_of, load_table
+from ruledeploy.fields import FieldTable, family_of, load_table, table_of
 from ruledeploy.query.esql import parse_esql
 
 
 def bundled_table(index: str) -> FieldTable:
     """The bundled field table of the family that an index or pattern belongs to."""
     return load_table(family_of(index))
+
+
+def tables_of(pulled: Mapping[str, str]) -> Tables:
+    """The field tables by index, those that were pulled from a server (as JSON) before ours."""
+    return partial(_table, pulled)
+
+
+def _table(pulled: Mapping[str, str], index: str) -> FieldTable:
+    return table_of(family_of(index), pulled)
 
 
 class EmbeddedEngine:

@@ -174,7 +174,7 @@ def _rule(rule_id: str, now: _Ran, was: _Ran) -> DetectionRule:
 
 
 def _run(release: Release, past: Past, only: str, shape: Shape) -> _Ran:
-    table = bench(EmbeddedEngine(), release)
+    table = bench(EmbeddedEngine(past.tables), release)
     good, findings = table.runnable(release)
     rules = {rule.rule_id: rule for rule in good if only.lower() in rule.name.lower()}
     asked = [engine_rule(release, rule) for rule in rules.values()]

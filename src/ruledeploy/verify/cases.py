@@ -65,7 +65,7 @@ class _Observed:
     alerting: frozenset[str]
     hidden: Mapping[str, tuple[ItemRef, ...]]
     tried: tuple[tuple[DetectionRule, tuple[Document, ...]], ...]
-    now: datetime
+    bench: Bench
     groups: int | None = None
 
     def shown(self, ids: Sequence[str]) -> str:
@@ -149,7 +149,7 @@ def _observe(
         frozenset(alerting),
         {one: by for one, by in hidden.items() if one not in alerting},
         tuple(tried),
-        bench.now,
+        bench,
         groups,
     )
 
@@ -281,6 +281,6 @@ def _because(seen: _Observed, event_id: str) -> str:
         reasons
         for rule, documents in seen.tried
         for one in documents
-        if one.id == event_id and (reasons := explain_silence(rule, one, seen.now))
+        if one.id == event_id and (reasons := explain_silence(rule, one, seen.bench))
     ]
     return f": {'; '.join(min(told, key=len)[:_SHOWN])}" if told else ""

@@ -22,12 +22,13 @@ from ruledeploy.engine import (
     Hits,
     Indices,
     Source,
+    Tables,
     Window,
+    bundled_table,
 )
 from ruledeploy.engine.client import failure, reason
 from ruledeploy.engine.sources import documents, selects
 from ruledeploy.errors import RuledeployError
-from ruledeploy.fields import family_of, load_table
 from ruledeploy.model import JsonObject
 from ruledeploy.query.esql import esql_sources
 from ruledeploy.query.parse import parse_query
@@ -61,8 +62,15 @@ class ScratchEngine:
     `stood_in` are the field types that the cluster turned out to lack.
     """
 
-    def __init__(self, client: Elasticsearch, *, url: str = "elasticsearch") -> None:
+    def __init__(
+        self,
+        client: Elasticsearch,
+        *,
+        url: str = "elasticsearch",
+        tables: Tables = bundled_table,
+    ) -> None:
         self._client = client
+        self._tables = tables
         self._engine = ElasticsearchEngine(client, url=url)
         self._url = url
         self.stood_in: set[str] = set()
@@ -95,7 +103,7 @@ class ScratchEngine:
         created: list[str] = []
         try:
             for index, name in names.items():
-                self._create(name, load_table(family_of(index)).mappings())
+                self._create(name, self._tables(index).mappings())
                 created.append(name)
                 self._fill(index, name, placed[index])
             yield names

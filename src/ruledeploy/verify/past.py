@@ -17,7 +17,9 @@ from ruledeploy.engine import (
     Load,
     Source,
     Summarizer,
+    Tables,
     Window,
+    bundled_table,
 )
 from ruledeploy.engine.sources import documents
 
@@ -59,6 +61,11 @@ class Past(Protocol):
         """The time looked at; None is all."""
         ...
 
+    @property
+    def tables(self) -> Tables:
+        """The field tables of the environment, by index."""
+        ...
+
     def events(self, sought: Iterable[Sought]) -> Iterator[dict[str, Document]]:
         """The events of each, by id and in order; those that are gone are left out."""
         ...
@@ -71,11 +78,12 @@ class FilePast:
     paths: tuple[Path, ...]
     window: Window | None = None
     jobs: int = 1
+    tables: Tables = bundled_table
 
     @property
     def engine(self) -> Asked:
         """The embedded engine."""
-        return EmbeddedEngine(jobs=self.jobs)
+        return EmbeddedEngine(self.tables, jobs=self.jobs)
 
     @property
     def source(self) -> Source:
@@ -111,6 +119,7 @@ class ClusterPast:
     window: Window
     url: str = "elasticsearch"
     load: Load = field(default_factory=Load)
+    tables: Tables = bundled_table
 
     @property
     def engine(self) -> Asked:

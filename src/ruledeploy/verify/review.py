@@ -7,7 +7,7 @@ falls silent is what the review exists for: it makes `needs_approval` true.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,11 +45,11 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Material:
-    """The events, as documents and by id with their labels, and the engine to run rules with."""
+    """The events, as documents and by id with their labels, and engines to run rules with."""
 
     documents: tuple[Document, ...]
     by_id: Mapping[str, tuple[Document, Label]]
-    engine: Engine
+    engine_of: Callable[[str], Engine]
 
     def notes(self, ids: Iterable[str]) -> tuple[EventNote, ...]:
         """Notes of some ids, in the order of the events."""
@@ -65,14 +65,17 @@ def review(
     base: Mapping[str, Release],
     head: Mapping[str, Release],
     events: Iterable[Emitted],
-    engine: Engine,
+    engine_of: Callable[[str], Engine],
 ) -> Review:
-    """Compare the releases of each environment, on labelled events such as an attack day's."""
+    """Compare the releases of each environment, on labelled events such as an attack day's.
+
+    Each environment has an engine, since each may have its own field tables.
+    """
     emitted = tuple(events)
     documents = documents_of(emitted)
     labels = {one.label.event_id: one.label for one in emitted}
     by_id = {one.id: (one, labels[one.id]) for one in documents}
-    material = _Material(documents, by_id, engine)
+    material = _Material(documents, by_id, engine_of)
     envs = tuple(
         _review_env(name, base.get(name), head.get(name), material)
         for name in sorted({*base, *head})
@@ -104,7 +107,7 @@ def _review_env(
 
 def _run(release: Release, material: _Material) -> _Run:
     """Results by rule id. A rule that is switched off alerts on nothing, so it has none."""
-    table = bench(material.engine, release)
+    table = bench(material.engine_of(release.env), release)
     rules, findings = table.runnable(release)
     results = table.run(release, rules, material.documents)
     return _Run({result.rule.rule_id: result for result in results}, findings)

@@ -67,10 +67,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """An engine and the moment at which items are looked at (expired ones hide nothing)."""
+    """An engine and the moment at which items are looked at (expired ones hide nothing).
+
+    `pulled` are the environment's own field tables by family, as JSON.
+    """
 
     engine: Engine
     now: datetime
+    pulled: Mapping[str, str] = field(default_factory=dict)
     # What was found out about each rule, since every case of a rule asks again.
     _obstacles: dict[str, str | None] = field(default_factory=dict, compare=False)
 
@@ -135,9 +139,10 @@ class Bench:
         return None
 
 
-def bench(engine: Engine, release: Release) -> Bench:
+def bench(engine: Engine, release: Release, pulled: Mapping[str, str] | None = None) -> Bench:
     """A bench at the beginning of the day that the release was compiled for."""
-    return Bench(engine, datetime.fromisoformat(release.date).replace(tzinfo=UTC))
+    day = datetime.fromisoformat(release.date).replace(tzinfo=UTC)
+    return Bench(engine, day, pulled or {})
 
 
 def refuse_unknown(text: str, *releases: Release) -> None:

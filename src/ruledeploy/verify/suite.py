@@ -73,7 +73,7 @@ def run_suite(project: Project, wanted: Wanted) -> Suite:
     scores: list[Score] = []
     for name, engine in wanted.engines.items():
         env, release = project.environment(name), compiled[name].release
-        tried = bench(engine, release)
+        tried = bench(engine, release, env.tables)
         results += run_cases(release, cases, tried, wanted.library)
         if not wanted.only:
             results += run_evidence(project, env, release, tried, wanted.library)

@@ -152,7 +152,7 @@ def tune(what: Tuning) -> Proposed:
     release = what.release()
     if what.only:
         refuse_unknown(what.only, release)
-    rules, _ = bench(EmbeddedEngine(), release).runnable(release)
+    rules, _ = bench(EmbeddedEngine(what.past.tables), release).runnable(release)
     wanted = [rule for rule in rules if what.only.lower() in rule.name.lower()]
     alerting = {rule_id: found.event_ids for rule_id, found in _hits(what, release, wanted).items()}
     loudest = sorted(wanted, key=lambda one: -len(alerting[one.rule_id]))
@@ -175,7 +175,7 @@ def tune(what: Tuning) -> Proposed:
 
 def _hits(what: Tuning, release: Release, rules: Sequence[DetectionRule]) -> Mapping[str, Hits]:
     asked = [engine_rule(release, rule) for rule in rules]
-    now = bench(EmbeddedEngine(), release).now
+    now = bench(EmbeddedEngine(what.past.tables), release).now
     return what.past.engine.run(asked, what.past.source, what.past.window, now)
 
 
@@ -317,7 +317,7 @@ def _tried(
         # A variant of the rule, which has the same overlay, lacks a field.
         first = error.errors[0] if isinstance(error, Problems) else error
         return [replace(one, refused=first.message) for one in proposals]
-    hiding = hidden_attacks(release, EmbeddedEngine(), what.library)
+    hiding = hidden_attacks(release, EmbeddedEngine(what.past.tables), what.library)
     return [
         replace(one, refused=f"it would hide {', '.join(attacks)}")
         if not one.refused and (attacks := hiding.get(f"{home.overlay_id}/{one.item_id}"))

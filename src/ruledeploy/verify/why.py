@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from ruledeploy.engine import Document
 from ruledeploy.engine.truth import Truth
-from ruledeploy.fields import FieldType, load_table
+from ruledeploy.fields import FieldType, table_of
 from ruledeploy.model import DetectionRule
 from ruledeploy.query.ir import (
     And,
@@ -33,14 +32,15 @@ from ruledeploy.query.ir import (
     fields_used,
 )
 from ruledeploy.query.parse import parse_query
+from ruledeploy.verify.running import Bench
 
 _SHOWN = 4
 _LONGEST = 80
 
 
-def explain_silence(rule: DetectionRule, document: Document, now: datetime) -> tuple[str, ...]:
+def explain_silence(rule: DetectionRule, document: Document, bench: Bench) -> tuple[str, ...]:
     """Reasons why a rule's query does not match a document of its own family; none when it does."""
-    truth = Truth(load_table(rule.family), document, now)
+    truth = Truth(table_of(rule.family, bench.pulled), document, bench.now)
 
     def type_of(field: str) -> str | None:
         found = truth.type_of(field)

@@ -22,7 +22,7 @@ ItemMaker = Callable[..., ExceptionItem]
 def compare(base: Release | None, head: Release | None) -> Review:
     """The review of one environment, dev."""
     before, after = ({"dev": side} if side else {} for side in (base, head))
-    return review(before, after, DAY, EmbeddedEngine())
+    return review(before, after, DAY, lambda _: EmbeddedEngine())
 
 
 def dev(found: Review) -> EnvReview:

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruledeploy.engine import Document
+from ruledeploy.engine import Document, EmbeddedEngine
 from ruledeploy.engine.truth import Truth
 from ruledeploy.fields import load_table
 from ruledeploy.model import DetectionRule
 from ruledeploy.query.ir import Node
 from ruledeploy.query.parse import parse_query
+from ruledeploy.verify.running import Bench
 from ruledeploy.verify.why import explain_silence, why_not
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+BENCH = Bench(EmbeddedEngine(), NOW)
 RuleMaker = Callable[..., DetectionRule]
 
 # A query in Lucene, an event, and what is said of it.
@@ -100,13 +102,13 @@ def test_a_failing_part_is_named_with_its_value(
 ) -> None:
     """One failing part, one sentence."""
     rule = make_rule(query=query)
-    assert explain_silence(rule, Document("", "1", event), NOW) == (said,)
+    assert explain_silence(rule, Document("", "1", event), BENCH) == (said,)
 
 
 def test_every_failing_part_of_a_conjunction_is_named(make_rule: RuleMaker) -> None:
     """All of them must be mended, so all are told; parts that hold are not."""
     rule = make_rule(query="process.name:a AND Target.process.name:b AND user.name:c")
-    told = explain_silence(rule, Document("", "1", {"process.name": "a", "user.name": "C"}), NOW)
+    told = explain_silence(rule, Document("", "1", {"process.name": "a", "user.name": "C"}), BENCH)
     assert told == (
         "Target.process.name is missing, the query asks for 'b'",
         "user.name is 'C', the query asks for 'c' on a case-sensitive keyword",
@@ -116,7 +118,7 @@ def test_every_failing_part_of_a_conjunction_is_named(make_rule: RuleMaker) -> N
 def test_the_nearest_alternative_is_told(make_rule: RuleMaker) -> None:
     """Of alternatives on several fields the one with the fewest failing parts."""
     rule = make_rule(query="(process.name:a AND user.name:b AND host.name:c) OR process.pid:5")
-    told = explain_silence(rule, Document("", "1", {"process.pid": 4}), NOW)
+    told = explain_silence(rule, Document("", "1", {"process.pid": 4}), BENCH)
     assert told == (
         "process.pid is '4', the query asks for '5'",
         "(nearest of 2 alternatives)",
