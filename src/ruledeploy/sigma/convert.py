@@ -14,6 +14,7 @@ from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import Finding
 from ruledeploy.sigma.absent import Comparison, without_absent
+from ruledeploy.sigma.condition import parsed
 from ruledeploy.sigma.correlation import Correlation, Part, esql_of
 from ruledeploy.sigma.detection import build
 from ruledeploy.sigma.eql import EqlText
@@ -141,7 +142,7 @@ def condition_tree(
     ]
     condition = source.doc.at("detection", "condition")
     try:
-        trees = [part.parsed_condition[0].parsed for part in parts]
+        trees = [parsed(part.parsed_condition[0]) for part in parts]
         tree = trees[0] if len(trees) == 1 else ConditionAND(trees)
         if isinstance(backend, EsqlText):
             tree = _with_columns_there_are(tree, backend, condition)

@@ -26,6 +26,7 @@ from ruledeploy.sigma.placeholders import NO_PLACEHOLDERS, Placeholders, with_va
 from ruledeploy.sigma.reading import said
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import Taxonomy
+from ruledeploy.sigma.texts import line_of_texts
 
 # A name that no `them` and no `selection*` of a rule reaches, because it starts with `_`.
 _LOG_SOURCE = "_logsource"
@@ -130,21 +131,28 @@ class _Builder:
 
     def item(self, key: str, value: Any, keys: tuple[str | int, ...]) -> Part:
         """One line, under the names of the family."""
-        place = _sigma_place(self.source.doc.at(*keys))
+        where = self.source.doc.at(*keys)
+        place = _sigma_place(where)
         self._refuse_values(key, value, keys)
+        texts = line_of_texts(key, value, place)
+        if texts is not None:
+            return self._in_family(texts)
         if isinstance(value, Mapping) or (
             isinstance(value, list) and any(isinstance(each, list | Mapping) for each in value)
         ):
             message = f"{key}: nested values mean nothing in Sigma"
             hint = "write the field's full dotted name"
-            raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
+            raise RuleError(message, location=where, hint=hint)
         item = self._sigma(lambda: SigmaDetectionItem.from_mapping(key, value, place), keys)
-        with_values(item, self.placeholders, self.source.doc.at(*keys))
+        with_values(item, self.placeholders, where)
+        if item.field is not None and is_fieldref(item):
+            return in_family(item, item.field, self.taxonomy, self.table)
+        return self._in_family(item)
+
+    def _in_family(self, item: SigmaDetectionItem) -> Part:
         name = item.field
         if name is None:
             return item
-        if is_fieldref(item):
-            return in_family(item, name, self.taxonomy, self.table)
         if name in _HASH_FIELDS and self.table.get(name) is None:
             return self._hashes(item)
         words = _WORDS.get(name)
@@ -202,7 +210,8 @@ def _with(item: SigmaDetectionItem, **changes: Any) -> SigmaDetectionItem:
 
 def _renamed(item: SigmaDetectionItem, fields: tuple[str, ...]) -> Part:
     if len(fields) == 1:
-        return _with(item, field=fields[0])
+        item.field = fields[0]
+        return item
     linking = ConditionAND if item.negated else ConditionOR
     return SigmaDetection([_with(item, field=name) for name in fields], item.source, linking)
 
