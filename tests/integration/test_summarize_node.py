@@ -22,8 +22,10 @@ from ruledeploy.engine import (
     Summary,
     Window,
 )
+from ruledeploy.engine.asking import Asking
 from ruledeploy.engine.kept import MemoryStore
-from ruledeploy.errors import QueryError
+from ruledeploy.engine.questions import Question
+from ruledeploy.errors import QueryError, RuledeployError
 from support.elasticsearch_node import Degrade, FreshIndex, Node
 from support.engine_cases import Generator
 from support.engine_values import FIELDS, LOWERCASE
@@ -122,6 +124,20 @@ def test_an_interrupted_run_goes_on(worlds: Worlds) -> None:
     both = engine.summarize(rules, source, WINDOW, NOW, SHAPE)
     assert told[0][0] == asked
     assert first.items() <= both.items()
+
+
+def test_a_point_in_time_that_is_gone_is_opened_again(worlds: Worlds) -> None:
+    """It expired, or its node left: the searches after it are made all the same."""
+    body = {"size": 0, "aggs": {"n": {"value_count": {"field": "@timestamp"}}}}
+    questions = [Question(str(n), worlds.index, body) for n in range(12)]
+    engine = ElasticsearchEngine(worlds.client)
+    asked = Asking(worlds.client, Load(1), engine.failure).answers(questions)
+    answers = [next(asked)[1]]
+    assert not isinstance(answers[0], RuledeployError)
+    worlds.client.close_point_in_time(id=answers[0]["pit_id"])
+    answers += [answer for _, answer in asked]
+    assert len(answers) == len(questions)
+    assert all(answer["aggregations"]["n"]["value"] for answer in answers)  # type: ignore[index]
 
 
 def test_fields_that_cannot_be_counted_are_refused(worlds: Worlds) -> None:

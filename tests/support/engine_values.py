@@ -199,6 +199,7 @@ DATES = (
     *("1767607200000", "1767607200000.9", "2026-01-05T10:00:00.1Z", "2026-01-05T"),
 )
 ODD_DATES = (
+    *("now-", "now-1", "now-1q", "now-1d/", "2026-01-05||x", "now -1d"),
     *(
         "2026-13-01",
         "2026-02-30",
@@ -238,12 +239,6 @@ DATE_MATH = (
     ),
     *(
         "2026-01-05||",
-        "now-",
-        "now-1",
-        "now-1q",
-        "now-1d/",
-        "2026-01-05||x",
-        "now -1d",
         "2026-01-05T10:00:00Z||-1H",
     ),
 )
@@ -323,6 +318,7 @@ QUERYABLE = (
     "flat",
     "flat.key",
 )
+NORMALIZED = ("name.caseless", "low")
 # Fields that are analysed: see `query_text`.
 WORDED = ("name.text", "line.text", "t", "msg")
 ESQL_DEPTH = 2

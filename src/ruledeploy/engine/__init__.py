@@ -6,7 +6,6 @@ lets a cluster do it. The first is held to the second by a differential test.
 
 from __future__ import annotations
 
-from ruledeploy.engine.asking import Load
 from ruledeploy.engine.elastic import ElasticsearchEngine
 from ruledeploy.engine.embedded import EmbeddedEngine, bundled_table, tables_of
 from ruledeploy.engine.kept import Kept
@@ -24,6 +23,7 @@ from ruledeploy.engine.protocol import (
     Summary,
     Window,
 )
+from ruledeploy.engine.questions import Load
 from ruledeploy.engine.rules import Tables
 
 __all__ = [

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ruledeploy.engine.aggregation import slices, summary_body, tally_of
-from ruledeploy.engine.asking import Asking, Load, Question
+from ruledeploy.engine.asking import Asking
 from ruledeploy.engine.client import client_errors, failure, reason
+from ruledeploy.engine.points import Points
 from ruledeploy.engine.protocol import EngineRule, Hits, Indices, Shape, Source, Summary, Window
+from ruledeploy.engine.questions import Load, Question
 from ruledeploy.engine.quiet import without_warnings
 from ruledeploy.engine.rules import refuse_pipe
 from ruledeploy.engine.tally import Tally
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
 _TIMESTAMP = "@timestamp"
 _PAGE = 5_000
-_KEEP_ALIVE = "5m"
 # esql.query.result_truncation_max_size: no ES|QL answer is longer.
 _ESQL_ROWS = 10_000
 # index.max_result_window: no EQL answer is longer.
@@ -120,7 +121,7 @@ class ElasticsearchEngine:
                     questions += self._questions(search, now, shape, tallies[rule.rule_id])
         collector.raise_if_any()
         failed: dict[str, RuledeployError] = {}
-        asking = Asking(self._client, self._load, self._failure)
+        asking = Asking(self._client, self._load, self.failure)
         with client_errors(self._url):
             for question, answer in asking.answers(questions):
                 if isinstance(answer, RuledeployError):
@@ -180,24 +181,23 @@ class ElasticsearchEngine:
         """Every hit, page by page over a point in time."""
         query = _query(search, extra)
         field = search.rule.timestamp_field
-        pit = self._client.open_point_in_time(
-            index=search.index, keep_alive=_KEEP_ALIVE, ignore_unavailable=True
-        )["id"]
-        try:
+        with Points(self._client) as points:
             after: list[Any] | None = None
             while True:
-                page = self._page(query, pit, after, field)
+                answer = self._page(query, points.at(search.index), after, field)
+                points.heard(search.index, answer)
+                page = answer["hits"]["hits"]
                 for hit in page:
                     yield _time_of(hit, field), str(hit["_id"])
                 if len(page) < _PAGE:
                     return
                 after = page[-1]["sort"]
-        finally:
-            self._client.close_point_in_time(id=pit)
 
-    def _page(self, query: JsonObject, pit: str, after: list[Any] | None, field: str) -> list[Any]:
+    def _page(
+        self, query: JsonObject, pit: Mapping[str, str], after: list[Any] | None, field: str
+    ) -> Mapping[str, Any]:
         answer = self._client.search(
-            pit={"id": pit, "keep_alive": _KEEP_ALIVE},
+            pit=pit,
             query=dict(query),
             size=_PAGE,
             sort=[{"_shard_doc": "asc"}],
@@ -206,7 +206,7 @@ class ElasticsearchEngine:
             track_total_hits=False,
             allow_partial_search_results=False,
         )
-        return list(answer["hits"]["hits"])
+        return dict(answer)
 
     # ---------------------------------------------------------------------------------- ES|QL
 
@@ -305,9 +305,9 @@ class ElasticsearchEngine:
                 position = error.position
                 raise type(error)(message, position=position, hint=error.hint) from error
             except ApiError as error:
-                raise self._failure(rule.rule_id, error.body, error.status_code) from error
+                raise self.failure(rule.rule_id, error.body, error.status_code) from error
 
-    def _failure(self, rule_id: str, body: Any, status: int) -> RuledeployError:
+    def failure(self, rule_id: str, body: Any, status: int) -> RuledeployError:
         """The error that an answer with an error body is."""
         message = f"rule {rule_id}: {reason(body)}"
         if status == 400:  # noqa: PLR2004 - the cluster refuses the query

@@ -13,8 +13,9 @@ from elasticsearch import Elasticsearch
 
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Files, Load, Memory, Shape
 from ruledeploy.engine.aggregation import slices
-from ruledeploy.engine.asking import Asking, Question
+from ruledeploy.engine.asking import Asking
 from ruledeploy.engine.protocol import Summary, Window
+from ruledeploy.engine.questions import Question
 from ruledeploy.errors import RuledeployError, ServerError
 from support.engine_values import TABLE
 
@@ -83,9 +84,11 @@ class Busy:
         self.refusals = refusals
         self.sizes: list[int] = []
         self.closed = 0
+        self.opened: list[tuple[str, int]] = []
 
-    def open_point_in_time(self, **_: Any) -> dict[str, str]:
-        """A point in time."""
+    def open_point_in_time(self, *, index: str, **_: Any) -> dict[str, str]:
+        """A point in time; how many requests were made and points closed before it is noted."""
+        self.opened.append((index, len(self.sizes) + self.closed))
         return {"id": "point"}
 
     def close_point_in_time(self, **_: Any) -> None:
@@ -126,6 +129,21 @@ def test_a_busy_cluster_is_asked_again() -> None:
     assert not any(isinstance(answer, RuledeployError) for answer in answers)
     assert cluster.sizes == [8, 7, 6, 2]
     assert cluster.closed == 1
+
+
+def test_a_point_in_time_is_open_while_it_is_searched() -> None:
+    """Searches of the same indices come together; a point opens with the first, and closes."""
+    cluster = Busy(0)
+    questions = [Question(str(n), f"index{n % 2}", {"size": n}) for n in range(32)]
+    asking = Asking(cast("Elasticsearch", cluster), Load(max_concurrent=2), no_error)
+    assert len(list(asking.answers(questions))) == 32
+    assert cluster.opened == [("index0", 0), ("index1", 3)]
+    assert cluster.closed == 2
+
+
+def no_error(rule_id: str, body: Any, status: int) -> RuledeployError:
+    """Nothing is refused."""
+    raise AssertionError((rule_id, body, status))
 
 
 @pytest.mark.parametrize("pauses", [(), (0.0,)])

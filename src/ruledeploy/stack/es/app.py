@@ -18,7 +18,7 @@ from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call
 from ruledeploy.stack.auth import Access
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
-from ruledeploy.stack.es import admin, bulk, docs, esql, many, searching, security
+from ruledeploy.stack.es import admin, bulk, docs, esql, later, many, searching, security
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.node import Node
 
@@ -29,6 +29,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *docs.ROUTES,
     *searching.ROUTES,
     *many.ROUTES,
+    *later.ROUTES,
     *esql.ROUTES,
 )
 _LOG = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Several reads in one request (`_msearch`, `_mget`), and searches that may be asked for later."""
+"""Several reads in one request: `_msearch`, `_mget`."""
 
 from __future__ import annotations
 
@@ -84,21 +84,6 @@ def _got(stack: Stack, call: Call, asked: dict[str, Any]) -> dict[str, Any]:
     return found if source is None or not found["found"] else {**found, "_source": source}
 
 
-def async_search(stack: Stack, call: Call) -> Answer:
-    """`POST /{index}/_async_search`: done before it is answered, so nothing is to wait for."""
-    now = int(stack.clock.now().timestamp() * 1000)
-    return Answer(
-        {
-            "is_partial": False,
-            "is_running": False,
-            "start_time_in_millis": now,
-            "completion_time_in_millis": now,
-            "expiration_time_in_millis": now,
-            "response": searching.run_search(stack, call).body,
-        }
-    )
-
-
 _PAIRS = (("_msearch", msearch), ("_mget", mget))
 ROUTES = (
     *(
@@ -107,6 +92,4 @@ ROUTES = (
         for index in ("", "/{index}")
         for name, handler in _PAIRS
     ),
-    Endpoint("POST", "/_async_search", async_search),
-    Endpoint("POST", "/{index}/_async_search", async_search),
 )
