@@ -57,8 +57,8 @@ def check(
         typer.Option(
             "--changed",
             metavar="BASE",
-            help="Only findings in files that differ from this Git revision, and those that the "
-            "change brought into other files.",
+            help="Only findings in files that differ from this Git revision or depend on one that "
+            "does, and those that the change brought into other files.",
         ),
     ] = "",
     day: Day = "",
@@ -105,16 +105,15 @@ def _since(
     findings: list[Finding],
     look: Callable[[Project], list[Finding]],
 ) -> list[Finding]:
-    """The findings that the files of a revision do not have, or that lie in changed files."""
+    """The findings in what the edit concerns, and those that the revision does not have."""
     from ruledeploy.verify.check import since
+    from ruledeploy.verify.dependents import concerned
 
-    both = files.keys() | project.files.keys()
-    differ = {path for path in both if files.get(path) != project.files.get(path)}
     try:
         before = look(load_project(files))
     except RuledeployError:
         before = []  # the revision did not load at all, so everything is new
-    return since(before, findings, differ)
+    return since(before, findings, concerned(files, project.files))
 
 
 def _print(findings: list[dict[str, Any]], format_: Format) -> None:

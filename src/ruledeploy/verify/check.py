@@ -47,9 +47,9 @@ def check_project(
 
 
 def since(
-    base: Iterable[Finding], findings: Iterable[Finding], changed: Container[str]
+    base: Iterable[Finding], findings: Iterable[Finding], concerned: Container[str]
 ) -> list[Finding]:
-    """The findings in changed files, and those that only the change brought into other files.
+    """The findings in files that an edit concerns, and those that it brought into other files.
 
     A finding is the same when its path, code and message are; lines move.
     """
@@ -57,7 +57,7 @@ def since(
     return [
         each
         for each in findings
-        if each.location.path in changed
+        if each.location.path in concerned
         or (each.location.path, each.code, each.message) not in before
     ]
 

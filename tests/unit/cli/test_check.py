@@ -233,6 +233,20 @@ def test_what_depends_on_a_change_is_said(
     assert ("exceptions/base/writers.yml", "overlay-error") in codes(repository, capsys, 1)
 
 
+def test_an_old_finding_in_what_depends_on_a_change_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rule is edited, and its untouched overlay hides an attack from it, as it did before."""
+    overlay = OVERLAY.replace("[svchost.exe,", "[prototype.exe,")
+    root = write_content(tmp_path, overlay=overlay)
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "one")
+    assert codes(root, capsys, 0) == set()
+    (root / "rules/writers.yml").write_text(f"# edited\n{RULE}")
+    assert ("exceptions/base/writers.yml", "hides-attack") in codes(root, capsys, 0)
+
+
 def test_a_base_that_does_not_load_makes_everything_new(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
