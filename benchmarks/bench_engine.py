@@ -89,7 +89,7 @@ def head(path: Path, count: int) -> Path:
 
 def edits(asked: Sequence[EngineRule], path: Path) -> tuple[Spent, list[float], list[float]]:
     """The first run with everything kept; then one rule changed, over and over: cpu and wall."""
-    engine = EmbeddedEngine(kept=Kept())
+    engine = EmbeddedEngine(kept=Kept(largest=path.stat().st_size))
     with spending() as first:
         found(engine, asked, path)
     cpu, wall = [], []

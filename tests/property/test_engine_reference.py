@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,11 @@ from support.engine_corpus import events, lowered, reference, rules, write
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 ROOT = Path(os.environ["SIGMA_RULES"]) if "SIGMA_RULES" in os.environ else None
 EVENTS = int(os.environ.get("REFERENCE_EVENTS", "1500"))
+
+
+def later() -> int:
+    """A moment at which what is written now has rested: only such files are kept."""
+    return time.time_ns() + 10 * 10**9
 
 
 @pytest.mark.parametrize("language", ["lucene", "esql", "eql"])
@@ -36,7 +42,7 @@ def test_sigma_rules_find_what_they_mean(tmp_path: Path, language: str) -> None:
                 wanted.setdefault(rule_id, set()).add(f"event-{number}")
     assert len(wanted) > len(chosen) / 20
     asked = [rule.engine for rule in chosen]
-    for engine in (EmbeddedEngine(), EmbeddedEngine(kept=Kept())):
+    for engine in (EmbeddedEngine(), EmbeddedEngine(kept=Kept(clock=later))):
         hits = engine.run(asked, Files((nested,)), None, NOW)
         found = {name: set(one.event_ids) for name, one in hits.items() if one.count}
         assert found == wanted

@@ -25,6 +25,7 @@ from ruledeploy.cli.output import print_form, print_json
 from ruledeploy.cli.past import (
     MOST_AT_ONCE,
     Events,
+    Keep,
     MaxConcurrent,
     Since,
     Until,
@@ -50,6 +51,7 @@ def backtest(
         str, typer.Option("--rule", "-r", metavar="TEXT", help="Only rules with this in the name.")
     ] = "",
     events: Events = None,
+    keep: Keep = False,
     since: Since = "",
     until: Until = "",
     compare: Annotated[
@@ -97,7 +99,9 @@ def backtest(
         from ruledeploy.project import load_project, read_commit
 
         base = _release(load_project(read_commit(root, compare)), env, day)
-    with past_of(project, root, env, events, (since, until), at_once=max_concurrent) as past:
+    with past_of(
+        project, root, env, events, (since, until), at_once=max_concurrent, keep=keep
+    ) as past:
         made = run(release, past, base, only=rule, top_fields=top or TOP_FIELDS).to_json()
     print_form(form, made, text=print_backtest, markdown=markdown)
 

@@ -15,7 +15,7 @@ from ruledeploy.cli.workspace import elasticsearch_client, reachable
 from ruledeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruledeploy.engine import Window
+    from ruledeploy.engine import Kept, Window
     from ruledeploy.project import Project
     from ruledeploy.verify.past import Past
 
@@ -30,6 +30,10 @@ Until = Annotated[str, typer.Option("--until", metavar="WHEN", help="Up to then;
 MaxConcurrent = Annotated[
     int,
     typer.Option("--max-concurrent", min=1, help="Searches that a cluster gets at once."),
+]
+Keep = Annotated[
+    bool,
+    typer.Option("--keep", help="Keep --events in the cache folder: asking again is fast."),
 ]
 MOST_AT_ONCE = 4
 
@@ -46,10 +50,11 @@ def past_of(
     when: tuple[str, str],
     *,
     at_once: int = MOST_AT_ONCE,
+    keep: bool = False,
 ) -> Iterator[Past]:
     """The events to look at: files, or the environment's cluster, which needs --since.
 
-    `when` is what --since and --until say.
+    `when` is what --since and --until say. With `keep` what files hold outlives the command.
     """
     from ruledeploy.compile import available_processes
     from ruledeploy.engine import Load, tables_of
@@ -60,12 +65,23 @@ def past_of(
     if events:
         for path in events:
             _refuse_nothing(path)
-        yield FilePast(tuple(events), window, available_processes(), tables)
+        kept = _kept(outlives=keep)
+        yield FilePast(tuple(events), window, available_processes(), tables, kept)
         return
+    if keep:
+        raise UsageError("--keep is about --events; a cluster keeps its own")
     if window is None:
         raise UsageError("say which events: --since, or --events FILE", hint="such as --since 7d")
     with reachable(project, name, root) as env, elasticsearch_client(env) as client:
         yield ClusterPast(client, window, str(env.elasticsearch_url), Load(at_once), tables)
+
+
+def _kept(*, outlives: bool) -> Kept:
+    """What remembers the files: for the command, or in the user's cache folder."""
+    from ruledeploy.compile import Cache, cache_folder, code_version
+    from ruledeploy.engine import Kept
+
+    return Kept(Cache(cache_folder(), name="events"), code_version()) if outlives else Kept()
 
 
 def _refuse_nothing(path: Path) -> None:

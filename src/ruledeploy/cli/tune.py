@@ -9,7 +9,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json, say, write_file
-from ruledeploy.cli.past import Events, Since, Until, past_of
+from ruledeploy.cli.past import Events, Keep, Since, Until, past_of
 from ruledeploy.cli.workspace import means, open_project, scenarios
 from ruledeploy.errors import UsageError
 from ruledeploy.project.files import YAML
@@ -31,6 +31,7 @@ def tune(
         str, typer.Option("--rule", "-r", metavar="TEXT", help="Only rules with this in the name.")
     ] = "",
     events: Events = None,
+    keep: Keep = False,
     since: Since = "",
     until: Until = "",
     at_least: Annotated[int, typer.Option(min=1, help="How many alerts make a habit.")] = 5,
@@ -61,7 +62,7 @@ def tune(
     project = open_project(root)
     target = project.environment(env)
     path = _path_in(project, target, root, output) if output is not None else ""
-    with past_of(project, root, env, events, (since, until)) as past:
+    with past_of(project, root, env, events, (since, until), keep=keep) as past:
         what = Tuning(
             project=project,
             env=target,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ruledeploy.compile.cache import Cache, cache_folder
+from ruledeploy.compile.cache import Cache, cache_folder, code_version
 from ruledeploy.compile.means import PLAIN, Means, Task, each_file
 from ruledeploy.compile.release import (
     Compiled,
@@ -23,6 +23,7 @@ __all__ = [
     "Task",
     "available_processes",
     "cache_folder",
+    "code_version",
     "compile_all",
     "compile_release",
     "compile_rules",

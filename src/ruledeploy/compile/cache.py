@@ -78,8 +78,8 @@ def entry_key(recipe: str, path: str, data: bytes) -> bytes:
 class Cache:
     """The store in a folder; made when first written to."""
 
-    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
-        self.path = folder / "rules.sqlite"
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES, *, name: str = "rules") -> None:
+        self.path = folder / f"{name}.sqlite"
         self.max_bytes = max_bytes
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from ruledeploy.errors import Location
 _EVENT_ID = "event.id"
 # Clocks of file systems are coarse: a file changed just now may change again under the same time.
 _UNSETTLED = 2_000_000_000
+# Packed events are about so many times larger than they look.
+_UNPACKED = 10
 _SOME = re.compile(rb"[^\x00]")
 
 
@@ -134,16 +135,24 @@ def numbers_of_rows(rows: Rows) -> Iterator[int]:
                 yield start + bit
 
 
-def fingerprint(source: Files) -> bytes:
-    """What changes when the files do: their names, sizes and times; content where that is new."""
-    found = hashlib.sha256(source.index.encode())
+def fingerprint(source: Files, largest: int, clock: Callable[[], int]) -> bytes | None:
+    """What changes when the files do: their names, sizes and times.
+
+    None for files that are not to be kept: more than `largest` bytes, or changed so lately by the
+    `clock` (in nanoseconds) that they might change again under the same times.
+    """
+    found = hashlib.sha256(source.index.encode("utf-8", "surrogatepass"))
+    room = largest
     for part in parts(source.paths):
-        state = part.path.stat()
+        try:
+            state = part.path.stat()
+        except OSError:
+            return None  # whoever reads it will say so
+        room -= state.st_size * (_UNPACKED if part.path.suffix == ".gz" else 1)
+        if room < 0 or clock() - max(state.st_mtime_ns, state.st_ctime_ns) < _UNSETTLED:
+            return None
         facts = (str(part.path.resolve()), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-        found.update(repr((*facts, state.st_ino)).encode())
-        if time.time_ns() - max(state.st_mtime_ns, state.st_ctime_ns) < _UNSETTLED:
-            with part.path.open("rb") as stream:
-                found.update(hashlib.file_digest(stream, "sha256").digest())
+        found.update(repr((str(part.path), *facts, state.st_ino)).encode("utf-8", "surrogatepass"))
     return found.digest()
 
 

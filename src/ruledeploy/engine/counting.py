@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from ruledeploy.engine.binding import resolve
+from ruledeploy.engine.binding import Resolved, resolve
 from ruledeploy.engine.document import FieldReader
 from ruledeploy.engine.protocol import Shape
 from ruledeploy.engine.run import Event
@@ -35,15 +36,29 @@ class Counting:
 
     def terms(self, event: Event, name: str) -> Sequence[str]:
         """The values of one field of an event, each once, as text."""
-        found = resolve(event.table, name)
+
+        def read(found: Resolved) -> list[Any]:
+            reader = self._readers.get(found.path)
+            if reader is None:
+                keyed = [found.root] if found.root else []
+                reader = self._readers[found.path] = FieldReader([found.path], (), keyed)
+            return reader.read(event.document.source).get(found.path, [])
+
+        return self.strings(event.table, read, name)
+
+    def strings(
+        self, table: FieldTable, read: Callable[[Resolved], list[Any]], name: str
+    ) -> Sequence[str]:
+        """The values that an event has of one field, each once, as text."""
+        found = resolve(table, name)
         if found is None:
             return ()
-        reader = self._readers.get(found.path)
-        if reader is None:
-            keyed = [found.root] if found.root else []
-            reader = self._readers[found.path] = FieldReader([found.path], (), keyed)
-        values = reader.read(event.document.source).get(found.path, [])
-        return [to_string(term, found.type) for term in index_terms(found.type, values)]
+        return [to_string(term, found.type) for term in index_terms(found.type, read(found))]
+
+    def resolved(self, table: FieldTable) -> list[Resolved]:
+        """The fields whose values are counted, where the table has them."""
+        every = (resolve(table, name) for name in self.shape.fields)
+        return [found for found in every if found is not None]
 
 
 class Counted:

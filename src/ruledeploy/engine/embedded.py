@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from ruledeploy.engine.counting import Counting
-from ruledeploy.engine.kept import Kept
+from ruledeploy.engine.kept import Changed, Kept
 from ruledeploy.engine.parallel import run_parts
 from ruledeploy.engine.pipes import piped, types_in
 from ruledeploy.engine.protocol import EngineRule, Files, Hits, Shape, Source, Summary, Window
 from ruledeploy.engine.resting import resting
+from ruledeploy.engine.rowwise import Question
 from ruledeploy.engine.rules import Parsed, Tables, parse_rules, refuse_pipe
 from ruledeploy.engine.run import Found, Run
 from ruledeploy.engine.sources import documents, parts
@@ -54,12 +56,15 @@ class EmbeddedEngine:
         self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
     ) -> dict[str, Hits]:
         """The hits of every rule; see `Engine.run`."""
-        if self._kept is not None and isinstance(source, Files):
-            plain = [rule for rule in rules if not _is_piped(rule)]
-            piped_rules = [rule for rule in rules if _is_piped(rule)]
-            found = self._kept.run(self._tables, plain, source, window, now)
-            return found | self._anew(piped_rules, source, window, now) if piped_rules else found
-        return self._anew(rules, source, window, now)
+        if self._kept is None or not isinstance(source, Files):
+            return self._anew(rules, source, window, now)
+        plain = [rule for rule in rules if not _is_piped(rule)]
+        piped_rules = [rule for rule in rules if _is_piped(rule)]
+        try:
+            found = self._kept.run(Question(self._tables, plain, source, window, now))
+        except Changed:
+            return self._anew(rules, source, window, now)
+        return found | self._anew(piped_rules, source, window, now) if piped_rules else found
 
     def _anew(
         self, rules: Sequence[EngineRule], source: Source, window: Window | None, now: datetime
@@ -83,6 +88,10 @@ class EmbeddedEngine:
     ) -> dict[str, Summary]:
         """What every rule finds, summed up; see `Summarizer.summarize`."""
         counting = Counting(shape)
+        if self._kept is not None and isinstance(source, Files):
+            question = Question(self._tables, rules, source, window, now)
+            with suppress(Changed):
+                return self._kept.summarize(question, counting)
         with resting():
             parsed = parse_rules(rules, self._tables, now)
             for item in parsed:

@@ -183,16 +183,16 @@ class BoundRules:
     def by_table(self, index: str) -> list[tuple[FieldTable, list[int]]]:
         """The rules that search an index, by their place, with the index's table.
 
-        An event without an index is looked at by all rules, each with the table of its family.
+        An event without an index is looked at by all rules, each with the table of its own.
         """
         chosen = [n for n, item in enumerate(self.parsed) if selects(item.patterns, index)]
         if index:
             return [(self._tables(stream_name(index)), chosen)] if chosen else []
-        families: dict[str, tuple[FieldTable, list[int]]] = {}
+        by_table: dict[int, tuple[FieldTable, list[int]]] = {}
         for number in chosen:
             table = self._tables((self.parsed[number].patterns or ("",))[0])
-            families.setdefault(table.family, (table, []))[1].append(number)
-        return list(families.values())
+            by_table.setdefault(id(table), (table, []))[1].append(number)
+        return list(by_table.values())
 
 
 def constants(table: FieldTable, index: str) -> dict[str, str]:

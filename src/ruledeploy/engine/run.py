@@ -130,7 +130,10 @@ class Run(Generic[Record]):
         self._rules = BoundRules(tables, parsed, now)
         self._bounds = None if window is None else (to_ms(window.start), to_ms(window.end))
         self._plans: dict[str, list[Plan]] = {}
-        self._programs: dict[tuple[str, tuple[int, ...]], tuple[Program, Filing[BoundRule]]] = {}
+        # By the identity of a table and the rules; the table is kept, so that it stays its own.
+        self._programs: dict[
+            tuple[int, tuple[int, ...]], tuple[FieldTable, Program, Filing[BoundRule]]
+        ] = {}
         self._lines: LineReader | None = None
         self._views: dict[int, View] = {}
         self._screens = Screens(())
@@ -139,7 +142,7 @@ class Run(Generic[Record]):
     # ------------------------------------------------------------------------------- plans
 
     def _plans_of(self, index: str) -> list[Plan]:
-        """One plan; for an event without an index, one per family of the rules."""
+        """One plan; for an event without an index, one per table of the rules."""
         known = self._plans.get(index)
         if known is None:
             with resting():
@@ -151,10 +154,10 @@ class Run(Generic[Record]):
         return [self._plan(table, numbers, index) for table, numbers in chosen]
 
     def _plan(self, table: FieldTable, chosen: list[int], index: str) -> Plan:
-        key = (table.family, tuple(chosen))
+        key = (id(table), tuple(chosen))
         if key not in self._programs:
-            self._programs[key] = self._program(table, chosen)
-        program, rules = self._programs[key]
+            self._programs[key] = (table, *self._program(table, chosen))
+        _, program, rules = self._programs[key]
         return Plan(table, program, rules, constants(table, index))
 
     def _program(self, table: FieldTable, chosen: list[int]) -> tuple[Program, Filing[BoundRule]]:
@@ -222,7 +225,7 @@ class Run(Generic[Record]):
         """Screens for all programs of which it is known by now what calls for their rules."""
         learnt = [
             (program, rules.calls)
-            for program, rules in self._programs.values()
+            for _, program, rules in self._programs.values()
             if rules.calls is not None and not program.asks_meta
         ]
         if len(learnt) != len(self._screens):
@@ -255,7 +258,7 @@ class Run(Generic[Record]):
     def _reader(self) -> LineReader:
         """Reads the fields of all programs there are."""
         if self._lines is None:
-            programs = [program for program, _ in self._programs.values()]
+            programs = [program for _, program, _ in self._programs.values()]
             names = {name for program in programs for name in program.reader.names}
             self._lines = LineReader(names)
             roots = self._lines.roots

@@ -17,7 +17,8 @@ _MS = timedelta(milliseconds=1)
 class Tally:
     """What one rule found in some of the events; tallies of different events add up.
 
-    Times are milliseconds since 1970. `samples` are the first events with a time.
+    Times are milliseconds since 1970. The first events with a time are among `samples`, which
+    `summary` cuts to as many as are asked for.
     """
 
     count: int = 0

@@ -14,6 +14,7 @@ from ruledeploy.engine import (
     Engine,
     Files,
     Indices,
+    Kept,
     Load,
     Source,
     Summarizer,
@@ -73,17 +74,21 @@ class Past(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FilePast:
-    """NDJSON files, gzipped or not, or folders of them."""
+    """NDJSON files, gzipped or not, or folders of them.
+
+    A command asks them more than once, and most rules are then the same: `kept` remembers.
+    """
 
     paths: tuple[Path, ...]
     window: Window | None = None
     jobs: int = 1
     tables: Tables = bundled_table
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     @property
     def engine(self) -> Asked:
         """The embedded engine."""
-        return EmbeddedEngine(self.tables, jobs=self.jobs)
+        return EmbeddedEngine(self.tables, jobs=self.jobs, kept=self.kept)
 
     @property
     def source(self) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,25 @@ def test_a_mistyped_rule_is_no_quiet_month(root: Path, capsys: Captured) -> None
     backtest = ["backtest", "-C", str(root), "-e", "local", *DAY]
     assert run([*backtest, "--events", str(root / "events.ndjson"), "--rule", "Wirters"]) == 64
     assert "did you mean 'Writers'?" in capsys.readouterr().err
+
+
+def test_kept_events_outlive_the_command(
+    root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the cache folder, once the file has rested; what is proposed is the same."""
+    cache = root / "cache"
+    monkeypatch.setenv("RULEDEPLOY_CACHE_DIR", str(cache))
+    time.sleep(2.1)
+    said = []
+    for options in ([], ["--keep"], ["--keep"]):
+        assert tune(root, *options) == 0
+        said.append(capsys.readouterr().out)
+        assert (cache / "events.sqlite").is_file() is bool(options)
+    assert said[0] == said[1] == said[2]
+
+
+def test_a_cluster_keeps_its_own(root: Path, capsys: Captured) -> None:
+    """Of it there is nothing to keep here."""
+    options = ["-C", str(root), "-e", "local", *DAY, "--since", "7d", "--keep"]
+    assert run(["backtest", *options]) == 64
+    assert "--keep is about --events" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Files, Hits, Memory, Window
 from ruledeploy.errors import Problems, QueryError, SourceError
 from support.engine_values import TABLE
+from support.query_fixtures import table_of
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 API = "logs-endpoint.events.api-default"
@@ -152,6 +154,18 @@ def test_a_quarter_of_a_megabyte_is_read_in_no_time() -> None:
     assert run(rule(query), event("1", k="a value14999 b")).count == 1
     with pytest.raises(QueryError, match="nested deeper"):
         run(rule("(" * 5_000 + "k:a" + ")" * 5_000))
+
+
+def test_indices_of_one_family_have_their_own_fields() -> None:
+    """A table is known by itself, not by the name of its family."""
+    tables = {name: table_of({"k": {"type": name}}) for name in ("keyword", "text")}
+    engine = EmbeddedEngine(tables.__getitem__)
+    documents = [Document(name, name, {"k": "foo bar"}) for name in tables]
+    rules = [rule("k:foo", index=("keyword", "text")), rule("k:foo", rule_id="s", index=("text",))]
+    found = engine.run(rules[:1], Memory(documents), None, NOW)
+    assert found["r"].event_ids == ("text",)
+    bare = [replace(document, index="") for document in documents]
+    assert engine.run(rules, Memory(bare), None, NOW)["s"].count == 2
 
 
 def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
