@@ -280,3 +280,46 @@ def test_an_option_of_an_aggregation_is_never_left_out_of_account(
     with pytest.raises(BadRequestError) as caught:
         es.search(index=index, aggs={"a": {kind: options}})
     assert named in str(caught.value.body)
+
+
+def test_eql_finds_single_events(es: Elasticsearch, stream: str) -> None:
+    """The last ten by time, or as many as are asked for, from either end; filtered, with fields."""
+    found = es.eql.search(index=stream, query='any where event.code == "1"', size=3)["hits"]
+    assert found["total"] == {"value": 5, "relation": "eq"}
+    assert [event["_source"]["event"]["id"] for event in found["events"]] == ["e5", "e7", "e9"]
+    head = es.eql.search(
+        index=stream,
+        query='any where event.code == "1"',
+        size=2,
+        result_position="head",
+        tiebreaker_field="event.id",
+        filter={"range": {"@timestamp": {"gte": "2026-11-23T00:02:00Z"}}},
+        fields=[{"field": "process.pid"}],
+    )["hits"]["events"]
+    assert [event["_source"]["event"]["id"] for event in head] == ["e3", "e5"]
+    assert [event["fields"] for event in head] == [{"process.pid": [3]}, {"process.pid": [5]}]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"query": "sequence [any where true] [any where true]"}, "sequence"),
+        ({"query": "any where true | tail 3"}, "tail"),
+        ({"query": 'any where no.such == "x"'}, "no.such"),
+        ({"query": ""}, "query is null or empty"),
+        ({"query": "any where true", "size": -1}, "size must be"),
+        ({"query": "any where true", "event_category_field": "kind"}, "category field"),
+        ({"query": "any where true", "nonsense": 1}, "nonsense"),
+    ],
+)
+def test_eql_that_is_not_evaluated_is_refused(
+    es: Elasticsearch, stream: str, body: dict[str, Any], message: str
+) -> None:
+    """By name, with a 400."""
+    with pytest.raises(BadRequestError, match=message):
+        es.perform_request(
+            "POST",
+            f"/{stream}/_eql/search",
+            headers={"content-type": "application/json", "accept": "application/json"},
+            body=body,
+        )

@@ -40,6 +40,8 @@ API = "logs-endpoint.events.api-*"
         ("lucene", "process.Ext.api.name:WriteProcessMemory"),
         ("lucene", "process.executable.caseless:*.exe AND NOT user.id:S\\-1\\-5\\-18"),
         ("lucene", "Target.process.pid:[100 TO 4000]"),
+        ("eql", 'any where process.Ext.api.name == "WriteProcessMemory"'),
+        ("eql", 'any where process.executable : "*.exe" and not user.id == "S-1-5-18"'),
         (
             "esql",
             f'from {API} metadata _id | where to_lower(process.name) like "*e*"',

@@ -265,6 +265,7 @@ class _Parser:
             return _should({"exists": {"field": name}})
         if value.wild:
             return _should(self.pattern(name, type_, value))
+        _refuse_null(value)
         if type_ == "keyword":
             return _should({"term": {name: {"value": value.text}}})
         if type_ in ("date", "date_nanos"):
@@ -302,12 +303,17 @@ def _should(clause: JsonObject) -> JsonObject:
     return _any([clause])
 
 
+def _refuse_null(value: _Literal) -> None:
+    """Kibana sends JSON's null, which Elasticsearch refuses in every clause."""
+    if not value.quoted and value.text == "null":
+        raise UnsupportedQuery("a comparison with null", hint="not field: *")
+
+
 def _typed(value: _Literal) -> Any:
     """Unquoted `true` and `false` are booleans; numbers stay text."""
     if value.quoted:
         return value.text
-    if value.text == "null":
-        raise UnsupportedQuery("a comparison with null", hint="not field: *")
+    _refuse_null(value)
     return {"true": True, "false": False}.get(value.text, value.text)
 
 

@@ -18,7 +18,7 @@ from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call
 from ruledeploy.stack.auth import Access
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
-from ruledeploy.stack.es import admin, bulk, docs, esql, later, many, searching, security
+from ruledeploy.stack.es import admin, bulk, docs, eql, esql, later, many, searching, security
 from ruledeploy.stack.http import Answer, Call, Endpoint
 from ruledeploy.stack.node import Node
 
@@ -31,6 +31,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *many.ROUTES,
     *later.ROUTES,
     *esql.ROUTES,
+    *eql.ROUTES,
 )
 _LOG = logging.getLogger(__name__)
 _COMPATIBLE = "application/vnd.elasticsearch+json"

@@ -115,19 +115,19 @@ def _search(
         "took": 1,
         "timed_out": False,
         "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0},
-        **_shown(hits, body, reader, matching.table),
+        **shown(hits, body, reader, matching.table),
     }
     if isinstance(hits, list):
         around = Search(
             reader,
             lambda query: Matching(store, query, now).holds,
-            lambda some, options: _shown(some, options, reader, matching.table),
+            lambda some, options: shown(some, options, reader, matching.table),
         )
         answer["aggregations"] = aggregate(aggregations, hits, around)
     return answer
 
 
-def _shown(
+def shown(
     hits: Iterable[Stored], body: Mapping[str, Any], reader: Reader, tables: Tables
 ) -> dict[str, Any]:
     """Hits sorted, cut and told as the body asks."""
