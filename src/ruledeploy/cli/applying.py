@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ruledeploy.cli.boundary import INTERRUPTED
 from ruledeploy.cli.output import print_json, say, write_file
-from ruledeploy.errors import Location, PartialError, RefusedError, UsageError
+from ruledeploy.errors import Location, PartialError, RefusedError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Server
     from ruledeploy.deploy import Health, Plan
+    from ruledeploy.model import JsonObject
 
 # A server starts the first run within seconds of a rule's creation.
 DEFAULT_HEALTH_WAIT = 10.0
@@ -106,7 +109,7 @@ def carry_out(plan: Plan, here: Server, commit: str | None, how: Applying) -> No
 
     Raises what `apply` raises, and `PartialError` when all is applied but a rule is not well.
     """
-    from ruledeploy.deploy import ApplyOptions, apply
+    from ruledeploy.deploy import ApplyOptions, PartlyApplied, apply
     from ruledeploy.report.progress import progress
 
     with interruptible() as stop:
@@ -117,33 +120,55 @@ def carry_out(plan: Plan, here: Server, commit: str | None, how: Applying) -> No
             wait_for_lock=how.wait,
             stop=stop,
         )
-        with progress() as on_progress:
-            outcome = apply(plan, here.kibana, here.store, on_progress, options)
+        try:
+            with progress() as on_progress:
+                outcome = apply(plan, here.kibana, here.store, on_progress, options)
+        except PartlyApplied as error:
+            if how.json:
+                print_json(_result(plan, here, error.to_json(), ()))
+            raise
+        except KeyboardInterrupt as end:
+            say(f"interrupted: {end}")
+            raise
     health = _health(plan, here, how)
-    result: dict[str, Any] = {
-        "schema": 1,
-        "env": here.env.name,
-        "plan": plan.to_json(),
-        "outcome": outcome.to_json(),
-        "health": [one.to_json() for one in health],
-    }
     if how.json:
-        print_json(result)
+        print_json(_result(plan, here, outcome.to_json(), health))
     elif outcome.record:
         name, record = here.env.name, outcome.record
         typer.echo(f"{name}: done, {outcome.writes} writes, record {record}")
     _refuse_unwell(health, here)
 
 
+def _result(
+    plan: Plan, here: Server, outcome: JsonObject, health: Sequence[Health]
+) -> dict[str, Any]:
+    """What `--json` says of a push."""
+    return {
+        "schema": 1,
+        "env": here.env.name,
+        "plan": plan.to_json(),
+        "outcome": outcome,
+        "health": [one.to_json() for one in health],
+    }
+
+
 def _health(plan: Plan, here: Server, how: Applying) -> tuple[Health, ...]:
+    """How the changed rules fare. Raises `PartialError` when the server does not say."""
     from ruledeploy.deploy import changed_rules, read_health
 
-    changed, at_once = changed_rules(plan)
+    changed, first = changed_rules(plan)
     if not changed:
         return ()
-    if how.health_wait is None:
-        return read_health(here.kibana, changed, at_once, DEFAULT_HEALTH_WAIT)
-    return read_health(here.kibana, changed, changed, how.health_wait)
+    awaited, wait = (first, DEFAULT_HEALTH_WAIT)
+    if how.health_wait is not None:
+        awaited, wait = changed, how.health_wait
+    try:
+        return read_health(here.kibana, changed, awaited, wait)
+    except ServerError as error:
+        raise PartialError(
+            f"everything was applied, but how the rules fare cannot be read: {error}",
+            hint="`ruledeploy doctor` later",
+        ) from error
 
 
 def _refuse_unwell(health: tuple[Health, ...], here: Server) -> None:
@@ -177,11 +202,16 @@ def _warn(unwell: Sequence[Health]) -> None:
             say(f"  → {remedy}")
 
 
+# Ctrl-C, a cancelled CI job, a closed terminal.
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """The first Ctrl-C lets the write in flight finish and stops before the next.
+    """The first signal to end lets the writes in flight finish and stops before the next.
 
-    A second one ends at once, as anywhere else; the next push converges after that too.
+    A second one ends at once, with a request in flight if need be; the next push converges after
+    that as after any crash.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -190,11 +220,21 @@ def interruptible() -> Iterator[threading.Event]:
 
     def once(*_: object) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, before)
-        say("stopping after the write in flight; Ctrl-C again ends at once")
+        for signum in _ENDINGS:
+            signal.signal(signum, at_once)
+        with suppress(OSError):  # the terminal may be what went away
+            say("stopping after the writes in flight; Ctrl-C again ends at once")
 
-    before = signal.signal(signal.SIGINT, once)
+    before = {signum: signal.signal(signum, once) for signum in _ENDINGS}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def at_once(*_: object) -> None:
+    """End without waiting: threads that wait for a server would outlive any exception."""
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), b"ended at once: push again, it goes on from there\n")
+    os._exit(INTERRUPTED)

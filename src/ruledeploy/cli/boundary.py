@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TextIO
 
 import typer
@@ -19,14 +19,58 @@ from ruledeploy.errors import Problems, RuledeployError, UsageError
 INTERRUPTED = 130
 # sysexits' EX_SOFTWARE: a bug of ours, which must not read as any answer of ours.
 BUG = 70
+# What a shell says of a filter whose reader went away (`| head`).
+UNREAD = 141
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    # A reader that closes the pipe (`| head`) ends us quietly, as it does any Unix filter.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _open_closed_streams()
     _speak_utf8(sys.stdout)
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(_flushed(run(sys.argv[1:])))
+
+
+def _open_closed_streams() -> None:
+    """Stand in for standard streams that the caller closed (`<&-`).
+
+    In this order, so that each gets its own number back and no file of ours does.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for good
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all that was printed is out."""
+    try:
+        sys.stdout.flush()
+    except SystemExit:  # how Typer answers a closed pipe
+        return _unread()
+    except OSError as error:
+        return code or _unwritten(error)
+    return code
+
+
+def _unwritten(error: OSError) -> int:
+    """What is printed goes to a disk that is full, for one."""
+    _forget_stdout()
+    _line(f"error: {error.filename or 'standard output'}: {error.strerror}")
+    return RuledeployError.exit_code
+
+
+def _unread() -> int:
+    """A reader that closed the pipe (`| head`) ends us quietly, as it does any Unix filter.
+
+    SIGPIPE stays ignored: it would also end a push whose server closes a connection.
+    """
+    _forget_stdout()
+    return UNREAD
+
+
+def _forget_stdout() -> None:
+    """Let nothing that is still to be printed fail when the interpreter ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _speak_utf8(stream: TextIO) -> None:
@@ -51,6 +95,10 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _line("interrupted")
         return INTERRUPTED
+    except SystemExit:  # how Typer answers a closed pipe
+        return _unread()
+    except OSError as error:  # those of files are told where they are opened
+        return _unwritten(error)
     except Exception as error:  # noqa: BLE001 - the boundary: whatever is left is our bug
         return _bug(error)
     return result if isinstance(result, int) else 0

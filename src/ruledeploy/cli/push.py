@@ -33,11 +33,11 @@ from ruledeploy.cli.options import (
     side,
 )
 from ruledeploy.cli.output import say
-from ruledeploy.errors import UsageError
+from ruledeploy.errors import PartialError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Session
-    from ruledeploy.deploy import Options, Plan
+    from ruledeploy.deploy import Options, Plan, RecordStore
 
 app = command_app()
 
@@ -97,7 +97,7 @@ def push(
             lift_hold(server.store)
         carry_out(planned, server, commit_of(root), how)
         if only is None:
-            lift_hold(server.store)  # whatever held was older than what is in now
+            _lift(server.store)
 
 
 def made_plan(here: Session, options: Options, only: str | None) -> Plan:
@@ -114,3 +114,16 @@ def made_plan(here: Session, options: Options, only: str | None) -> Plan:
         overlay = named.pop() if len(named) == 1 else only
         release = only_overlay(release, here.server.store.applied(), overlay)
     return here.server.plan(release, options)
+
+
+def _lift(store: RecordStore) -> None:
+    """Lift the hold: whatever held was older than what is in now."""
+    from ruledeploy.deploy import lift_hold
+
+    try:
+        lift_hold(store)
+    except ServerError as error:
+        raise PartialError(
+            f"everything was applied, but the hold could not be lifted: {error}",
+            hint="push again: it finds nothing to do and lifts it",
+        ) from error

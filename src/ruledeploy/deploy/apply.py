@@ -144,9 +144,13 @@ def _finish(push: _Push, record: Record, store: RecordStore) -> Outcome:
         if not push.done and not push.unknown:
             raise
         raise PartlyApplied(error, push.done, push.unknown, push.left) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
         with suppress(ServerError):
             _close(push, record, store, "partial")
+        if isinstance(error, KeyboardInterrupt):
+            done, total = len(push.done), len(push.plan.writes)
+            said = f"{done} of {total} writes are done; push again, it goes on from there"
+            raise KeyboardInterrupt(said) from error
         raise
     try:
         _close(push, record, store, "done")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,10 +31,18 @@ class FolderDocuments:
 
     def get(self, id_: str) -> tuple[JsonObject, str] | None:
         """The document and its version; None when there is none."""
+        path = self._path(id_)
         try:
-            document = msgspec.json.decode(self._path(id_).read_bytes())
-        except FileNotFoundError:
+            with _told(path):
+                document = msgspec.json.decode(path.read_bytes())
+        except NotThere:
             return None
+        except msgspec.MsgspecError as error:
+            raise ServerError(
+                f"this is no document of ours: {error}",
+                url=str(path),
+                hint="bring it back from a backup; it says what earlier pushes made",
+            ) from error
         return document, digest(document)
 
     def create(self, id_: str, document: JsonObject) -> str:
@@ -58,7 +65,8 @@ class FolderDocuments:
         """Delete the version read."""
         with self._exclusive():
             self._check(id_, version)
-            self._path(id_).unlink()
+            with _told(self._path(id_)):
+                self._path(id_).unlink()
 
     def _path(self, id_: str) -> Path:
         return self.folder / f"{id_}.json"
@@ -70,20 +78,40 @@ class FolderDocuments:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".exclusive").open("w") as file:
+        with _told(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / ".exclusive").open("w")
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _write(self, path: Path, document: JsonObject) -> None:
         """Write beside, flush to disk, then rename: a crash leaves the old file or the new."""
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=self.folder, suffix=".tmp", delete=False
-        ) as file:
-            file.write(json.dumps(document, ensure_ascii=False))  # `dump` is ten times slower
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        text = json.dumps(document, ensure_ascii=False)  # `dump` is ten times slower
+        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            with _told(path), beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What a disk refuses, as the error of any store: a push must end as it does with a server."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotThere("there is no such document", url=str(path)) from error
+    except OSError as error:
+        raise ServerError(
+            f"the record cannot be kept: {error.strerror}",
+            url=str(path),
+            hint="make room or correct the rights, then push again",
+        ) from error
 
 
 class IndexDocuments:

@@ -46,8 +46,13 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form `{record, writes, notes}`."""
-        return {"record": self.record, "writes": self.writes, "notes": list(self.notes)}
+        """Plain form `{state, record, writes, notes}`."""
+        return {
+            "state": "done",
+            "record": self.record,
+            "writes": self.writes,
+            "notes": list(self.notes),
+        }
 
 
 class PartlyApplied(PartialError):
@@ -64,6 +69,7 @@ class PartlyApplied(PartialError):
         unknown: Sequence[Write],
         left: Sequence[Write],
     ) -> None:
+        self.error = error
         self.done, self.unknown, self.left = tuple(done), tuple(unknown), tuple(left)
         lines = [str(error)]
         for title, writes in (("done", done), ("unknown", unknown), ("left", left)):
@@ -71,3 +77,18 @@ class PartlyApplied(PartialError):
                 lines.append(f"{title} ({len(writes)}):")
                 lines += [f"  {write.operation} {write.ref}" for write in writes]
         super().__init__("\n".join(lines), hint="push again: it goes on from here")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form `{state, error, writes, done, unknown, left}`."""
+
+        def told(writes: Sequence[Write]) -> list[dict[str, str]]:
+            return [{"object": write.ref.key, "operation": write.operation} for write in writes]
+
+        return {
+            "state": "partial",
+            "error": str(self.error),
+            "writes": len(self.done),
+            "done": told(self.done),
+            "unknown": told(self.unknown),
+            "left": told(self.left),
+        }

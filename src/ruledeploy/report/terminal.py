@@ -13,11 +13,19 @@ from rich.table import Table
 PLAIN_WIDTH = 160
 
 
+class _Console(Console):
+    """Rich ends the program when nobody reads any more; how it ends is the command line's."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the `BrokenPipeError` is handled."""
+        raise  # noqa: PLE0704
+
+
 def console(stream: IO[str] | None = None) -> Console:
     """A console on `stream` (stdout); `NO_COLOR` and `CI` are respected."""
     stream = stream or sys.stdout
     terminal = stream.isatty() and not os.environ.get("CI")
-    return Console(
+    return _Console(
         file=stream,
         force_terminal=terminal,
         no_color=bool(os.environ.get("NO_COLOR")) or not terminal,
