@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +50,34 @@ def test_every_field_fits_the_mappings_of_its_family(shipper: Shipper) -> None:
     """All documents hold known fields (or documented unmapped ones) of the right JSON type."""
     for one in everything(shipper):
         assert problems(one.event, load_table(family_of(one.index))) == [], one.label
+
+
+def shapes(emitted: Iterable[Emitted]) -> set[tuple[str, str]]:
+    """Family, and dataset or Sysmon's event id, of events."""
+    return {
+        (
+            family_of(one.index),
+            str(leaf(one.event, "event.code") or leaf(one.event, "event.dataset")),
+        )
+        for one in emitted
+    }
+
+
+DEFEND = {(f"endpoint-{kind}", f"endpoint.events.{kind}") for kind in ("api", "process", "library")}
+SYSMON = ("1", "7", "8", "10")
+
+
+@pytest.mark.parametrize(
+    ("shipper", "family"), [("integration", "sysmon-integration"), ("winlogbeat", "winlogbeat")]
+)
+def test_no_shape_is_missing_among_them(shipper: Shipper, family: str) -> None:
+    """Defend's API, process and library events; Sysmon 1, 7, 8 and 10 of this shipper."""
+    assert shapes(everything(shipper)) == DEFEND | {(family, code) for code in SYSMON}
+
+
+def test_no_scenario_is_missing_among_them() -> None:
+    """Every bundled one, so that the test above has seen its events."""
+    assert {one.label.scenario for one in everything()} == {*load_scenarios(), NOISE}
 
 
 def test_unmapped_fields_are_truly_unmapped() -> None:

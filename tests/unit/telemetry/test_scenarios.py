@@ -14,6 +14,10 @@ from ruledeploy.yamldoc import load_all
 
 BUNDLED = load_scenarios()
 
+# Sub-techniques that happen on Windows: libraries, PE images, threads, APC, TLS callbacks, window
+# memory, hollowing, doppelgänging, lists.
+INJECTION = ("001", "002", "003", "004", "005", "011", "012", "013", "015")
+
 GOOD = """\
 id: attack/example
 title: An example
@@ -43,6 +47,13 @@ def test_enough_scenarios_are_bundled() -> None:
     labels = [scenario.label for scenario in BUNDLED.values()]
     assert labels.count("attack") >= 12
     assert labels.count("benign") >= 15
+
+
+def test_attacks_cover_what_the_rules_are_about() -> None:
+    """Process injection in its sub-techniques for Windows; LSASS, side-loading, in-memory code."""
+    found = {one.technique for one in BUNDLED.values() if one.label == "attack"}
+    injection = {f"T1055.{number}" for number in INJECTION}
+    assert injection | {"T1055", "T1003.001", "T1574.001", "T1620"} <= found
 
 
 @pytest.mark.parametrize("scenario_id", ["attack/prototype", "attack/t1055.002-prototype"])
