@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ruledeploy.cli.output import say
 from ruledeploy.errors import Collector, ConfigError, Location, UsageError
 from ruledeploy.model import Environment
 from ruledeploy.project import Project, load_project, read_folder
@@ -37,7 +38,7 @@ def means(*, no_cache: bool = False) -> Means:
     """How this machine compiles: every processor, and what earlier runs have kept."""
     from ruledeploy.compile import Cache, Means, available_processes, cache_folder
 
-    cache = None if no_cache else Cache(cache_folder())
+    cache = None if no_cache else Cache(cache_folder(), tell=say)
     return Means(cache, available_processes())
 
 

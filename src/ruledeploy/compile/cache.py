@@ -1,8 +1,8 @@
 """What files became, kept between runs: a content-addressed store in one SQLite file.
 
 A key is a digest of everything the outcome depends on, so an entry is never stale, only unused.
-The file is a convenience: whatever is wrong with it (held by others, torn by a crash, edited) is
-a miss, and never an error.
+The file is a convenience: whatever is wrong with it (held by others, torn by a crash, edited, in a
+place where nothing can be written) is a miss and at most one remark, and never an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import platform
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache as once
@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS entry (
 MAX_BYTES = 256_000_000
 # Seconds to wait for another run that writes; then this run goes without.
 _PATIENCE = 2.0
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+# No database, a torn one, or one with another table than ours.
+_BROKEN = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR})
 _CHECK = 16
 _BATCH = 500
 
@@ -76,11 +79,23 @@ def entry_key(recipe: str, path: str, data: bytes) -> bytes:
 
 
 class Cache:
-    """The store in a folder; made when first written to."""
+    """The store in a folder; made when first written to.
 
-    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES, *, name: str = "rules") -> None:
+    `tell` is told, once, why nothing can be kept.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int = MAX_BYTES,
+        *,
+        name: str = "rules",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.path = folder / f"{name}.sqlite"
         self.max_bytes = max_bytes
+        self._tell = tell
+        self._told = False
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there and whole."""
@@ -96,7 +111,7 @@ class Cache:
                         if whole and value[:_CHECK] == _checksum(key, value[_CHECK:]):
                             found[key] = value[_CHECK:]
         except (sqlite3.Error, OSError) as error:
-            self._give_up(error)
+            self._give_up(error, writing=False)
         return found
 
     def put(self, entries: Mapping[bytes, bytes], used: Sequence[bytes] = ()) -> None:
@@ -119,7 +134,7 @@ class Cache:
                 if entries:
                     self._shrink(db)
         except (sqlite3.Error, OSError) as error:
-            self._give_up(error)
+            self._give_up(error, writing=True)
 
     def _shrink(self, db: sqlite3.Connection) -> None:
         """Drop what was not used for longest, until half the room is free."""
@@ -140,13 +155,18 @@ class Cache:
         db.execute("PRAGMA synchronous = OFF")
         return db
 
-    def _give_up(self, error: Exception) -> None:
-        """This run goes without; a file that is no database any more is removed."""
-        if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.Error):
-            return  # busy, read-only, full: nothing is wrong with the file
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                self.path.with_name(self.path.name + suffix).unlink()
+    def _give_up(self, error: Exception, *, writing: bool) -> None:
+        """This run goes without; a file that is no database of ours any more is removed."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code in _BUSY or (code == sqlite3.SQLITE_ERROR and not writing):
+            return  # held by another run, which may be making the table just now
+        if not self._told:
+            self._told = True
+            self._tell(f"warning: rules are compiled anew, for {self.path} cannot be used: {error}")
+        if code in _BROKEN:
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    self.path.with_name(self.path.name + suffix).unlink()
 
 
 def _select(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:

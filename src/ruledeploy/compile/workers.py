@@ -50,7 +50,7 @@ def _spread(make: Make, todo: Files, processes: int) -> dict[str, bytes]:
     chunks = [todo[at : at + size] for at in range(0, len(todo), size)]
     pool = ProcessPoolExecutor(processes, _context(), _start)
     try:
-        done = list(pool.map(partial(_made, make), chunks))
+        done = list(pool.map(partial(_chunk, make), chunks))
     finally:
         pool.shutdown(cancel_futures=True)
     return dict(pair for chunk in done for pair in chunk)
@@ -62,11 +62,20 @@ def _context() -> BaseContext:
     return multiprocessing.get_context("fork" if alone else "spawn")
 
 
+def _chunk(make: Make, files: Files) -> list[tuple[str, bytes]]:
+    """One part in another process, whose garbage is collected once, at its end."""
+    try:
+        return _made(make, files)
+    finally:
+        gc.collect()
+
+
 def _made(make: Make, files: Files) -> list[tuple[str, bytes]]:
     return [(path, msgpack.encode(make(path, data))) for path, data in files]
 
 
 def _start() -> None:
-    # The parent handles Ctrl-C; and what it shares is not worth collecting again and again.
+    # The parent handles Ctrl-C; and what it shares is not worth collecting at all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
+    gc.disable()

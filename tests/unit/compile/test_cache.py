@@ -84,7 +84,9 @@ def test_one_process_or_many(tmp_path: Path) -> None:
     assert text(good, Means(processes=3)) == text(good, Means())
 
 
-@pytest.mark.parametrize("damage", ["text", "torn", "flipped", "typed", "empty", "folder"])
+@pytest.mark.parametrize(
+    "damage", ["text", "torn", "flipped", "typed", "other", "no text", "empty", "folder"]
+)
 def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: str) -> None:
     """A cache that a crash or a hand has broken is made anew and never believed."""
     of, cache = project(3), Cache(tmp_path)
@@ -99,6 +101,11 @@ def _damage(path: Path, how: str) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if how == "typed":
             db.execute("UPDATE entry SET value = 'text that another program wrote'")
+        if how == "no text":
+            db.execute("UPDATE entry SET value = CAST(x'ff' AS TEXT)")
+        if how == "other":
+            db.execute("DROP TABLE entry")
+            db.execute("CREATE TABLE entry (another INTEGER)")
         if how == "flipped":
             # A byte in the middle of a value, as a bad disk would do it.
             for key, value in db.execute("SELECT key, value FROM entry").fetchall():
@@ -220,3 +227,48 @@ def test_a_user_without_a_home_has_a_cache_folder(monkeypatch: pytest.MonkeyPatc
     assert Cache(folder).get([b"k"]) == {}
     Cache(folder).put({b"k": b"v"})
     assert not folder.exists()
+
+
+def test_says_once_why_nothing_is_kept(tmp_path: Path) -> None:
+    """Reading and writing fail for the same reason; a place without a cache yet is none."""
+    remarks: list[str] = []
+    fresh = Cache(tmp_path / "new", tell=remarks.append)
+    assert fresh.get([b"k"]) == {}
+    fresh.put({b"k": b"v"})
+    assert fresh.get([b"k"]) == {b"k": b"v"}
+    assert not remarks
+    (tmp_path / "file").write_text("")
+    nowhere = Cache(tmp_path / "file" / "below", tell=remarks.append)
+    for _ in range(2):
+        nowhere.put({b"k": b"v"})
+        assert nowhere.get([b"k"]) == {}
+    assert len(remarks) == 1
+    assert str(nowhere.path) in remarks[0]
+
+
+def test_a_table_of_another_program_is_made_anew(tmp_path: Path) -> None:
+    """It is told, and the next run has a cache again."""
+    remarks: list[str] = []
+    cache = Cache(tmp_path, tell=remarks.append)
+    cache.put({b"k": b"v"})
+    _damage(cache.path, "other")
+    cache.put({b"k": b"v"})
+    assert len(remarks) == 1
+    cache.put({b"k": b"v"})
+    assert cache.get([b"k"]) == {b"k": b"v"}
+
+
+def test_a_cache_that_another_run_holds_is_a_miss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is wrong with it, so nothing is said and nothing removed."""
+    monkeypatch.setattr("ruledeploy.compile.cache._PATIENCE", 0.01)
+    remarks: list[str] = []
+    cache = Cache(tmp_path, tell=remarks.append)
+    cache.put({b"k": b"v"})
+    with sqlite3.connect(cache.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        cache.put({b"k": b"w"})
+    other.close()
+    assert cache.get([b"k"]) == {b"k": b"v"}
+    assert not remarks
