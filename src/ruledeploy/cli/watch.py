@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ruledeploy.cli.boundary import tell
 from ruledeploy.cli.output import say
-from ruledeploy.errors import RuledeployError
+from ruledeploy.errors import Collector, RuledeployError
 from ruledeploy.project.files import content_files
 
 _PAUSE = 0.3
@@ -32,8 +32,12 @@ def watch(root: Path, once: Callable[[], object]) -> NoReturn:
 
 def _stamps(root: Path) -> dict[str, tuple[int, int]]:
     """Time and size of every file of the project; a file that vanishes meanwhile is left out."""
-    stamps = {}
-    for path in content_files(root):
+    stamps: dict[str, tuple[int, int]] = {}
+    try:
+        files = content_files(root, Collector())
+    except RuledeployError:
+        return stamps
+    for path in files:
         try:
             found = path.stat()
         except OSError:

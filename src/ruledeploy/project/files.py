@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,8 +27,8 @@ _SUFFIXES = YAML | frozenset({".txt", ".md", ".json", ".toml"})
 def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]:
     """The files of the content repository at `root`, sorted by path.
 
-    Raises `ConfigError` when there is no `ruledeploy.toml`. A file that cannot be read is left out,
-    and its error goes to `errors`; without one it is raised.
+    Raises `ConfigError` when there is no `ruledeploy.toml` that can be read. Another file or folder
+    that cannot be read is left out, and its error goes to `errors`; without one it is raised.
     """
     config = root / CONFIG
     if not config.is_file():
@@ -37,25 +38,42 @@ def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]
             hint="run this where your rules are, or name the folder with --project",
         )
     collector = Collector() if errors is None else errors
-    named = {path.relative_to(root).as_posix(): path for path in content_files(root)}
+    paths = content_files(root, collector)
+    named = {path.relative_to(root).as_posix(): path for path in paths}
     found = read_files(named, collector)
     if errors is None:
         collector.raise_if_any()
     return found
 
 
-def content_files(root: Path) -> list[Path]:
-    """The files that make up the content repository at `root`, sorted by their path below it."""
+def content_files(root: Path, errors: Collector) -> list[Path]:
+    """The files that make up the content repository at `root`, sorted by their path below it.
+
+    A folder that cannot be read goes to `errors`: what is in it must not pass for deleted. Raises
+    `ConfigError` when `ruledeploy.toml` cannot be read.
+    """
     config = root / CONFIG
     if not config.is_file():
         return []
     found = {CONFIG: config}
-    for folder in _folders(config.read_bytes()):
-        for path in (root / folder).rglob("*"):
+    for folder in _folders(_read(CONFIG, config)):
+        for path in _below(root / folder, root, errors):
             name = path.relative_to(root).as_posix()
             if _wanted(name) and (path.suffix in YAML or path.is_file()):
                 found[name] = path
     return [path for _, path in sorted(found.items())]
+
+
+def _below(folder: Path, root: Path, errors: Collector) -> Iterator[Path]:
+    """Everything in a folder and its folders; links are not followed. There may be no folder."""
+
+    def unreadable(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            place = Location(Path(error.filename).relative_to(root).as_posix())
+            errors.add(ConfigError(f"cannot be read: {error.strerror}", location=place))
+
+    for inside, folders, files in os.walk(folder, onerror=unreadable):
+        yield from (Path(inside, name) for name in (*folders, *files))
 
 
 def read_files(named: Mapping[str, Path], errors: Collector) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date
+from pathlib import PurePosixPath
 
 from ruledeploy.compile import PLAIN, Means, Task, compile_all, each_file
 from ruledeploy.errors import Collector, Location, Problems, RefusedError, RuledeployError
@@ -40,10 +41,31 @@ def check_project(
     if sources is None:
         sources = load_rules(project.rule_files).rules
     findings.update(dict.fromkeys(_about_cases(project, sources)))
+    findings.update(dict.fromkeys(_about_folders(project, envs or project.env_names)))
     linted = each_file(Task("lint", lint_file, tuple[Finding, ...]), project.rule_files, means)
     findings.update((finding, None) for each in linted.values() for finding in each)
     ordered = sorted(findings, key=lambda each: (each.location, each.severity, each.message))
     return ordered, releases
+
+
+def _about_folders(project: Project, envs: Iterable[str]) -> Iterator[Finding]:
+    """Folders that the settings name and that hold nothing: a typo there would say nothing else."""
+    settings = project.settings
+    named: list[tuple[str, tuple[str, ...]]] = [
+        (folder, ("project", "rules")) for folder in settings.project.get("rules", ())
+    ]
+    if "exceptions" in settings.project:
+        named.append((project.exceptions_folder, ("project", "exceptions")))
+    for name in envs:
+        for folder in settings.envs.get(name, {}).get("exceptions", ()):
+            below = f"{project.exceptions_folder}/{folder}"
+            named.append((below, ("env", name, "exceptions")))
+    for folder, place in named:
+        path = PurePosixPath(folder)
+        if not any(PurePosixPath(one).is_relative_to(path) for one in project.files):
+            message = f"the folder {folder!r} holds nothing, or is not there"
+            hint = "correct its name, or take it out"
+            yield Finding("warning", "empty-folder", message, settings.at(*place), hint=hint)
 
 
 def since(

@@ -60,6 +60,33 @@ def test_a_broken_file_stops_the_push(
     assert not (root / ".ruledeploy").exists()
 
 
+def test_what_cannot_be_read_does_not_pass_for_deleted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A push would switch off the rules of a folder that it cannot list."""
+    root = write_content(tmp_path)
+    for name in ("rules", "exceptions"):
+        (root / name).rename(root / "aside")
+        (root / name).symlink_to(name)  # a link to itself
+        assert run(["push", "--env", "local", "-C", str(root)]) == 1
+        assert f"error: {name}: cannot be read: " in capsys.readouterr().err
+        (root / name).unlink()
+        (root / "aside").rename(root / name)
+    (root / "ruledeploy.toml").unlink()
+    (root / "ruledeploy.toml").symlink_to("/proc/self/mem")
+    assert run(["check", "-C", str(root)]) == 1
+    assert "error: ruledeploy.toml: cannot be read: " in capsys.readouterr().err
+
+
+def test_a_mistyped_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An allowlist that is not there reads as an empty one; `check` warns at the line."""
+    root = write_content(tmp_path, settings=SETTINGS.replace('["base"]', '["base", "bsae"]'))
+    assert run(["check", "-C", str(root)]) == 0
+    said = "ruledeploy.toml:5: warning [empty-folder] the folder 'exceptions/bsae' holds nothing"
+    assert said in capsys.readouterr().out
+    assert run(["check", "-C", str(root), "--strict"]) == 1
+
+
 def test_an_unreachable_kibana_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The URL and what to check."""
     with socket.socket() as closed:
