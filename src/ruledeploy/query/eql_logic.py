@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.ir import (
@@ -42,8 +44,7 @@ _SUPPORTED = _STRINGS | TEXTS | DATES | FLOATS | set(WHOLE) | {"ip", "boolean"}
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True, gc=False):
     """A field at `at` in the query, and the functions applied to it, innermost first.
 
     `type` is its Elasticsearch type, None where it is not known. `exact` is the field that is
@@ -57,15 +58,13 @@ class Field:
     steps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True, gc=False):
     """A constant; None is null."""
 
     value: Scalar | None
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True, gc=False):
     """A condition: what it asks, or None where it is null."""
 
     node: Node | None

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query import glob
@@ -40,8 +42,7 @@ _NEVER_MADE = MappingProxyType({"lower": "Lu", "upper": "Ll"})
 FALLIBLE = frozenset({"ip"})
 
 
-@dataclass(frozen=True, slots=True)
-class Tri:
+class Tri(Struct, frozen=True, gc=False):
     """When a condition is true and when it is false.
 
     `inverse` is what NOT right before it makes of it, where that is not just the two swapped.
@@ -58,16 +59,14 @@ class Tri:
         return replace(self.inverse, inverse=self)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True, gc=False):
     """A column and the functions applied to it, innermost first."""
 
     name: str
     steps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True, gc=False):
     """A constant; `converted` is a text that a function reads as a date or an address."""
 
     value: Scalar

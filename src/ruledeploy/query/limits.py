@@ -36,8 +36,8 @@ from ruledeploy.query.ir import (
     Within,
     leaves,
 )
-from ruledeploy.query.regexp import MAX_REGEX_LENGTH, parse_regexp
-from ruledeploy.query.regexp_cost import MAX_EFFORT, is_too_complex
+from ruledeploy.query.regexp import MAX_REGEX_LENGTH
+from ruledeploy.query.regexp_cost import MAX_EFFORT, is_too_complex, regex_is_too_complex
 from ruledeploy.query.regexp_expr import ANY_CHAR, ANYTHING, EMPTY, Chars, Expr, seq
 
 MAX_CLAUSES = 16_384
@@ -110,7 +110,7 @@ def _automaton(leaf: Leaf) -> None:
             if _may_be_dear(pieces) and is_too_complex(_expression(pieces)):
                 raise _too_complex(leaf.field, pattern)
         case Regexp(pattern):
-            if not _is_cheap(pattern) and is_too_complex(parse_regexp(pattern)):
+            if not _is_cheap(pattern) and regex_is_too_complex(pattern):
                 raise _too_complex(leaf.field, pattern)
         case Prefix(text):
             _short(leaf.field, f"{text}*")

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from ruledeploy.query.regexp import parse_regexp
 from ruledeploy.query.regexp_expr import (
     Both,
     Chars,
@@ -37,6 +39,12 @@ def is_too_complex(expr: Expr) -> bool:
     except _NotJudgedError:
         return False
     return _effort(part, positions) >= MAX_EFFORT
+
+
+@lru_cache(maxsize=4096)
+def regex_is_too_complex(pattern: str) -> bool:
+    """The same of a regular expression's text. Raises `QueryError` for one that is none."""
+    return is_too_complex(parse_regexp(pattern))
 
 
 class _NotJudgedError(Exception):
@@ -125,6 +133,8 @@ def _effort(part: _Part, positions: _Positions) -> int:
     """The sum of the sizes of all sets of positions that some text leads to, up to the limit."""
     letters, follow = _letters(positions.classes), positions.follow
     seen = {part.first & letter for letter in letters} - {0}
+    # Many sets leave to the same one.
+    left: set[int] = set()
     todo, effort = list(seen), 1
     while todo and effort < MAX_EFFORT:
         state = todo.pop()
@@ -134,6 +144,9 @@ def _effort(part: _Part, positions: _Positions) -> int:
             low = state & -state
             after |= follow[low.bit_length() - 1]
             state ^= low
+        if after in left:
+            continue
+        left.add(after)
         new = {after & letter for letter in letters} - seen - {0}
         seen |= new
         todo.extend(new)

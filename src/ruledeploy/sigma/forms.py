@@ -6,14 +6,14 @@ index keeps letter case and the query must look past it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from ruledeploy.sigma.match import Pattern
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True, gc=False):
     """The whole value of a keyword fits a pattern; `array`: events hold several values."""
 
     field: str
@@ -22,8 +22,7 @@ class Value:
     array: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Regex:
+class Regex(Struct, frozen=True, gc=False):
     """The whole value matches a regular expression in Lucene's syntax.
 
     `wider`: it matches more than the rule's does.
@@ -34,8 +33,7 @@ class Regex:
     wider: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True, gc=False):
     """An analysed text has these words in this order, or a word of this pattern.
 
     `pattern` is what the rule says of the whole text, for languages that see it.
@@ -45,8 +43,7 @@ class Words:
     pattern: Pattern
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(Struct, frozen=True, gc=False):
     """A number, boolean, address or date equals a literal; `quoted` where it needs quotes."""
 
     field: str
@@ -54,8 +51,7 @@ class Exact:
     quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True, gc=False):
     """An address lies in a network (`10.0.0.0/8`).
 
     `converted`: the field may keep it as text. `texts` are then patterns that such texts fit, for
@@ -68,8 +64,7 @@ class Network:
     texts: tuple[Pattern, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True, gc=False):
     """A number is beyond a bound."""
 
     field: str
@@ -77,8 +72,7 @@ class Compare:
     number: str
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True, gc=False):
     r"""One side of a comparison of fields; the texts of several have `\` between them.
 
     `text`: they are texts as they are, not numbers, addresses or times.
@@ -88,8 +82,7 @@ class Side:
     text: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True, gc=False):
     """A field has the same text as another in any letter case, or starts or ends with it."""
 
     left: Side
@@ -108,34 +101,29 @@ class Fields:
         return tuple(dict.fromkeys((*self.left.fields, *self.right.fields)))
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(Struct, frozen=True, gc=False):
     """The field has an indexed value."""
 
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class Never:
+class Never(Struct, frozen=True, gc=False):
     """No document: the field's type cannot hold the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True, gc=False):
     """The form does not hold; a missing field counts as not holding."""
 
     form: Form
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True, gc=False):
     """One of the forms holds."""
 
     forms: tuple[Form, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Struct, frozen=True, gc=False):
     """Every form holds."""
 
     forms: tuple[Form, ...]

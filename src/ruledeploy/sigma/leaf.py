@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sigma.types import (
     SigmaBool,
@@ -303,11 +303,6 @@ class LeafReader:
 def negate(form: Form) -> Form:
     """The opposite of a form."""
     return form.form if isinstance(form, Not) else Not(form)
-
-
-def as_text(form: Value) -> Value:
-    """The same comparison without folding, for languages that ignore case by themselves."""
-    return replace(form, fold=False)
 
 
 def _article(type_: str) -> str:

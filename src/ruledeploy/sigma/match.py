@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from msgspec import Struct
+
 from ruledeploy.errors import Location
 from ruledeploy.query.text import lower
 
@@ -17,8 +19,7 @@ class Wildcard(Enum):
     ONE = "?"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True, gc=False):
     r"""A value as a sequence of literal text and wildcards; `()` is the empty string.
 
     `C:\\Temp\\*` is `("C:\\Temp\\", Wildcard.ANY)`. Adjacent texts are merged.

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from ruledeploy.query.regexp import MAX_REGEX_LENGTH, parse_regexp
-from ruledeploy.query.regexp_cost import is_too_complex
+from ruledeploy.query.regexp import MAX_REGEX_LENGTH
+from ruledeploy.query.regexp_cost import regex_is_too_complex
 from ruledeploy.sigma.match import Pattern, Wildcard
 from ruledeploy.sigma.regex_nodes import Node, Rep, below, escape, rebuilt, written
 from ruledeploy.sigma.regex_read import RegexUnsupported, cases, read
@@ -92,7 +92,7 @@ def _counts(node: Node) -> set[tuple[int, int]]:
 
 
 def _fits(regex: str) -> bool:
-    return len(regex) > MAX_REGEX_LENGTH or not is_too_complex(parse_regexp(regex))
+    return len(regex) > MAX_REGEX_LENGTH or not regex_is_too_complex(regex)
 
 
 def _open_above(node: Node, low: int, high: int) -> Node:
