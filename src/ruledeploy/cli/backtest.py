@@ -29,6 +29,7 @@ from ruledeploy.cli.past import (
     MaxConcurrent,
     Since,
     Until,
+    keeping,
     past_of,
     window_of,
 )
@@ -83,12 +84,14 @@ def backtest(
         _refuse_unheard(
             {
                 "--events": events,
+                "--keep": keep,
                 "--compare": compare,
                 "--top": top,
                 "--max-concurrent": max_concurrent != MOST_AT_ONCE,
                 "--format markdown": form is Form.markdown,
             }
         )
+    kept = None if on_server else keeping(keep=keep, events=events)
     project = open_project(root)
     release = _release(project, env, day)
     if on_server:
@@ -100,7 +103,7 @@ def backtest(
 
         base = _release(load_project(read_commit(root, compare)), env, day)
     with past_of(
-        project, root, env, events, (since, until), at_once=max_concurrent, keep=keep
+        project, root, env, events, (since, until), at_once=max_concurrent, kept=kept
     ) as past:
         made = run(release, past, base, only=rule, top_fields=top or TOP_FIELDS).to_json()
     print_form(form, made, text=print_backtest, markdown=markdown)

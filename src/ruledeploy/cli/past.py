@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ruledeploy.cli.output import say
 from ruledeploy.cli.workspace import elasticsearch_client, reachable
 from ruledeploy.errors import UsageError
 
@@ -50,11 +51,11 @@ def past_of(
     when: tuple[str, str],
     *,
     at_once: int = MOST_AT_ONCE,
-    keep: bool = False,
+    kept: Kept | None = None,
 ) -> Iterator[Past]:
     """The events to look at: files, or the environment's cluster, which needs --since.
 
-    `when` is what --since and --until say. With `keep` what files hold outlives the command.
+    `when` is what --since and --until say. `kept` remembers what files hold.
     """
     from ruledeploy.compile import available_processes
     from ruledeploy.engine import Load, tables_of
@@ -65,23 +66,24 @@ def past_of(
     if events:
         for path in events:
             _refuse_nothing(path)
-        kept = _kept(outlives=keep)
         yield FilePast(tuple(events), window, available_processes(), tables, kept)
         return
-    if keep:
-        raise UsageError("--keep is about --events; a cluster keeps its own")
     if window is None:
         raise UsageError("say which events: --since, or --events FILE", hint="such as --since 7d")
     with reachable(project, name, root) as env, elasticsearch_client(env) as client:
         yield ClusterPast(client, window, str(env.elasticsearch_url), Load(at_once), tables)
 
 
-def _kept(*, outlives: bool) -> Kept:
-    """What remembers the files: for the command, or in the user's cache folder."""
+def keeping(*, keep: bool, events: list[Path] | None) -> Kept | None:
+    """What remembers the files in the user's cache folder, if --keep asks for it."""
     from ruledeploy.compile import Cache, cache_folder, code_version
     from ruledeploy.engine import Kept
 
-    return Kept(Cache(cache_folder(), name="events"), code_version()) if outlives else Kept()
+    if not keep:
+        return None
+    if not events:
+        raise UsageError("--keep is about --events; a cluster keeps its own")
+    return Kept(Cache(cache_folder(), name="events", tell=say), code_version())
 
 
 def _refuse_nothing(path: Path) -> None:

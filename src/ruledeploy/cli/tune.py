@@ -9,7 +9,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Env, Json, Root, command_app, parse_day
 from ruledeploy.cli.output import print_json, say, write_file
-from ruledeploy.cli.past import Events, Keep, Since, Until, past_of
+from ruledeploy.cli.past import Events, Keep, Since, Until, keeping, past_of
 from ruledeploy.cli.workspace import means, open_project, scenarios
 from ruledeploy.errors import UsageError
 from ruledeploy.project.files import YAML
@@ -56,13 +56,16 @@ def tune(
     counted, and one that would hide a known attack is withdrawn. Owner and reason stay yours. Items
     that are there already stay as they are.
     """
+    from ruledeploy.engine import Kept
     from ruledeploy.report.tune import print_tuned
     from ruledeploy.verify.tune import Tuning, tune
 
+    # Every proposal is tried on the files: for the second time they are columns.
+    kept = keeping(keep=keep, events=events) or Kept()
     project = open_project(root)
     target = project.environment(env)
     path = _path_in(project, target, root, output) if output is not None else ""
-    with past_of(project, root, env, events, (since, until), keep=keep) as past:
+    with past_of(project, root, env, events, (since, until), kept=kept) as past:
         what = Tuning(
             project=project,
             env=target,

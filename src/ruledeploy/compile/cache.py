@@ -121,6 +121,8 @@ class Cache:
         today = datetime.now(UTC).toordinal()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Rules and events are nobody else's business, whoever may look into the folder.
+            self.path.touch(mode=0o600, exist_ok=True)
             with closing(self._connect()) as db, db:
                 db.execute(_TABLE)
                 db.executemany(

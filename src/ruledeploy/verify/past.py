@@ -76,14 +76,14 @@ class Past(Protocol):
 class FilePast:
     """NDJSON files, gzipped or not, or folders of them.
 
-    A command asks them more than once, and most rules are then the same: `kept` remembers.
+    `kept` is for those who ask so often that reading the files once into columns pays.
     """
 
     paths: tuple[Path, ...]
     window: Window | None = None
     jobs: int = 1
     tables: Tables = bundled_table
-    kept: Kept = field(default_factory=Kept, compare=False)
+    kept: Kept | None = field(default=None, compare=False)
 
     @property
     def engine(self) -> Asked:

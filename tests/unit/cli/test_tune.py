@@ -98,3 +98,5 @@ def test_a_cluster_keeps_its_own(root: Path, capsys: Captured) -> None:
     options = ["-C", str(root), "-e", "local", *DAY, "--since", "7d", "--keep"]
     assert run(["backtest", *options]) == 64
     assert "--keep is about --events" in capsys.readouterr().err
+    assert run(["backtest", "-C", str(root), "-e", "local", *DAY, "--preview", "--keep"]) == 64
+    assert "--keep" in capsys.readouterr().err

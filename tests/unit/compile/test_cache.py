@@ -272,3 +272,12 @@ def test_a_cache_that_another_run_holds_is_a_miss(
     other.close()
     assert cache.get([b"k"]) == {b"k": b"v"}
     assert not remarks
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    """Even in a folder that others see: what is kept are rules, or events."""
+    tmp_path.chmod(0o755)
+    Cache(tmp_path, name="events").put({b"key": b"value"})
+    made = [path for path in tmp_path.iterdir() if path.name.startswith("events.sqlite")]
+    assert made
+    assert not any(path.stat().st_mode & 0o077 for path in made)
