@@ -31,6 +31,7 @@ SEED = 1
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 _TIME = "2026-01-05T09:00:00.000Z"
 _SHOWN = 3
+_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class _Observed:
 
     def shown(self, ids: Sequence[str]) -> str:
         """The first events by their summaries, and how many more there are."""
-        told = "; ".join(f"{self.events[one]!r}" for one in ids[:_SHOWN])
+        told = "; ".join(f"'{self.events[one]}'" for one in ids[:_SHOWN])
         return told + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
 
 
@@ -199,7 +200,7 @@ def _timed(event: Event) -> Event:
 def _failure(case: TestCase, seen: _Observed) -> str:
     """Why the observation is not what the case expects; empty when it is."""
     if seen.groups is not None:
-        return _groups_failure(case, seen.groups, hidden=bool(seen.hidden))
+        return _groups_failure(case, seen, seen.groups)
     match case.expect:
         case "alert":
             return _alert_failure(case, seen)
@@ -210,12 +211,12 @@ def _failure(case: TestCase, seen: _Observed) -> str:
             return _suppressed_failure(case, seen)
 
 
-def _groups_failure(case: TestCase, groups: int, *, hidden: bool) -> str:
+def _groups_failure(case: TestCase, seen: _Observed, groups: int) -> str:
     """Of a rule that groups events: each group alerts, the events in it do not by themselves."""
     wanted = {"alert": case.count or max(groups, 1), "no_alert": 0, "suppressed": 0}[case.expect]
     if groups != wanted:
-        return f"expected {wanted} alerting groups of events, got {groups}"
-    if case.expect == "suppressed" and not hidden:
+        return f"expected {wanted} alerting groups of events, got {groups}{_ungrouped(seen)}"
+    if case.expect == "suppressed" and not seen.hidden:
         return "no item hides anything"
     return ""
 
@@ -275,6 +276,22 @@ def _reasons(seen: _Observed) -> str:
     return "; " + "; ".join(told) if told else ""
 
 
+def _ungrouped(seen: _Observed) -> str:
+    """How many events a rule counts at all, why not another one, and what it then asks of them."""
+    told = []
+    for rule, documents in seen.tried:
+        silent = [one for one in documents if explain_silence(rule, one, seen.bench)]
+        counted = len(documents) - len(silent) - len(seen.hidden)
+        told.append(f"; it counts {counted} of {len(documents)} events")
+        if silent:
+            told.append(f", not {seen.shown([silent[0].id])}{_because(seen, silent[0].id)}")
+        if seen.hidden:
+            told.append(f", {len(seen.hidden)} are hidden by items")
+        grouping = str(rule.body["query"]).partition("| stats ")[2]
+        told.append(f"; then: stats {grouping}" if grouping else "")
+    return "".join(told)
+
+
 def _because(seen: _Observed, event_id: str) -> str:
     """Which parts of the query fail on an event, for the variant that comes nearest; or nothing."""
     told = [
@@ -283,4 +300,8 @@ def _because(seen: _Observed, event_id: str) -> str:
         for one in documents
         if one.id == event_id and (reasons := explain_silence(rule, one, seen.bench))
     ]
-    return f": {'; '.join(min(told, key=len)[:_SHOWN])}" if told else ""
+    if not told:
+        return ""
+    nearest = min(told, key=len)
+    more = f"; and {len(nearest) - _REASONS} more reasons" if len(nearest) > _REASONS else ""
+    return f": {'; '.join(nearest[:_REASONS])}{more}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from ruledeploy.engine import Document
@@ -21,21 +22,20 @@ from ruledeploy.query.ir import (
     Never,
     Node,
     Not,
-    OneValue,
     Or,
     Phrase,
     Prefix,
-    Range,
-    Regexp,
     Term,
     Within,
     fields_used,
 )
 from ruledeploy.query.parse import parse_query
+from ruledeploy.telemetry.validate import leaves
 from ruledeploy.verify.running import Bench
+from ruledeploy.verify.words import fits, listed, quoted, wanted
 
-_SHOWN = 4
-_LONGEST = 80
+# How near a field's name must be to another to be meant for it.
+_NEAR = 0.8
 
 
 def explain_silence(rule: DetectionRule, document: Document, bench: Bench) -> tuple[str, ...]:
@@ -47,7 +47,21 @@ def explain_silence(rule: DetectionRule, document: Document, bench: Bench) -> tu
         return found.type if found else None
 
     query = parse_query(str(rule.body["language"]), str(rule.body["query"]), type_of)
-    return why_not(query.node, truth)
+    reasons = why_not(query.node, truth)
+    return (*reasons, *_misnamed(query.node, truth, document)) if reasons else ()
+
+
+def _misnamed(node: Node, truth: Truth, document: Document) -> Iterator[str]:
+    """Fields of the event that nobody maps, and that may be meant for one that the query lacks."""
+    lacking = [name for name in sorted(fields_used(node)) if not truth.values(name)]
+    for name in dict.fromkeys(name for name, _ in leaves(document.source)):
+        if truth.type_of(name) is not None:
+            continue
+        near = get_close_matches(name, lacking, n=1, cutoff=_NEAR)
+        if near:
+            yield f"the event has {name}, which is not mapped: is {near[0]} meant?"
+        elif lacking and "." not in name:
+            yield f"the event has {name}, which is not mapped: name it as the index does"
 
 
 def why_not(node: Node, truth: Truth) -> tuple[str, ...]:
@@ -83,13 +97,12 @@ def _alternatives(children: tuple[Node, ...], truth: Truth) -> Iterator[str]:
     """Alternatives on one field are told together; otherwise the nearest one."""
     alike = [child for child in children if isinstance(child, Leaf)]
     if len(alike) == len(children) and len({leaf.field for leaf in alike}) == 1:
-        wanted = [_wanted(leaf.matcher) for leaf in alike]
-        yield _said(alike[0].field, _listed(wanted), truth, [leaf.matcher for leaf in alike])
+        asked = [wanted(leaf.matcher) for leaf in alike]
+        yield _said(alike[0].field, listed(asked), truth, [leaf.matcher for leaf in alike])
         return
     nearest = min((tuple(_reasons(child, truth)) for child in children), key=len)
-    yield from nearest
-    if len(children) > 1:
-        yield f"(nearest of {len(children)} alternatives)"
+    yield from nearest[:-1]
+    yield f"{nearest[-1]} (nearest of {len(children)} alternatives)"
 
 
 def _excluded(child: Node, truth: Truth) -> Iterator[str]:
@@ -112,11 +125,11 @@ def _held(node: Node, truth: Truth) -> str:
         case Leaf(field, Exists()):
             return f"{field} exists"
         case Leaf(field, matcher):
-            return f"{field} ({_values(field, truth)}) is {_wanted(matcher)}"
+            return f"{field} ({_values(field, truth)}) {fits(matcher)}"
         case Not(Leaf(field, Exists())):
             return f"{field} is missing"
         case Not(Leaf(field, matcher)):
-            return f"{field} ({_values(field, truth)}) is not {_wanted(matcher)}"
+            return f"{field} ({_values(field, truth)}) is not {wanted(matcher)}"
         case Or(children):
             return next(_held(one, truth) for one in children if truth.holds(one))
         case And(children):
@@ -131,18 +144,18 @@ def _leaf(leaf: Leaf, truth: Truth) -> str:
             fields = ", ".join(sorted(fields_used(inner)))
             return f"no object of {leaf.field} satisfies what is asked of {fields}"
         case _:
-            return _said(leaf.field, _wanted(leaf.matcher), truth, [leaf.matcher])
+            return _said(leaf.field, wanted(leaf.matcher), truth, [leaf.matcher])
 
 
-def _said(field: str, wanted: str, truth: Truth, matchers: list[Matcher]) -> str:
+def _said(field: str, asked: str, truth: Truth, matchers: list[Matcher]) -> str:
     type_ = truth.type_of(field)
     if type_ is None:
         return f"{field} is not mapped, so nothing it says can match"
     values = truth.values(field)
     if not values:
-        return f"{field} is missing, the query asks for {wanted}"
+        return f"{field} is missing, the query asks for {asked}"
     note = _remark(type_, values, matchers)
-    return f"{field} is {_values(field, truth)}, the query asks for {wanted}{note}"
+    return f"{field} is {_values(field, truth)}, the query asks for {asked}{note}"
 
 
 def _remark(type_: FieldType, values: list[Any], matchers: list[Matcher]) -> str:
@@ -186,52 +199,6 @@ def _literals(pattern: str) -> Iterator[str]:
     yield run
 
 
-def _wanted(matcher: Matcher) -> str:
-    """What a leaf asks for, in words."""
-    match matcher:
-        case Column(inner, steps):
-            return _wanted(inner) + (f" after {', '.join(steps)}" if steps else "")
-        case Match(value) | Phrase(value) | Term(value):
-            return _quoted(value)
-        case AnyOf(values):
-            return _listed([_quoted(value) for value in values])
-        case Prefix(value):
-            return f"something that starts with {_quoted(value)}"
-        case Glob(pattern):
-            return f"the pattern {_quoted(pattern)}"
-        case Regexp(pattern):
-            return f"the regular expression /{pattern}/"
-        case Range():
-            return _range(matcher)
-        case Exists():
-            return "any value"
-        case OneValue():
-            return "exactly one value"
-        case _:
-            return "an object"
-
-
-def _range(wanted: Range) -> str:
-    parts = []
-    if wanted.lower is not None:
-        parts.append(f"{'>=' if wanted.include_lower else '>'} {wanted.lower}")
-    if wanted.upper is not None:
-        parts.append(f"{'<=' if wanted.include_upper else '<'} {wanted.upper}")
-    return "a value " + " and ".join(parts)
-
-
 def _values(field: str, truth: Truth) -> str:
-    values = [_quoted(value) for value in truth.values(field)]
-    return _listed(values, "and") if values else "missing"
-
-
-def _listed(words: list[str], last: str = "or") -> str:
-    words = list(dict.fromkeys(words))
-    if len(words) > _SHOWN:
-        return f"{', '.join(words[:_SHOWN])} {last} {len(words) - _SHOWN} more"
-    return f" {last} ".join(words)
-
-
-def _quoted(value: Any) -> str:
-    text = str(value) if isinstance(value, str) else str(value).lower()
-    return f"'{text if len(text) <= _LONGEST else text[:_LONGEST] + '…'}'"
+    values = [quoted(value) for value in truth.values(field)]
+    return listed(values, "and") if values else "missing"

@@ -78,7 +78,7 @@ def test_a_case_that_holds_passes(
         (case("alert", scenario="benign/jit"), "do not alert; the query does not match"),
         (case("alert", scenario="benign/edr-hooking"), "trusted/edr-sensor"),
         (case("alert", events=(WRITE,), count=2), "expected 2 alerting events, got 1"),
-        (case("no_alert", events=(WRITE,)), r"alerts on 1 events: 'C:\\Temp\\a.exe'"),
+        (case("no_alert", events=(WRITE,)), r"alerts on 1 events: 'C:\Temp\a.exe'"),
         (case("no_alert", scenario="attack/apc"), "WriteProcessMemory( svchost.exe"),
         (case("suppressed", events=(WRITE,)), "no item hides them"),
         (case("suppressed", events=(SENSOR, QUIET)), "does not match 1 events"),
