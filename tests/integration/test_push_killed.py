@@ -38,11 +38,11 @@ apply(bench.plan(WANTED), bench.kibana, bench.store, die, ApplyOptions(jobs=2))
 @pytest.mark.parametrize("writes", [1, 3, 7])
 def test_after_a_kill_the_next_push_finishes_at_once(tmp_path: Path, writes: int) -> None:
     """The dead process's lock does not stand in the way, and nothing is there twice."""
-    tests = str(Path(__file__).parents[1])
+    tests = Path(__file__).parents[1]
     with running_bench(tmp_path) as bench:
         url, folder = bench.kibana.connection.url, str(tmp_path / "records")
         command = [sys.executable, "-c", VICTIM, url, folder, str(writes)]
-        environ = {**os.environ, "PYTHONPATH": tests}
+        environ = {**os.environ, "PYTHONPATH": f"{tests.parent / 'src'}{os.pathsep}{tests}"}
         killed = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert bench.store.applied().state == "applying"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ruledeploy.deploy import ApplyOptions, RecordStore, apply
-from ruledeploy.deploy.lock import EXPIRY_SECONDS
+from ruledeploy.deploy.lock import SURE_SECONDS
 from ruledeploy.deploy.normalise import comparable, normalise
 from ruledeploy.deploy.objects import Kind
 from ruledeploy.deploy.store import Documents
@@ -103,7 +103,7 @@ def let_the_lock_expire(documents: Documents) -> None:
     """The dead process was this one, so its lock looks held; make its heartbeat old."""
     found = documents.get("lock")
     if found:
-        old = {**found[0], "heartbeat": float(found[0]["heartbeat"]) - EXPIRY_SECONDS - 1}
+        old = {**found[0], "heartbeat": float(found[0]["heartbeat"]) - SURE_SECONDS - 1}
         documents.replace("lock", old, found[1])
 
 

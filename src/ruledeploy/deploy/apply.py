@@ -340,12 +340,13 @@ class _Push:
         if len(writes) <= READ_SINGLY:
             found = {write.ref: self._sender.read(write) for write in writes}
             return {ref: body for ref, body in found.items() if body is not None}
+        refs = [write.ref for write in writes]
+        ids = [ref.id for ref in refs]
         if writes[0].ref.kind in {"rule", "prebuilt"}:
-            rules = {body["rule_id"]: body for body in kibana.rules.find().objects}
-            refs = [write.ref for write in writes]
+            rules = {body["rule_id"]: body for body in kibana.rules.find(ids=ids).objects}
             return {ref: rules[ref.id] for ref in refs if ref.id in rules}
         lists = {str(write.request.body["list_id"]) for write in writes if write.request.body}
-        items = kibana.items.find(sorted(lists))
+        items = kibana.items.find(sorted(lists), ids=ids)
         return {Ref("item", body["item_id"]): body for body in items}
 
 

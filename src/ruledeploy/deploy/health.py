@@ -102,7 +102,7 @@ def read_health(
     """
     left = wait
     while True:
-        rules = {body["rule_id"]: body for body in kibana.rules.find().objects}
+        rules = {body["rule_id"]: body for body in kibana.rules.find(ids=rule_ids).objects}
         found = tuple(
             health_of(rules[rule_id])
             for rule_id in sorted(rule_ids)

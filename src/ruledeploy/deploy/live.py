@@ -78,10 +78,11 @@ def read_objects(kibana: Kibana, wanted: Iterable[Ref]) -> Live:
     objects: dict[Ref, JsonObject] = {}
     rules, duplicates, complete = _read_rules(kibana, wanted)
     objects.update(rules)
-    for list_ in kibana.lists.find().objects:
+    named = [ref.id for ref in wanted if ref.kind == "list"]
+    for list_ in kibana.lists.find(ids=named).objects:
         objects[Ref("list", list_["list_id"])] = list_
-    ours = sorted(ref.id for ref in wanted if ref.kind == "list" and ref in objects)
-    for item in kibana.items.find(ours):
+    ours = sorted(list_id for list_id in named if Ref("list", list_id) in objects)
+    for item in kibana.items.find(ours, ids=[ref.id for ref in wanted if ref.kind == "item"]):
         objects[Ref("item", item["item_id"])] = item
     for ref in sorted(wanted):
         if ref.kind == "value_list":
@@ -103,17 +104,11 @@ def links_of(rule: JsonObject) -> JsonObject:
 def _read_rules(
     kibana: Kibana, wanted: set[Ref]
 ) -> tuple[dict[Ref, JsonObject], dict[Ref, tuple[JsonObject, ...]], bool]:
-    found = kibana.rules.find()
+    ours = (ref.id for ref in wanted if ref.kind in {"rule", "prebuilt"})
+    found = kibana.rules.find(ids=ours)
     rules: dict[Ref, list[JsonObject]] = {}
     for rule in found.objects:
         rules.setdefault(Ref("rule", rule["rule_id"]), []).append(rule)
-    if not found.complete:
-        # More rules than one answer may hold: ask for ours one by one.
-        for ref in sorted(wanted):
-            named = Ref("rule", ref.id)
-            if ref.kind in {"rule", "prebuilt"} and named not in rules:
-                with suppress(NotThere):
-                    rules[named] = [kibana.rules.get(ref.id)]
     oldest: dict[Ref, JsonObject] = {}
     duplicates: dict[Ref, tuple[JsonObject, ...]] = {}
     for ref, copies in rules.items():

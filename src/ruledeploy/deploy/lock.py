@@ -26,6 +26,10 @@ from ruledeploy.model import JsonObject
 
 # A push that has not been heard of for this long is dead, and its lock may be taken.
 EXPIRY_SECONDS = 120.0
+# Whether it was heard of is told by another machine's clock, which may be wrong. So it is watched
+# for longer than a push goes on without a beat, unless no clock is wrong by so much.
+WATCH_SECONDS = EXPIRY_SECONDS / 2 + 5.0
+SURE_SECONDS = 3600.0
 # It is heard of this often while it waits (for a busy server, for a slow answer) …
 HEARTBEAT_SECONDS = 20.0
 # … and a write goes out only if the lock was surely ours so long ago.
@@ -52,7 +56,7 @@ class Lock:
         """
         with self._guard:
             now = self.clock()
-            if not self.lost and now - self.beaten < CHECK_SECONDS:
+            if not self.lost and 0 <= now - self.beaten < CHECK_SECONDS:
                 return
             try:
                 self.lost = self.lost or not self._beat(now)
@@ -132,6 +136,7 @@ def _acquire(
 ) -> Lock:
     token = uuid.uuid4().hex
     deadline = clock() + wait
+    watch: _Watch | None = None
     while True:
         now = clock()
         found = documents.get(_ID)
@@ -139,20 +144,55 @@ def _acquire(
             if found is None:
                 version = documents.create(_ID, _document(token, now))
                 return Lock(documents, token, version, clock, now)
-            if now - float(found[0]["heartbeat"]) > EXPIRY_SECONDS or _died_here(found[0]):
+            watch = _Watch.of(found[0], now, watch)
+            if watch.is_dead(now):
                 version = documents.replace(_ID, _document(token, now), found[1])
                 return Lock(documents, token, version, clock, now)
         except AlreadyThere:
             continue  # another push was faster; look again
-        if now >= deadline:
-            holder = found[0]
+        if now >= deadline and not watch.is_doubtful(now):
             raise RefusedError(
-                f"{holder['who']} is pushing to this environment "
-                f"(last heard of {now - float(holder['heartbeat']):.0f} s ago)",
+                f"{found[0]['who']} is pushing to this environment "
+                f"(last heard of {max(0.0, watch.age(now)):.0f} s ago)",
                 hint=f"wait, or let the lock expire: {EXPIRY_SECONDS:g} s after its last sign "
                 "of life",
             )
-        sleep(min(1.0, max(0.05, deadline - now)))
+        sleep(min(1.0, max(0.05, deadline - now)) if now < deadline else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """A lock that another holds, seen unchanged since `since`; `beats`: it was seen to change."""
+
+    holder: JsonObject
+    since: float
+    beats: bool = False
+
+    @staticmethod
+    def of(holder: JsonObject, now: float, before: _Watch | None) -> _Watch:
+        """What is known of the holder by now."""
+        if before is None or before.holder["token"] != holder["token"]:
+            return _Watch(holder, now)
+        return before if before.holder == holder else _Watch(holder, now, beats=True)
+
+    def age(self, now: float) -> float:
+        """How long ago its last sign of life was, if its clock and ours agree."""
+        return now - float(self.holder["heartbeat"])
+
+    def is_dead(self, now: float) -> bool:
+        """True when the lock may be taken."""
+        silent, expired = now - self.since, self.age(now) > EXPIRY_SECONDS
+        sure = self.age(now) > SURE_SECONDS and not self.beats
+        return (
+            sure
+            or silent > EXPIRY_SECONDS
+            or (expired and silent > WATCH_SECONDS)
+            or _died_here(self.holder)
+        )
+
+    def is_doubtful(self, now: float) -> bool:
+        """True when it looks dead, but has not been watched for long enough."""
+        return self.age(now) > EXPIRY_SECONDS and not self.beats
 
 
 def _document(token: str, now: float) -> dict[str, Any]:
@@ -179,15 +219,17 @@ def _died_here(holder: JsonObject) -> bool:
 
 
 def _host() -> str:
-    """Where a process id means the same process: this machine, and its name space of ids.
+    """Where a process id means the same process: this machine since it started, its name space.
 
-    Containers of one machine may share its name, but not its processes.
+    Containers of one machine may share its name, but not its processes; so may machines that were
+    made from one image.
     """
     try:
         space = str(Path("/proc/self/ns/pid").readlink())
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:  # not Linux
-        space = ""
-    return f"{platform.node()} {space}".strip()
+        space = boot = ""
+    return f"{platform.node()} {boot} {space}".strip()
 
 
 def who() -> str:

@@ -31,9 +31,10 @@ def key_moves(kibana: Kibana, applied: Applied) -> tuple[KeyMove, ...]:
     A rule runs with the key of whoever created, enabled or last wrote it, and stops when that
     key ends. A disabled rule takes the key of whoever enables it, so it is left alone.
     """
+    ours = [ref.id for ref in applied.objects if ref.kind == "rule"]
     moves = [
         KeyMove(body["id"], body["rule_id"], body["name"], body["updated_by"])
-        for body in kibana.rules.find().objects
+        for body in kibana.rules.find(ids=ours).objects
         if body["enabled"] and applied.owns(Ref("rule", body["rule_id"]), body)
     ]
     return tuple(sorted(moves, key=lambda move: (move.name, move.rule_id)))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
-from ruledeploy.errors import ServerError
+from ruledeploy.errors import NotThere, ServerError
 from ruledeploy.kibana.connection import Connection
 from ruledeploy.kibana.http import Peer
 from ruledeploy.kibana.requests import (
@@ -173,6 +174,17 @@ class Objects:
         """Delete; `NotThere` when there is none."""
         self._send(self._endpoint.delete(id_))
 
+    def _with(self, found: Found, ids: Iterable[str]) -> Found:
+        """What was found, and of these ids those that lie beyond the window, asked for singly."""
+        if found.complete:
+            return found
+        seen = {str(one.get(self._endpoint.id_field)) for one in found.objects}
+        others = []
+        for id_ in sorted(set(ids) - seen):
+            with suppress(NotThere):
+                others.append(self.get(id_))
+        return Found((*found.objects, *others), found.total)
+
 
 class Rules(Objects):
     """`/api/detection_engine/rules`. A PUT resets what its body omits, but `enabled`, `version`.
@@ -180,10 +192,14 @@ class Rules(Objects):
     Two creates of one `rule_id` that race may both succeed: Kibana has no lock there.
     """
 
-    def find(self, kql: str | None = None) -> Found:
-        """Rules in one request of the whole window; duplicates of a `rule_id` are all visible."""
+    def find(self, kql: str | None = None, *, ids: Iterable[str] = ()) -> Found:
+        """Rules in one request of the whole window, and surely those with these ids.
+
+        Duplicates of a `rule_id` inside the window are all visible.
+        """
         extra = {"filter": kql} if kql else {}  # an empty filter is a 400
-        return _found(self._send(self._endpoint.find(page=1, per_page=WINDOW, **extra)))
+        found = _found(self._send(self._endpoint.find(page=1, per_page=WINDOW, **extra)))
+        return self._with(found, ids)
 
     def preview(self, body: JsonObject) -> JsonObject:
         """`previewId`, `logs`, `isAborted` of a rule that is run and not saved.
@@ -198,9 +214,10 @@ class Rules(Objects):
 class ExceptionLists(Objects):
     """`/api/exception_lists` of this space. Deleting a list deletes its items too."""
 
-    def find(self) -> Found:
-        """All lists of the space, up to the window."""
-        return _found(self._send(self._endpoint.find(page=1, per_page=WINDOW)))
+    def find(self, *, ids: Iterable[str] = ()) -> Found:
+        """All lists of the space, up to the window, and surely those with these ids."""
+        found = _found(self._send(self._endpoint.find(page=1, per_page=WINDOW)))
+        return self._with(found, ids)
 
 
 class ExceptionItems(Objects):
@@ -210,14 +227,17 @@ class ExceptionItems(Objects):
     `AlreadyThere` when the item moved since.
     """
 
-    def find(self, list_ids: Sequence[str]) -> tuple[JsonObject, ...]:
-        """All items of lists that exist, asked for in as few requests as URL and window allow."""
-        found: list[JsonObject] = []
-        for batch in batches(list_ids):
-            found.extend(self._find_batch(batch))
-        return tuple(found)
+    def find(self, list_ids: Sequence[str], *, ids: Iterable[str] = ()) -> tuple[JsonObject, ...]:
+        """All items of lists that exist, asked for in as few requests as URL and window allow.
 
-    def _find_batch(self, list_ids: Sequence[str]) -> tuple[JsonObject, ...]:
+        Of a list with more items than the window, what fits in it, and surely those with these ids.
+        """
+        pages = [self._find_batch(batch) for batch in batches(list_ids)]
+        objects = tuple(one for page in pages for one in page.objects)
+        found = Found(objects, sum(page.total for page in pages))
+        return self._with(found, ids).objects
+
+    def _find_batch(self, list_ids: Sequence[str]) -> Found:
         request = self._endpoint.find(
             list_id=",".join(list_ids),
             namespace_type=",".join(["single"] * len(list_ids)),
@@ -226,9 +246,10 @@ class ExceptionItems(Objects):
         )
         found = _found(self._send(request))
         if found.complete or len(list_ids) == 1:
-            return found.objects
+            return found
         half = len(list_ids) // 2
-        return self._find_batch(list_ids[:half]) + self._find_batch(list_ids[half:])
+        one, other = self._find_batch(list_ids[:half]), self._find_batch(list_ids[half:])
+        return Found(one.objects + other.objects, one.total + other.total)
 
 
 class ValueLists(Objects):

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from ruledeploy.deploy.documents import FolderDocuments
-from ruledeploy.deploy.lock import CHECK_SECONDS, EXPIRY_SECONDS, HEARTBEAT_SECONDS, _host, locked
+from ruledeploy.deploy.lock import (
+    CHECK_SECONDS,
+    EXPIRY_SECONDS,
+    HEARTBEAT_SECONDS,
+    SURE_SECONDS,
+    _host,
+    locked,
+)
 from ruledeploy.errors import AlreadyThere, AnswerLost, RefusedError
 from ruledeploy.model import JsonObject
 
@@ -25,13 +32,17 @@ class Clock:
         """The time."""
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
 
 def test_a_silent_holder_loses_its_lock_and_finds_out(tmp_path: Path) -> None:
     """After the expiry another push takes it; the first is refused at its next write."""
     documents, clock = FolderDocuments(tmp_path), Clock()
     with locked(documents, clock=clock) as first:
         clock.now += EXPIRY_SECONDS + 1
-        with locked(documents, clock=clock) as second:
+        with locked(documents, clock=clock, sleep=clock.sleep) as second:
             second.check()
             with pytest.raises(RefusedError, match="another push took the lock"):
                 first.check()
@@ -48,6 +59,54 @@ def test_a_beating_holder_keeps_its_lock(tmp_path: Path) -> None:
             first.check()
         with pytest.raises(RefusedError), locked(documents, clock=clock):
             pass
+
+
+@pytest.mark.parametrize("behind", [EXPIRY_SECONDS + 60, SURE_SECONDS - 60])
+def test_a_holder_whose_clock_is_late_keeps_its_lock(tmp_path: Path, behind: float) -> None:
+    """It looks silent by our clock, but is seen to beat: the second push is refused."""
+    documents, clock = FolderDocuments(tmp_path), Clock()
+    with locked(documents, clock=lambda: clock.now - behind) as first:
+
+        def sleep(seconds: float) -> None:
+            clock.sleep(seconds)
+            if clock.now - 1000 > HEARTBEAT_SECONDS:
+                first.check()
+
+        with pytest.raises(RefusedError), locked(documents, clock=clock, sleep=sleep):
+            pass
+        first.check()
+    assert clock.now - 1000 < HEARTBEAT_SECONDS + 5
+
+
+def test_a_lock_is_taken_at_once_when_no_clock_is_wrong_by_so_much(tmp_path: Path) -> None:
+    """Nobody waits for a push that died an hour ago."""
+    documents, clock = FolderDocuments(tmp_path), Clock()
+    with locked(documents, clock=clock):
+        clock.now += SURE_SECONDS + 1
+        with locked(documents, clock=clock, sleep=clock.sleep):
+            assert clock.now == 1000 + SURE_SECONDS + 1
+
+
+def test_a_clock_that_is_set_back_hides_no_lost_lock(tmp_path: Path) -> None:
+    """What was checked "in the future" is checked again."""
+    documents, clock = FolderDocuments(tmp_path), Clock()
+    with locked(documents, clock=clock) as lock:
+        found = documents.get("lock")
+        assert found
+        documents.replace("lock", {**found[0], "token": "another"}, found[1])
+        clock.now -= 300
+        with pytest.raises(RefusedError, match="another push took the lock"):
+            lock.check()
+
+
+def test_a_machine_of_our_name_is_not_ours(tmp_path: Path) -> None:
+    """Runners made from one image share a name; their processes are not ours to look up."""
+    documents, clock = FolderDocuments(tmp_path), Clock()
+    name, _, space = _host().split(" ")
+    note = {"token": "t", "who": "w", "heartbeat": clock.now, "pid": 2**22 + 1}
+    documents.create("lock", {**note, "host": f"{name} another-boot {space}"})
+    with pytest.raises(RefusedError), locked(documents, clock=clock):
+        pass
 
 
 def test_a_second_push_may_wait(tmp_path: Path) -> None:
