@@ -224,7 +224,23 @@ def send(stack_urls: tuple[str, str], path: str, body: bytes) -> tuple[int, Any]
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/_bulk", b'{"index":{"_index":"x-odd"}}\n{"a": NaN}\n'),
+        ("/_bulk", b'{"index":{"_index":"x-odd"}}\n{"a": 1}'),
+        ("/_bulk", b'{"index":{"_index":"x-odd"}}\n'),
+        ("/_bulk", b"\n"),
+        ("/_bulk", b""),
+        ("/_msearch", b'{}\n{"size":0}'),
+        ("/x-odd/_doc", b'{"a":1,"a":2}'),
+        ("/x-odd/_doc/" + "i" * 513, b"{}"),
+        ("/_search", b'{"query":{"match_all":{}},"query":{"match_none":{}}}'),
+        ("/_search", b'{"query":{}}'),
+        ("/_search", b'{"size":-1}'),
+        ("/_search", b'{"from":-1}'),
+        ("/_search", b'{"search_after":[1]}'),
+        ("/_search", b'{"sort":[{"a":{"order":"up"}}]}'),
+        ("/_search", b'{"pit":{"id":"!!!"}}'),
+        ("/_search?size=abc", b"{}"),
+        ("/_count?q=a:%5B1", b""),
+        ("/_all/_pit", b""),
         ("/_search", b'{"size": NaN}'),
         ("/_msearch", b'{"index": NaN}\n{}\n'),
         ("/_mget", b'{"docs": [{"_index": "x"}]}'),
@@ -280,6 +296,39 @@ def test_an_option_of_an_aggregation_is_never_left_out_of_account(
     with pytest.raises(BadRequestError) as caught:
         es.search(index=index, aggs={"a": {kind: options}})
     assert named in str(caught.value.body)
+
+
+def test_a_document_that_is_no_json_fails_alone(es: Elasticsearch, index: str) -> None:
+    """The other actions of a bulk request are done."""
+    lines = b'{"index":{"_id":"1"}}\n{"a": NaN}\n{"index":{"_id":"2"}}\n{"a": 1}\n'
+    answer = es.perform_request(
+        "POST",
+        f"/{index}/_bulk",
+        headers={"content-type": "application/x-ndjson", "accept": "application/json"},
+        body=lines,
+    )
+    assert [item["index"]["status"] for item in answer["items"]] == [400, 201]
+
+
+def test_urls_and_media_types_are_read_as_elasticsearch_does(
+    stack_urls: tuple[str, str], es: Elasticsearch, index: str
+) -> None:
+    """Slashes too many are none; a body says what it is; another method is told which to use."""
+    es.index(index=index, id="1", document={"a": "x"})
+    es.index(index=index, id="2", document={"a": "y"})
+
+    def status(method: str, path: str, body: bytes = b"", media: str = "") -> int:
+        headers = {"content-type": media} if media else {}
+        url = f"{stack_urls[1]}{path}"
+        return urllib3.request(method, url, body=body, headers=headers, redirect=False).status
+
+    assert status("GET", f"//{index}/_search/") == 200
+    assert status("POST", f"/{index}/_search", b"{}") == 406
+    assert status("POST", f"/{index}/_search", b"{}", "application/x-www-form-urlencoded") == 406
+    assert status("POST", f"/{index}/_search", b"{}", "Application/JSON; charset=utf-8") == 200
+    assert status("DELETE", f"/{index}/_search") == 405
+    assert es.count(index=index, q="a:x")["count"] == 1
+    assert len(es.search(index=index, body={"size": "1"})["hits"]["hits"]) == 1
 
 
 def test_eql_finds_single_events(es: Elasticsearch, stream: str) -> None:

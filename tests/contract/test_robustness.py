@@ -105,3 +105,87 @@ def test_a_broken_filter_is_refused(fuzzed: str, text: str) -> None:
     for path in ("/api/detection_engine/rules/_find", "/api/exception_lists/_find"):
         reply = urllib3.request("GET", fuzzed + path, fields={"filter": text}, retries=False)
         assert reply.status in {200, 400}
+
+
+def raw(
+    stack_urls: tuple[str, str], method: str, path: str, body: bytes = b"", **headers: str
+) -> tuple[int, Any]:
+    """A request as a careless client sends it: status, and message or location."""
+    sent = {"kbn-xsrf": "x", **{key.replace("_", "-"): value for key, value in headers.items()}}
+    url = f"{stack_urls[0]}{path}"
+    reply = urllib3.request(method, url, body=body, headers=sent, redirect=False)
+    if "location" in reply.headers:
+        return reply.status, reply.headers["location"]
+    return reply.status, reply.json().get("message") if reply.data else None
+
+
+RULES = "/api/detection_engine/rules"
+NO_BOUNDARY = "Invalid content-type header: multipart missing boundary"
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="r.ndjson"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "media", ["text/plain", "application/x-www-form-urlencoded", "application/vnd.api+json"]
+)
+def test_a_body_that_does_not_say_it_is_json_is_refused(
+    stack_urls: tuple[str, str], media: str
+) -> None:
+    """`curl -d` without a header sends a form."""
+    answer = raw(stack_urls, "POST", RULES, b"{}", content_type=media)
+    assert answer == (415, "Unsupported Media Type")
+    assert raw(stack_urls, "POST", RULES, b"{}", content_type="")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "message"),
+    [
+        (
+            "multipart/form-data",
+            b"--x--",
+            "Invalid content-type header: multipart missing boundary",
+        ),
+        ("multipart/form-data; boundary=x", b"", "Invalid multipart payload format"),
+        (
+            "multipart/form-data; boundary=x",
+            PART + b"{}\r\n",
+            "Invalid multipart payload format",
+        ),
+    ],
+)
+def test_an_upload_that_is_cut_off_is_refused(
+    stack_urls: tuple[str, str], media: str, body: bytes, message: str
+) -> None:
+    """Half of a file would be imported as if it were the whole."""
+    path = f"{RULES}/_import"
+    assert raw(stack_urls, "POST", path, body, content_type=media) == (400, message)
+
+
+def test_an_upload_may_write_its_header_in_any_case(stack_urls: tuple[str, str]) -> None:
+    """Names of media types and of their parameters have none."""
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="r.ndjson"\r\n\r\n\r\n--x--'
+    )
+    media = "Multipart/Form-Data; Boundary=x"
+    assert raw(stack_urls, "POST", f"{RULES}/_import", body, content_type=media)[0] == 200
+
+
+def test_paths_that_kibana_does_not_serve(stack_urls: tuple[str, str]) -> None:
+    """What no space can be named is a path like any other; of a slash at the end GET is told."""
+    for path in ("/s/UPPER/api/status", "/s/no%20such/api/status", "/s//api/status"):
+        assert raw(stack_urls, "GET", path)[0] == 404
+    assert raw(stack_urls, "GET", f"{RULES}/_find/?page=1") == (302, f"{RULES}/_find?page=1")
+    assert raw(stack_urls, "POST", f"{RULES}/", b"{}", content_type="application/json")[0] == 404
+
+
+def test_keys_that_would_change_every_object_are_refused(stack_urls: tuple[str, str]) -> None:
+    """As Kibana's JSON parser does, however deep they lie."""
+    body = b'{"name": "n", "meta": {"a": [{"__proto__": {}}]}}'
+    answer = raw(stack_urls, "POST", RULES, body, content_type="application/json")
+    assert answer == (400, "Invalid request payload JSON format")
+
+
+@pytest.mark.parametrize("cursor", ["WzFlNDAwXQ==", "W1tbW1tb", "e30="])
+def test_a_cursor_that_is_none_is_refused(stack_urls: tuple[str, str], cursor: str) -> None:
+    """Infinity, half an array, an object."""
+    answer = raw(stack_urls, "GET", f"/api/lists/_find?cursor={cursor}")
+    assert answer == (400, f"Invalid cursor [{cursor}]")

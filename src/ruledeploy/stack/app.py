@@ -81,6 +81,7 @@ def create_app(stack: Stack) -> Starlette:
     """Kibana's API over an opened stack."""
     routes = [Route(e.path, _asgi(stack, e), methods=[e.method]) for e in literal_first(ENDPOINTS)]
     app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
     app.add_middleware(SpacePrefix)
     app.add_exception_handler(404, _unknown_url)
     app.add_exception_handler(405, _unknown_url)
@@ -88,7 +89,12 @@ def create_app(stack: Stack) -> Starlette:
 
 
 async def _unknown_url(request: Request, error: Exception) -> Response:
-    del request, error
+    del error
+    path, query = request.scope.get("sent_path", request.url.path), request.url.query
+    if request.method == "GET" and path.endswith("/") and not path.startswith("//"):
+        # Kibana's core takes one slash off the end of a URL that nobody serves.
+        location = path[:-1] + (f"?{query}" if query else "")
+        return _response(Answer(status=302, headers={"location": location}))
     return _response(Answer(platform(404, "Not Found").body, 404))
 
 

@@ -15,13 +15,15 @@ from urllib.parse import parse_qsl
 
 from ruledeploy.stack.auth import Access, Caller
 from ruledeploy.stack.errors import platform
-from ruledeploy.stack.jsontext import read_json
+from ruledeploy.stack.jsontext import names_prototype, read_json
 
 if TYPE_CHECKING:
     from ruledeploy.stack.context import Stack
 
 PUBLIC_VERSION = "2023-10-31"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+_NO_JSON = "Invalid request payload JSON format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,32 @@ class Call:
         if not self.body:
             return None
         try:
-            return read_json(self.body)
+            value = read_json(self.body)
         except ValueError as error:
-            raise platform(400, "Invalid request payload JSON format") from error
+            raise platform(400, _NO_JSON) from error
+        if b"__proto__" in self.body and names_prototype(value):
+            raise platform(400, _NO_JSON)
+        return value
 
     def file(self) -> tuple[str, bytes] | None:
-        """Name and content of the multipart part `file`, if it carries a file name."""
+        """Name and content of the multipart part `file`, if it carries a file name.
+
+        A platform 400 for a body that its boundary does not end.
+        """
         kind = self.headers.get("content-type", "")
-        if not kind.startswith("multipart/form-data"):
+        if media_type(kind) != "multipart/form-data":
             return None
-        head = f"Content-Type: {kind}\r\n\r\n".encode()
-        for part in BytesParser(policy=HTTP).parsebytes(head + self.body).iter_parts():
+        message = BytesParser(policy=HTTP).parsebytes(
+            f"Content-Type: {kind}\r\n\r\n".encode("latin-1") + self.body
+        )
+        boundary = (message.get_boundary() or "").encode("latin-1", "replace")
+        if not boundary:
+            raise platform(400, "Invalid content-type header: multipart missing boundary")
+        if not re.search(
+            rb"--%s\r\n.*\r\n--%s--" % ((re.escape(boundary),) * 2), self.body, re.DOTALL
+        ):
+            raise platform(400, "Invalid multipart payload format")
+        for part in message.iter_parts():
             name = part.get_filename()
             if name and part.get_param("name", header="content-disposition") == "file":
                 content = part.get_payload(decode=True)
@@ -83,6 +100,11 @@ class Answer:
         if self.body is None:
             return b""
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def media_type(header: str) -> str:
+    """`application/json` of a Content-Type header, without its parameters."""
+    return header.partition(";")[0].strip().lower()
 
 
 Handler = Callable[["Stack", Call], Answer]
@@ -133,8 +155,11 @@ def read_body(headers: dict[str, str], body: bytes) -> bytes:
 
 
 def split_space(path: str) -> tuple[str, str]:
-    """`/s/soc/api/x` as (`soc`, `/api/x`); the default space has no prefix."""
-    match = re.match(r"/s/([^/]+)(/.*)", path)
+    """`/s/soc/api/x` as (`soc`, `/api/x`); the default space has no prefix.
+
+    What cannot be a space's id is part of a path that does not exist.
+    """
+    match = re.match(r"/s/([a-z0-9_-]+)(/.*)", path)
     return (match.group(1), match.group(2)) if match else ("default", path)
 
 
@@ -143,6 +168,7 @@ def check_headers(endpoint: Endpoint, call: Call, server_version: str) -> None:
     if endpoint.ours:
         return
     headers = call.headers
+    _check_media(endpoint, headers.get("content-type", ""))
     sent = headers.get("kbn-version")
     if sent is not None and sent != server_version:
         raise platform(
@@ -160,6 +186,13 @@ def check_headers(endpoint: Endpoint, call: Call, server_version: str) -> None:
             "with the current configuration",
         )
     _check_version(endpoint, headers.get("elastic-api-version"))
+
+
+def _check_media(endpoint: Endpoint, sent: str) -> None:
+    """Bodies are JSON, but for uploads; what `curl -d` says if it is not told is not."""
+    takes_json = endpoint.method in _WITH_BODY and not endpoint.path.endswith("/_import")
+    if sent and takes_json and media_type(sent) != "application/json":
+        raise platform(415, "Unsupported Media Type")
 
 
 def _check_version(endpoint: Endpoint, version: str | None) -> None:

@@ -13,18 +13,46 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONG = re.compile(rb"[0-9]{309}")
 
 
-def read_json(text: bytes) -> Any:
+def read_json(text: bytes, *, unique: bool = False) -> Any:
     """The value of a JSON text; `ValueError` when it is none.
+
+    Of a key that comes twice the last counts, or with `unique` it is an error, as to Elasticsearch.
 
     NaN and Infinity are no JSON. A number beyond a double's range becomes null, as it would when
     it is written again, and half a character the replacement character.
     """
     whole = _whole_number if _LONG.search(text) else None
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=whole)
+        value = json.loads(
+            text,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=whole,
+            object_pairs_hook=_unique if unique else None,
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return _whole(value) if _SURROGATE.search(text) else value
+
+
+def names_prototype(value: Any) -> bool:
+    """Whether an object somewhere has the key `__proto__`, which Kibana's parser refuses."""
+    match value:
+        case dict():
+            return "__proto__" in value or any(map(names_prototype, value.values()))
+        case list():
+            return any(map(names_prototype, value))
+        case _:
+            return False
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out:
+            raise ValueError(f"Duplicate field '{key}'")
+        out[key] = value
+    return out
 
 
 def _refuse(constant: str) -> None:

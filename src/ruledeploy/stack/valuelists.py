@@ -176,8 +176,8 @@ def _start(cursor: str) -> int:
     """Where the page after that cursor begins."""
     try:
         (start,) = json.loads(base64.b64decode(cursor, validate=True))
-        return int(start)
-    except (TypeError, ValueError) as error:
+        return max(0, int(start))
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
         raise siem(400, f"Invalid cursor [{cursor}]") from error
 
 

@@ -34,7 +34,7 @@ def guard(saved: Saved, version: str | None, type_name: str) -> None:
 def _decode(version: str) -> tuple[int, int]:
     try:
         pair = json.loads(base64.b64decode(version, validate=True))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, RecursionError, ValueError) as error:
         raise siem(400, f"Invalid version [{version}]") from error
     match pair:
         case [int() as seq, int() as term]:

@@ -13,13 +13,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ruledeploy.stack.asgi import AsgiEndpoint, finish, literal_first, read_call, with_caller
 from ruledeploy.stack.auth import Access
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, elastic
 from ruledeploy.stack.es import admin, bulk, docs, eql, esql, later, many, searching, security
-from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.http import Answer, Call, Endpoint, media_type
 from ruledeploy.stack.node import Node
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -35,6 +36,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 _LOG = logging.getLogger(__name__)
 _COMPATIBLE = "application/vnd.elasticsearch+json"
+_MEDIA = {
+    *("application/json", "application/x-ndjson"),
+    *(_COMPATIBLE, "application/vnd.elasticsearch+x-ndjson"),
+}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 # Requests that change nothing, though they are no GET: paths as they are sent, still encoded, for
 # what looks like one once decoded may be the id of a document.
@@ -49,6 +54,20 @@ _READING = {
 Work = Callable[[Call], Awaitable[Answer]]
 
 
+class PlainSlashes:
+    """Takes slashes at the end of a path and doubled ones off it, as Elasticsearch does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Rewrite the path of HTTP requests."""
+        if scope["type"] == "http":
+            plain = re.sub(r"/+", "/", scope["path"]).rstrip("/") or "/"
+            scope = {**scope, "path": plain, "sent_path": scope["path"]}
+        await self.app(scope, receive, send)
+
+
 def create_es_app(stack: Stack) -> Starlette:
     """Elasticsearch's API over an opened stack."""
     # With a node behind, only who may do what is told here.
@@ -61,15 +80,22 @@ def create_es_app(stack: Stack) -> Starlette:
         passing = _asgi(stack, _passer(stack, stack.node))
         routes.append(Route("/{path:path}", passing, methods=list(_METHODS)))
     app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    app.add_middleware(PlainSlashes)
     app.add_exception_handler(404, _unknown)
     app.add_exception_handler(405, _unknown)
     return app
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
-    del error
     call = await read_call(request)
-    return _response(call, _no_handler(call))
+    allowed = getattr(error, "headers", None) or {}
+    if "Allow" not in allowed:
+        return _response(call, _no_handler(call))
+    methods = ", ".join(sorted(set(allowed["Allow"].split(", ")) - {"HEAD"}))
+    reason = f"Incorrect HTTP method for uri [{call.url}] and method [{call.method}]"
+    body = {"error": f"{reason}, allowed: [{methods}]", "status": 405}
+    return _response(call, Answer(body, 405, {"allow": methods}))
 
 
 def _no_handler(call: Call) -> Answer:
@@ -143,6 +169,10 @@ def _allowed(stack: Stack, call: Call, access: Access) -> Call:
 
 
 def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
+    sent = call.headers.get("content-type", "")
+    if call.body and media_type(sent) not in _MEDIA:
+        body = {"error": f"Content-Type header [{sent}] is not supported", "status": 406}
+        return Answer(body, 406)
     try:
         call = _allowed(stack, call, endpoint.access)
         if endpoint.access == "read":

@@ -23,6 +23,8 @@ def bulk(stack: Stack, call: Call) -> Answer:
         try:
             if call.partial and n % 2:
                 raise elastic(429, "es_rejected_execution_exception", "injected failure")
+            if isinstance(source, Refusal):
+                raise source
             outcome = _one(stack.store, name, meta, source)
         except Refusal as refusal:
             outcome = {
@@ -30,6 +32,9 @@ def bulk(stack: Stack, call: Call) -> Answer:
                 "error": refusal.body["error"]["root_cause"][0],
             }  # fmt: skip
         items.append({name: outcome})
+    if not items:
+        reason = "Validation Failed: 1: no requests added;"
+        raise elastic(400, "action_request_validation_exception", reason)
     failed = any("error" in outcome for item in items for outcome in item.values())
     return Answer({"took": 1, "errors": failed, "items": items})
 
@@ -64,6 +69,11 @@ def _one(store: Store, name: str, meta: dict[str, Any], source: Any) -> dict[str
 
 
 def _actions(call: Call) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    if not call.body:
+        raise elastic(400, "parse_exception", "request body is required")
+    if not call.body.endswith(b"\n"):
+        reason = "The bulk request must be terminated by a newline [\n]"
+        raise elastic(400, "illegal_argument_exception", reason)
     lines = iter([line for line in call.body.split(b"\n") if line.strip()])
     default = {"_index": call.params["index"]} if "index" in call.params else {}
     for line in lines:
@@ -89,18 +99,24 @@ def _actions(call: Call) -> Iterator[tuple[str, dict[str, Any], Any]]:
                 "action_request_validation_exception",
                 "Validation Failed: 1: index is missing;",
             )
-        yield name, meta, None if name == "delete" else _source(lines)
+        if name == "delete":
+            yield name, meta, None
+            continue
+        source = next(lines, None)
+        if source is None:
+            return  # an action without its source at the end is no action
+        yield name, meta, _source(source)
 
 
-def _source(lines: Iterator[bytes]) -> dict[str, Any]:
-    """The line after an action. Without one, or when it is no object, the request is refused."""
+def _source(line: bytes) -> dict[str, Any] | Refusal:
+    """The line after an action; the action alone is refused when that is no object."""
     try:
-        source = read_json(next(lines, b""))
+        source = read_json(line)
     except ValueError as error:
-        reason = "The bulk request must be terminated by a newline [\\n], and each source be JSON"
-        raise elastic(400, "illegal_argument_exception", reason) from error
+        return elastic(400, "document_parsing_exception", f"failed to parse: {error}")
     if not isinstance(source, dict):
-        raise elastic(400, "document_parsing_exception", "a document is a JSON object")
+        reason = "Malformed content, must start with an object"
+        return elastic(400, "document_parsing_exception", reason)
     return source
 
 

@@ -11,6 +11,7 @@ from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.shown import asked_source, filtered_source
 from ruledeploy.stack.http import Answer, Call, Endpoint
+from ruledeploy.stack.jsontext import read_json
 from ruledeploy.stack.store import Store
 from ruledeploy.stack.versions import PRIMARY_TERM
 
@@ -65,9 +66,10 @@ def _write(stack: Stack, call: Call, query: dict[str, str]) -> Answer:
 def json_object(call: Call) -> dict[str, Any]:
     """The body, which must be a JSON object."""
     try:
-        body = call.json()
-    except Exception as error:
-        raise elastic(400, "parse_exception", "request body is not valid JSON") from error
+        body = read_json(call.body, unique=True) if call.body else None
+    except ValueError as error:
+        reason = f"request body is not valid JSON: {error}"
+        raise elastic(400, "x_content_parse_exception", reason) from error
     if not isinstance(body, dict):
         raise elastic(400, "parse_exception", "request body is required")
     return body

@@ -41,6 +41,10 @@ class Stored:
     source: dict[str, Any]
 
 
+# In bytes of UTF-8.
+_LONGEST_ID = 512
+
+
 def is_stream_name(name: str) -> bool:
     """Whether writing to that name makes a data stream."""
     return not name.startswith(".ds-") and _STREAM.fullmatch(name) is not None
@@ -142,7 +146,11 @@ def exists(store: Store, backing: str, doc_id: str) -> bool:
 
 
 def put(store: Store, backing: str, doc_id: str, source: dict[str, Any], version: int) -> Stored:
-    """Write a document whole."""
+    """Write a document whole. A 400 for an id that is too long for an index."""
+    if (length := len(doc_id.encode("utf-8", "replace"))) > _LONGEST_ID:
+        reason = f"id [{doc_id}] is too long, must be no longer than {_LONGEST_ID} bytes but was: "
+        reason = f"Validation Failed: 1: {reason}{length};"
+        raise elastic(400, "action_request_validation_exception", reason)
     seq = store.next_seq()
     known = [timestamp(source, field) for field in SEARCHED_TIMES]
     times = [time for time in known if time is not None]

@@ -15,6 +15,9 @@ from ruledeploy.stack.jsontext import read_json
 
 def msearch(stack: Stack, call: Call) -> Answer:
     """`_msearch`: NDJSON pairs of a header and a search; each has an answer or an error."""
+    if call.body and not call.body.endswith(b"\n"):
+        reason = "The msearch request must be terminated by a newline [\n]"
+        raise elastic(400, "illegal_argument_exception", reason)
     lines = [line for line in call.body.split(b"\n") if line.strip()]
     if len(lines) % 2:
         raise elastic(400, "illegal_argument_exception", "a search is missing after its header")

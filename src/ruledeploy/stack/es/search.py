@@ -43,8 +43,11 @@ class Matching:
         self._now = now
         self.tables: dict[str, FieldTable] = {}
         self._programs: dict[str, tuple[Program, Query]] = {}
+        if query == {}:
+            raise elastic(400, "illegal_argument_exception", "query malformed, empty clause found")
         try:
-            parsed = query if isinstance(query, Node) else parse_dsl(query or {"match_all": {}})
+            asked = {"match_all": {}} if query is None else query
+            parsed = asked if isinstance(asked, Node) else parse_dsl(asked)
             self._node = simplify(parsed)
         except QueryError as error:
             raise unreadable(error) from error
@@ -104,10 +107,12 @@ def search(
 def _search(
     store: Store, backings: Sequence[str], body: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
+    whole = {key: int(float(body[key])) for key in ("size", "from") if key in body}
+    body = {**body, **whole}
     _check(body)
     matching = Matching(store, body.get("query"), now)
     found = (stored for stored in documents.scan(store, list(backings)) if matching.holds(stored))
-    aggregations = body.get("aggs", body.get("aggregations"))
+    aggregations = body.get("aggs", body.get("aggregations")) or {}
     # Only aggregations look at documents again: otherwise those not shown are not kept.
     hits = list(found) if aggregations else found
     reader = field_reader(matching.table)
@@ -179,6 +184,13 @@ def _check(body: Mapping[str, Any]) -> None:
             raise elastic(400, "parsing_exception", f"unknown key [{key}] in a search")
         if key in _REFUSED and body[key]:
             raise elastic(400, "parsing_exception", f"the local stack does not support [{key}]")
+    for key in ("size", "from"):
+        if body.get(key, 0) < 0:
+            reason = f"[{key}] parameter cannot be negative, found [{body[key]}]"
+            raise elastic(400, "illegal_argument_exception", reason)
+    if body.get("search_after") is not None and not body.get("sort"):
+        reason = "Sort must contain at least one field."
+        raise elastic(400, "illegal_argument_exception", reason)
     if body.get("from", 0) + body.get("size", 10) > WINDOW:
         raise elastic(
             400,
@@ -253,9 +265,10 @@ def count_documents(
 def search_body(text: bytes) -> dict[str, Any]:
     """A search request's body; empty means everything."""
     try:
-        loaded = read_json(text) if text.strip() else {}
+        loaded = read_json(text, unique=True) if text.strip() else {}
     except ValueError as error:
-        raise elastic(400, "parsing_exception", "request body is not valid JSON") from error
+        reason = f"request body is not valid JSON: {error}"
+        raise elastic(400, "x_content_parse_exception", reason) from error
     if not isinstance(loaded, dict):
         raise elastic(400, "parsing_exception", "a search is a JSON object")
     return loaded

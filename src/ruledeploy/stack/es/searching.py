@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from ruledeploy.stack.context import Stack
+from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.es.search import (
     count_documents,
@@ -24,19 +25,18 @@ def run_search(stack: Stack, call: Call) -> Answer:
     body = search_body(call.body)
     for key in ("size", "from"):
         if key in call.query:
-            body[key] = int(call.query[key])
+            body[key] = _whole(key, call.query[key])
     if "sort" in call.query:
         body["sort"] = call.query["sort"].split(",")
     if call.query.get("track_total_hits") in {"true", "false"}:
         body["track_total_hits"] = call.query["track_total_hits"] == "true"
-    if "q" in call.query:
-        body["query"] = {"query_string": {"query": call.query["q"]}}
+    body |= _asked_in_url(call)
     if (wanted := asked_source(call.query, None)) is not None:
         body["_source"] = wanted
     expression = call.params.get("index", "_all")
     pit = body.get("pit")
     if pit is not None:
-        expression = base64.b64decode(pit["id"]).decode()
+        expression = _named_by(pit)
         backings = documents.resolve(stack.store, expression)
     else:
         backings = named_indices(stack.store, expression, call.query)
@@ -46,10 +46,32 @@ def run_search(stack: Stack, call: Call) -> Answer:
     return Answer(answer)
 
 
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        reason = f"Failed to parse int parameter [{name}] with value [{text}]"
+        raise elastic(400, "illegal_argument_exception", reason) from error
+
+
+def _asked_in_url(call: Call) -> dict[str, Any]:
+    """The query that `?q=` is."""
+    return {"query": {"query_string": {"query": call.query["q"]}}} if "q" in call.query else {}
+
+
+def _named_by(pit: Any) -> str:
+    """The indices of a point in time."""
+    try:
+        return base64.b64decode(pit["id"], validate=True).decode()
+    except (KeyError, TypeError, ValueError) as error:
+        reason = "[pit] failed to parse field [id]"
+        raise elastic(400, "x_content_parse_exception", reason) from error
+
+
 def count(stack: Stack, call: Call) -> Answer:
     """`_count`."""
     backings = named_indices(stack.store, call.params.get("index", "_all"), call.query)
-    query = search_body(call.body).get("query")
+    query = {**search_body(call.body), **_asked_in_url(call)}.get("query")
     found = count_documents(stack.store, backings, query, stack.clock.now())
     shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
     return Answer({"count": found, "_shards": shards})
@@ -57,13 +79,17 @@ def count(stack: Stack, call: Call) -> Answer:
 
 def open_pit(stack: Stack, call: Call) -> Answer:
     """`POST /{index}/_pit`: the id names the indices; it does not freeze them."""
+    if "keep_alive" not in call.query:
+        reason = "Validation Failed: 1: [keep_alive] is not specified;"
+        raise elastic(400, "action_request_validation_exception", reason)
     named_indices(stack.store, call.params["index"], call.query)
     return Answer({"id": base64.b64encode(call.params["index"].encode()).decode()})
 
 
 def close_pit(stack: Stack, call: Call) -> Answer:
     """`DELETE /_pit`."""
-    del stack, call
+    del stack
+    _named_by(search_body(call.body))
     return Answer({"succeeded": True, "num_freed": 1})
 
 

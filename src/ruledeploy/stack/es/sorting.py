@@ -10,6 +10,7 @@ from ruledeploy.engine.binding import resolve
 from ruledeploy.engine.document import FieldReader
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dates import parse_date
+from ruledeploy.stack.errors import elastic
 from ruledeploy.stack.es.aggregations import Reader
 from ruledeploy.stack.es.documents import Stored
 
@@ -37,6 +38,9 @@ def sort_keys(given: Any) -> list[SortKey]:
             continue
         ((name, options),) = entry.items()
         order = options if isinstance(options, str) else options.get("order", "asc")
+        if order not in ("asc", "desc"):
+            reason = "[field_sort] failed to parse field [order]"
+            raise elastic(400, "x_content_parse_exception", reason)
         out.append(SortKey(name, order == "desc"))
     return out
 
