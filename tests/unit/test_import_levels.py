@@ -15,7 +15,7 @@ LEVELS = {
     "model": 0.1,
     "fields": 0.2,
     "yamldoc": 0.3,
-    "yamledit": 0.3,
+    "yamledit": 0.4,
     "project": 1,
     "query": 1,
     "telemetry": 1,
