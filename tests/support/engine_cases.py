@@ -365,7 +365,7 @@ class Generator:
                 )
             case _:
                 return random.choice(
-                    ["flag == true", "flag != true", "flag == false", "not flag == true"]
+                    ["flag == true", "flag != true", "flag == false", "not flag == true", "flag"]
                 )
 
     # ------------------------------------------------------------------------------- exceptions

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import reduce
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -32,6 +34,7 @@ from ruledeploy.query.ir import (
     Scalar,
     Term,
     all_of,
+    any_of,
     negate,
 )
 from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
@@ -46,11 +49,14 @@ class Tri(Struct, frozen=True, gc=False):
     """When a condition is true and when it is false.
 
     `inverse` is what NOT right before it makes of it, where that is not just the two swapped.
+    `several` says when a column that is a condition by itself has several values: whatever AND or
+    OR join it with is null then, even where the other side would decide.
     """
 
     true: Node
     false: Node
     inverse: Tri | None = None
+    several: Node | None = None
 
     def negated(self) -> Tri:
         """The condition under a NOT."""
@@ -82,6 +88,36 @@ def single(field: Field, matcher: Matcher) -> Tri:
     guard = Leaf(field.name, Column(OneValue(), converted))
     asked = Leaf(field.name, Column(matcher, field.steps))
     return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
+
+
+def bare(name: str) -> Tri:
+    """A column that is a condition by itself."""
+    one = Leaf(name, Column(OneValue()))
+    some = Leaf(name, Column(Exists()))
+    return replace(single(Field(name), Term(True)), several=all_of(some, negate(one)))
+
+
+def both(parts: Sequence[Tri]) -> Tri:
+    """AND: true if all are, false if one is."""
+    if all(part.several is None for part in parts):
+        return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
+    return reduce(
+        lambda a, b: _strict(a, b, all_of(a.true, b.true), any_of(a.false, b.false)), parts
+    )
+
+
+def either(parts: Sequence[Tri]) -> Tri:
+    """OR: true if one is, false if all are."""
+    if all(part.several is None for part in parts):
+        return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
+    return reduce(
+        lambda a, b: _strict(a, b, any_of(a.true, b.true), all_of(a.false, b.false)), parts
+    )
+
+
+def _strict(left: Tri, right: Tri, true: Node, false: Node) -> Tri:
+    known = [negate(part.several) for part in (left, right) if part.several is not None]
+    return Tri(all_of(*known, true), all_of(*known, false))
 
 
 def plain(node: Node) -> Tri:

@@ -15,6 +15,9 @@ from ruledeploy.query.esql_logic import (
     Tri,
     affix,
     apply,
+    bare,
+    both,
+    either,
     equals,
     like,
     pattern,
@@ -38,7 +41,6 @@ from ruledeploy.query.ir import (
     Range,
     Regexp,
     Scalar,
-    Term,
     all_of,
     any_of,
 )
@@ -99,18 +101,14 @@ class _Parser(Cursor):
         parts = [self.conjunction()]
         while self.accept("or"):
             parts.append(self.conjunction())
-        if len(parts) == 1:
-            return parts[0]
-        return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
+        return parts[0] if len(parts) == 1 else either(parts)
 
     def conjunction(self) -> Tri:
         """`a and b`: true if both are, false if one is."""
         parts = [self.negation()]
         while self.accept("and"):
             parts.append(self.negation())
-        if len(parts) == 1:
-            return parts[0]
-        return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
+        return parts[0] if len(parts) == 1 else both(parts)
 
     def negation(self) -> Tri:
         """`not a`, and parentheses."""
@@ -169,7 +167,7 @@ class _Parser(Cursor):
         if isinstance(left, Literal) and isinstance(left.value, bool):
             return plain(ALWAYS if left.value else NEVER)
         if isinstance(left, Field) and not left.steps:
-            return single(left, Term(True))
+            return bare(left.name)
         return self.fail("a comparison expected")
 
     def patterns(self, field: Field, matchers: list[Matcher]) -> Tri:
