@@ -22,9 +22,10 @@ from ruledeploy.verify.running import (
     Result,
     documents_of,
     groups_events,
+    item_ref,
     summary,
 )
-from ruledeploy.verify.why import explain_silence
+from ruledeploy.verify.why import explain_item, explain_silence
 
 # Scenarios run with one seed at one time, so that a case gives the same answer every day.
 SEED = 1
@@ -67,6 +68,7 @@ class _Observed:
     hidden: Mapping[str, tuple[ItemRef, ...]]
     tried: tuple[tuple[DetectionRule, tuple[Document, ...]], ...]
     bench: Bench
+    release: Release
     groups: int | None = None
 
     def shown(self, ids: Sequence[str]) -> str:
@@ -151,6 +153,7 @@ def _observe(
         {one: by for one, by in hidden.items() if one not in alerting},
         tuple(tried),
         bench,
+        release,
         groups,
     )
 
@@ -241,7 +244,8 @@ def _alert_failure(case: TestCase, seen: _Observed) -> str:
 def _suppressed_failure(case: TestCase, seen: _Observed) -> str:
     if seen.alerting:
         ids = sorted(seen.alerting)
-        return f"{len(ids)} events alert, no item hides them: {seen.shown(ids)}"
+        unhidden = f"{len(ids)} events alert, no item hides them: {seen.shown(ids)}"
+        return unhidden + _item_that_does_not(case, seen, ids[0])
     if not seen.hidden:
         because = _because(seen, next(iter(seen.events), ""))
         return f"no item hides anything: the query of the rule matches none of the events{because}"
@@ -257,6 +261,23 @@ def _suppressed_failure(case: TestCase, seen: _Observed) -> str:
         return ""
     by = sorted({str(item) for one in others for item in seen.hidden[one]})
     return f"{len(others)} events are hidden by {', '.join(by)}, not by {case.item}"
+
+
+def _item_that_does_not(case: TestCase, seen: _Observed, event_id: str) -> str:
+    """What the case's item, or else the one that comes nearest, asks for that the event lacks."""
+    told = [
+        (len(reasons), str(item_ref(item)), reasons)
+        for rule, documents in seen.tried
+        for document in documents
+        if document.id == event_id
+        for item in seen.release.items_of(rule)
+        if case.item is None or _any_is([item_ref(item)], case.item)
+        if (reasons := explain_item(item, rule, document, seen.bench, seen.release))
+    ]
+    if not told:
+        return f"; no item {case.item} is in force for the rule" if case.item else ""
+    _, name, nearest = min(told)
+    return f"; {name} does not: {'; '.join(nearest[:_REASONS])}"
 
 
 def _any_is(items: Sequence[ItemRef], wanted: str) -> bool:

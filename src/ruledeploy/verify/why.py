@@ -9,7 +9,9 @@ from typing import Any
 from ruledeploy.engine import Document
 from ruledeploy.engine.truth import Truth
 from ruledeploy.fields import FieldType, table_of
-from ruledeploy.model import DetectionRule
+from ruledeploy.model import DetectionRule, ExceptionItem, Release
+from ruledeploy.query.dsl import parse_dsl
+from ruledeploy.query.exceptions import is_expired, item_clause
 from ruledeploy.query.ir import (
     And,
     AnyOf,
@@ -28,6 +30,7 @@ from ruledeploy.query.ir import (
     Term,
     Within,
     fields_used,
+    simplify,
 )
 from ruledeploy.query.parse import parse_query
 from ruledeploy.telemetry.validate import leaves
@@ -49,6 +52,18 @@ def explain_silence(rule: DetectionRule, document: Document, bench: Bench) -> tu
     query = parse_query(str(rule.body["language"]), str(rule.body["query"]), type_of)
     reasons = why_not(query.node, truth)
     return (*reasons, *_misnamed(query.node, truth, document)) if reasons else ()
+
+
+def explain_item(
+    item: ExceptionItem, rule: DetectionRule, document: Document, bench: Bench, release: Release
+) -> tuple[str, ...]:
+    """Reasons why an item does not hide a document from a rule; none when it does."""
+    if is_expired(item.body, bench.now):
+        return (f"it expired at {item.body['expire_time']}",)
+    values = {str(one.body["id"]): one.values for one in release.value_lists}
+    truth = Truth(table_of(rule.family, bench.pulled), document, bench.now)
+    node = simplify(parse_dsl(item_clause(item.body, values)))
+    return tuple(one.replace("the query", "it") for one in why_not(node, truth))
 
 
 def _misnamed(node: Node, truth: Truth, document: Document) -> Iterator[str]:

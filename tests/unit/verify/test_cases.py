@@ -80,7 +80,28 @@ def test_a_case_that_holds_passes(
         (case("alert", events=(WRITE,), count=2), "expected 2 alerting events, got 1"),
         (case("no_alert", events=(WRITE,)), r"alerts on 1 events: 'C:\Temp\a.exe'"),
         (case("no_alert", scenario="attack/apc"), "WriteProcessMemory( svchost.exe"),
-        (case("suppressed", events=(WRITE,)), "no item hides them"),
+        (
+            case("suppressed", events=(WRITE,)),
+            (
+                r"no item hides them: 'C:\Temp\a.exe'; trusted/edr-sensor"
+                r" (exceptions/base/trusted.yml:12) does not: process.executable.caseless is"
+            ),
+        ),
+        (
+            case(
+                "suppressed",
+                events=({**SENSOR, "process.code_signature.trusted": False},),
+                item="edr-sensor",
+            ),
+            (
+                "trusted.yml:12) does not: process.code_signature.trusted is false,"
+                " it asks for 'true'"
+            ),
+        ),
+        (
+            case("suppressed", events=(WRITE,), item="nosuch"),
+            "; no item nosuch is in force for the rule",
+        ),
         (case("suppressed", events=(SENSOR, QUIET)), "does not match 1 events"),
         (case("suppressed", events=(QUIET,)), "no item hides anything"),
         (
