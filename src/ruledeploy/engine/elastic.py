@@ -357,6 +357,21 @@ def rule_query(rule: EngineRule) -> JsonObject | None:
     return _query(search, None) if search.query.language in ("lucene", "kuery") else None
 
 
+def request_of(rule: EngineRule, window: Window, now: datetime) -> tuple[str, JsonObject]:
+    """Path and body of the request whose answer is what a rule alerts on in a window.
+
+    Raises QueryError.
+    """
+    search = _search(rule, Indices(), window)
+    hidden, _ = _exceptions(rule, now)
+    extra: JsonObject | None = {"bool": {"must_not": hidden}} if hidden else None
+    language, text = search.query.language, search.query.text
+    if language in ("lucene", "kuery"):
+        return f"/{search.index}/_search", {"query": _query(search, extra)}
+    path = "/_query" if language == "esql" else f"/{search.index}/_eql/search"
+    return path, {"query": text, "filter": {"bool": {"filter": _filters(search, extra)}}}
+
+
 def _exceptions(rule: EngineRule, now: datetime) -> tuple[list[JsonObject], dict[str, JsonObject]]:
     """What hides events, and the clause of each item.
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from ruledeploy.stack import running_stack
 from support.stack_lab import RULES, Lab
 
 HOST = "host.name"
+PREVIEW = f"{RULES}/preview"
 
 
 @pytest.fixture
@@ -431,6 +434,33 @@ def test_every_type_previews(lab: Lab, changes: dict[str, Any]) -> None:
     assert len(hits) == (2 if changes["type"] in {"query", "esql"} else 1)
     assert hits[0]["kibana.alert.rule.execution.type"] == "manual"
     assert lab.alerts() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "query", "language": "lucene", "query": "process.name:evil.exe"},
+        {"type": "eql", "language": "eql", "query": 'any where process.name == "evil.exe"'},
+    ],
+)
+def test_a_preview_logs_the_requests_of_its_runs(lab: Lab, changes: dict[str, Any]) -> None:
+    """Sent to Elasticsearch as they are, they find what the runs alert on."""
+    lab.events(1, 2, 7, **on("a"))
+    body = {
+        "name": "p", "description": "d", "severity": "low", "risk_score": 21, "from": "now-5m",
+        "invocationCount": 2, "timeframeEnd": "2026-11-23T00:09:00.000Z", "index": ["logs-*"],
+        **changes,
+    }  # fmt: skip
+    assert all("requests" not in log for log in lab.send("POST", PREVIEW, body)["logs"])
+    found = []
+    for log in lab.send("POST", f"{PREVIEW}?enable_logged_requests=true", body)["logs"]:
+        (logged,) = log["requests"]
+        line, _, sent = logged["request"].partition("\n")
+        method, _, path = line.partition(" ")
+        url = f"{lab.running.elasticsearch_url}{path}"
+        hits = urllib3.request(method, url, json=json.loads(sent)).json()["hits"]
+        found.append(len(hits["events" if changes["type"] == "eql" else "hits"]))
+    assert found == [2, 1]
 
 
 def test_a_long_pause_is_told_as_a_gap(lab: Lab) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from ruledeploy.stack import schema
 from ruledeploy.stack.alerts.backend import alerts_of
 from ruledeploy.stack.alerts.executor import run_rules
+from ruledeploy.stack.alerts.logged import requests
 from ruledeploy.stack.clock import duration, parse_time
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import Refusal, siem
@@ -79,6 +80,9 @@ def preview(stack: Stack, call: Call) -> Answer:
     rule = Saved("rule", call.space, body["id"], body["rule_id"], body)
     runs = run_rules(stack, [(rule, ticks)], preview_id).outcomes[rule.id]
     logs = [_log(run) for run in runs]
+    if call.query.get("enable_logged_requests") == "true":
+        asked = requests(stack, rule, ticks)
+        logs = [{**log, "requests": each} for log, each in zip(logs, asked, strict=True)]
     return Answer({"previewId": preview_id, "logs": logs, "isAborted": count > _MOST_RUNS})
 
 
