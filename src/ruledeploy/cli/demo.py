@@ -19,12 +19,14 @@ from ruledeploy.cli.workspace import (
     reachable,
     refuse_remote,
 )
+from ruledeploy.errors import UsageError
 from ruledeploy.model import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ruledeploy.model import Environment, Release
+    from ruledeploy.project import Project
     from ruledeploy.telemetry import Emitted
 
 app = command_app()
@@ -34,6 +36,7 @@ FIRST_DAY = datetime(2026, 11, 24, tzinfo=UTC)
 NOISE = 2000
 SEED = 1
 STACK = "demo"
+DEMO_ENVS = ("demo-dev", "demo-prod")
 
 
 @app.command()
@@ -54,7 +57,7 @@ def demo(
     from ruledeploy.telemetry import attack_day, benign_day
 
     project = open_project(root)
-    names = envs or ["demo-dev", "demo-prod"]
+    names = envs or _usual(project)
     refuse_remote(project, names, "the demo makes up events: name embedded environments")
     empty(root / STATE / STACK)
     events = [
@@ -72,6 +75,18 @@ def demo(
         print_json(result)
     else:
         print_demo(result)
+
+
+def _usual(project: Project) -> list[str]:
+    """The environments made for this, where the project has them; else all of the local stack."""
+    if set(DEMO_ENVS) <= set(project.env_names):
+        return list(DEMO_ENVS)
+    written = [name for name in project.env_names if "kibana_url" in project.settings.envs[name]]
+    embedded = [name for name in written if project.environment(name).embedded]
+    if not embedded:
+        hint = 'write one, such as [env.local] with kibana_url = "embedded:"'
+        raise UsageError("no environment of this project is the local stack", hint=hint)
+    return embedded
 
 
 def _push(root: Path, name: str) -> Release:

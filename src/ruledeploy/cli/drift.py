@@ -52,7 +52,7 @@ def drift(
     if json_:
         print_json({"schema": 1, "env": env, "drift": plain, **done})
     else:
-        _print(plain)
+        _print(plain, pushed=applied.n > 0)
         if adopt and found:
             show(done, env)
     if done["left"] if adopt else plain:
@@ -75,10 +75,10 @@ def _adopted(
     return outcome(taken, record)
 
 
-def _print(drifted: list[dict[str, Any]]) -> None:
+def _print(drifted: list[dict[str, Any]], *, pushed: bool) -> None:
     for one in drifted:
         typer.echo(f"{one['object']['kind']} {one['object']['name']}: {one['what']}")
         for field in one["fields"]:
             typer.echo(f"    {field['field']}: {field['applied']!r} → {field['live']!r}")
     if not drifted:
-        typer.echo("nothing changed since the last push")
+        typer.echo("nothing changed since the last push" if pushed else "nothing was pushed yet")

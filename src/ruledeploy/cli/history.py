@@ -30,6 +30,9 @@ def history(*, env: Env, root: Root = HERE, json_: Json = False) -> None:
         held = hold.to_json() if hold else None
         print_json({"schema": 1, "env": env, "records": records, "hold": held})
         return
+    if not records:
+        typer.echo("nothing was pushed yet")
+        return
     shown = table("#record", "state", "when", "who", "commit", "changes")
     for record in records:
         changes = ", ".join(f"{count} {action}" for action, count in record["changes"].items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -82,6 +83,14 @@ def form_of(given: _F, *, as_json: bool) -> _F:
     if as_json and given not in {"text", "json"}:
         raise UsageError(f"--json and --format {given} exclude one another")
     return asked
+
+
+def refuse_beside_plan(given: Mapping[str, bool]) -> None:
+    """Raise `UsageError` for options that a plan in a file has settled already."""
+    if settled := [name for name, value in given.items() if value]:
+        names = ", ".join(settled)
+        hint = "plan with them, then push the plan"
+        raise UsageError(f"a plan in a file and {names} exclude one another", hint=hint)
 
 
 def side(*, ours: bool, theirs: bool) -> Literal["ours", "theirs"] | None:

@@ -80,7 +80,8 @@ def plan(
     plain = made.to_json()
     if output is not None:
         write_plan(made, output)
-    steps = stages_of(made) if stages else ()
+        say(f"the plan is in {output}")
+    steps = stages_of(made) if stages and not made.empty else ()
     if stages and form is Form.json:
         plain = {**plain, "stages": [step_json(step) for step in steps]}
     print_form(form, plain, text=print_plan, markdown=markdown)

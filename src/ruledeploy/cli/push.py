@@ -30,10 +30,11 @@ from ruledeploy.cli.options import (
     Yes,
     command_app,
     parse_day,
+    refuse_beside_plan,
     side,
 )
 from ruledeploy.cli.output import say
-from ruledeploy.errors import PartialError, ServerError, UsageError
+from ruledeploy.errors import PartialError, ServerError
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Session
@@ -76,9 +77,15 @@ def push(
     from ruledeploy.cli.session import commit_of, is_newer, session
     from ruledeploy.deploy import Options, lift_hold, refuse_held
 
-    if plan_file is not None and only is not None:
-        raise UsageError(
-            "a plan and --only exclude one another", hint="plan with --only, then push"
+    if plan_file is not None:
+        refuse_beside_plan(
+            {
+                "--only": only is not None,
+                "--prune": prune,
+                "--adopt": adopt,
+                "--ours": ours,
+                "--theirs": theirs,
+            }
         )
     options = Options(adopt=adopt, prune=prune, side=side(ours=ours, theirs=theirs))
     how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)

@@ -24,11 +24,12 @@ from ruledeploy.cli.options import (
     Wait,
     Yes,
     command_app,
+    refuse_beside_plan,
     side,
 )
 from ruledeploy.cli.output import print_json, say
 from ruledeploy.cli.workspace import open_project
-from ruledeploy.errors import PartialError, RuledeployError, ServerError, UsageError
+from ruledeploy.errors import PartialError, RuledeployError, ServerError
 
 if TYPE_CHECKING:
     from ruledeploy.deploy import RecordStore
@@ -71,8 +72,9 @@ def rollback(
     from ruledeploy.deploy import Options, rollback_release
     from ruledeploy.report.plan import print_plan
 
-    if plan_file is not None and output is not None:
-        raise UsageError("a plan to apply and -o exclude one another")
+    if plan_file is not None:
+        beside = {"-o": output is not None, "--ours": ours, "--theirs": theirs}
+        refuse_beside_plan(beside)
     # Rules that record N does not know came later, so they go; what it held disabled stays so.
     options = Options(prune=True, side=side(ours=ours, theirs=theirs))
     how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)

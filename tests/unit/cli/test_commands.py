@@ -152,6 +152,16 @@ def test_the_demo_touches_no_server_but_its_own(
     assert run(seed) == 64
 
 
+def test_the_demo_takes_the_local_stacks_environments(tmp_path: Path, capsys: Captured) -> None:
+    """A project without environments for a demo shows those of the local stack, if it has any."""
+    root = write_content(tmp_path)
+    (env,) = answer(capsys, "demo", "-C", str(root))["environments"]
+    assert env["env"] == "local"
+    write_content(root, settings=SETTINGS.replace("embedded:", "https://kibana.example"))
+    assert run(["demo", "-C", str(root)]) == 64
+    assert "no environment of this project is the local stack" in capsys.readouterr().err
+
+
 def test_a_folder_in_use_is_not_deleted(tmp_path: Path, capsys: Captured) -> None:
     """Neither by `stack reset` nor by the demo: a push may have its own stack there."""
     root = write_content(tmp_path)

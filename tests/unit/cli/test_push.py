@@ -255,3 +255,35 @@ def test_the_stages_shown_are_the_requests_made(
     assert [step["step"] for step in steps] == [
         "write lists", "write items", "read items back", "remove items", "write record",
     ]  # fmt: skip
+
+
+def test_what_a_plan_has_settled_is_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`push PLAN --prune` would not prune: refused by name, before the plan is even read."""
+    root = write_content(tmp_path)
+    assert push(root, "plan.json", "--prune", "--adopt", "--only", "x") == 64
+    said = "a plan in a file and --only, --prune, --adopt exclude one another"
+    assert said in capsys.readouterr().err
+    rollback = ["rollback", "--env", "local", "-C", str(root), "--to", "1", "plan.json"]
+    assert run([*rollback, "-o", "other.json", "--ours"]) == 64
+    assert "a plan in a file and -o, --ours exclude one another" in capsys.readouterr().err
+
+
+def test_before_the_first_push_there_is_nothing_to_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`drift` and `history` say so, instead of an empty table or "nothing changed"."""
+    root = write_content(tmp_path)
+    for command in ("drift", "history"):
+        assert run([command, "--env", "local", "-C", str(root)]) == 0
+        assert capsys.readouterr().out == "nothing was pushed yet\n"
+    assert push(root) == 0
+    capsys.readouterr()
+    assert run(["drift", "--env", "local", "-C", str(root)]) == 0
+    assert capsys.readouterr().out == "nothing changed since the last push\n"
+    file = tmp_path / "plan.json"
+    where = ["--env", "local", "-C", str(root), *DAY]
+    assert run(["plan", *where, "-o", str(file), "--stages"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("local: nothing to do\n", f"the plan is in {file}\n")
