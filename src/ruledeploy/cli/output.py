@@ -47,6 +47,8 @@ def say(text: str) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all. Raises `RuledeployError` when it cannot be written."""
+    if path.is_dir():
+        raise RuledeployError(f"cannot write {path}: it is a folder", hint="name a file in it")
     beside = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

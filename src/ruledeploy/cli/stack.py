@@ -188,6 +188,7 @@ def _start(folder: Path, options: list[str], elasticsearch: str) -> Running:
     code = "from ruledeploy.cli import main; main()"
     command = [sys.executable, "-c", code, "stack", "up", "--data", str(folder), *options]
     with (folder / "stack.log").open("ab") as log:
+        before = log.tell()
         process = subprocess.Popen(  # noqa: S603 - this very program
             command,
             stdin=subprocess.DEVNULL,
@@ -203,7 +204,8 @@ def _start(folder: Path, options: list[str], elasticsearch: str) -> Running:
         if process.poll() is not None:
             break
         time.sleep(0.02)
-    tail = (folder / "stack.log").read_text("utf-8", "replace").splitlines()[-3:]
+    said = (folder / "stack.log").read_bytes()[before:].decode("utf-8", "replace")
+    tail = [line.strip() for line in said.splitlines()[-3:]]
     raise RuledeployError("the stack did not start", hint=" / ".join(tail) or "see its log")
 
 

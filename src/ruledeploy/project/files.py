@@ -90,6 +90,9 @@ def read_commit(root: Path, revision: str) -> dict[str, bytes]:
 
     Raises `UsageError` when `root` is no Git repository or the revision is unknown.
     """
+    if revision.startswith("-"):
+        # Git would take it for an option.
+        raise UsageError(f"{revision!r} is no revision", hint="such as HEAD~1 or main")
     listing = _git(root, "ls-tree", "-r", "-z", "--name-only", revision, "--", ".")
     names = [name for name in listing.decode("utf-8", "surrogateescape").split("\0") if name]
     if CONFIG not in names:

@@ -405,6 +405,18 @@ def test_a_preview_passes_over_no_option(tmp_path: Path, capsys: Captured) -> No
     assert not (root / ".ruledeploy").exists()
 
 
+@pytest.mark.parametrize("name", [".", "", "/", "rules"])
+def test_a_folder_is_no_file_to_write(
+    name: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1, and no bug of ours; nor is a revision that Git would take for an option."""
+    monkeypatch.chdir(write_content(tmp_path))
+    assert run(["test", "-o", name, *DAY]) == 1
+    assert "it is a folder" in capsys.readouterr().err
+    assert run(["check", f"--changed=--output={tmp_path / 'x'}"]) == 64
+    assert "is no revision" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["check", "test", "backtest", "review", "plan", "promote"])
 def test_two_forms_at_once_are_refused(command: str, tmp_path: Path, capsys: Captured) -> None:
     """Whoever reads the output could not tell which one it is."""

@@ -111,13 +111,14 @@ def test_a_note_of_a_dead_stack_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    """In the foreground and behind."""
+    """In the foreground and behind, where an earlier failure in the log is not told again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for more in ([], ["--detach"]):
+        for more in ([], ["--detach"], ["--detach"]):
             refused = stack("up", "--data", str(tmp_path), "--port", port, *more)
             assert refused.returncode == 1
             assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in refused.stderr
+            assert refused.stderr.count("choose another port") == 1
 
 
 @pytest.mark.parametrize(
