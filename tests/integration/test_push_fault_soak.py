@@ -1,6 +1,7 @@
 """Pushes in bad weather: each ends exact, or says truly what is done and left; the next is exact.
 
-A few hundred in every run; `make soak` does ten thousand.
+A few hundred in every run; `make soak` does ten thousand. A failure names its chunk, which is run
+alone by `-k '[17-'`, and says with each assertion how far into it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from ruledeploy.model import Release
 from ruledeploy.stack import Running, running_stack
 from ruledeploy.stack.config import Faults
 from support.deploy_bench import OWNER, Bench, fresh_bench
-from support.deploy_faults import FaultyKibana, FaultyPeer, Weather
+from support.deploy_faults import FaultyKibana, FaultyPeer, LossyPeer, Weather
 from support.deploy_gap import two_releases
 from support.deploy_life import let_the_lock_expire, summary
-from support.deploy_stores import folder_stores, index_stores
+from support.deploy_stores import mostly, stores_of
 from support.soak import many
 
 PUSHES = 25  # in a row, each from where the last has left the server
@@ -123,30 +124,31 @@ def failure(push: Callable[[], object]) -> RuledeployError | None:
     return None
 
 
-@pytest.mark.parametrize("chunk", range(many(12, 400)))
+@pytest.mark.parametrize(("chunk", "kind"), mostly(("folder", "stack"), many(12, 400), 12))
 def test_every_push_under_faults_is_exact_or_says_truly_what_is_left(
-    stack: tuple[Running, Path], tmp_path: Path, chunk: int
+    stack: tuple[Running, Path],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    chunk: int,
+    kind: str,
 ) -> None:
     """Latency, 429, 5xx, resets, answers lost and late after the write, objects that never work."""
     with ExitStack() as closing:
         weather = Weather(chunk)
-        if chunk % 2:
-            stores = closing.enter_context(index_stores(stack[0].elasticsearch_url))
-        else:
-            stores = folder_stores(tmp_path)
+        stores = closing.enter_context(
+            stores_of(kind, request, tmp_path, stack[0].elasticsearch_url)
+        )
         bench = fresh_bench(stack, stores)
         closing.enter_context(bench.kibana)
-        documents = bench.store.documents
+        documents = faulty = bench.store.documents
         if isinstance(documents, IndexDocuments):
-            # The store is as bad a peer as Kibana.
-            place = Connection(stack[0].elasticsearch_url, timeout=0.3)
-            peer = FaultyPeer(place, weather, sleep=lambda _: None)
+            # The store is as bad a peer as Kibana; a real node obeys no wish for faults.
+            url = documents.place.rpartition("/")[0]
+            line = LossyPeer if kind == "node" else FaultyPeer
+            timeout = 5.0 if kind == "node" else 0.3
+            peer = line(replace(Connection.at(url), timeout=timeout), weather, sleep=lambda _: None)
             closing.callback(peer.close)
-            faulty: Documents = IndexDocuments(
-                peer, documents.project, bench.kibana.connection.space
-            )
-        else:
-            faulty = documents
+            faulty = IndexDocuments(peer, documents.project, documents.env)
         endings: Counter[int] = Counter()
         for n in range(PUSHES):
             seed = chunk * 1000 + n

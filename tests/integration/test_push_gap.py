@@ -10,6 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,7 +26,7 @@ from support.deploy_bench import Bench, fresh_bench
 from support.deploy_gap import Watch, Watches, gaps, two_releases
 from support.deploy_life import Killed, Life, MortalDocuments, MortalKibana, let_the_lock_expire
 from support.deploy_life import summary as summary_of
-from support.deploy_stores import KINDS, Stores, folder_stores, index_stores, stores_of
+from support.deploy_stores import KINDS, Stores, folder_stores, mostly, stores_of
 from support.deploy_victim import Pusher
 from support.soak import SOAK, many
 
@@ -78,13 +79,6 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def stores(request: pytest.FixtureRequest, ground: Ground, tmp_path: Path) -> Iterator[Stores]:
     """Records in a folder, in the local stack's index, in a real Elasticsearch."""
     with stores_of(request.param, request, tmp_path, ground.running.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def index(ground: Ground) -> Iterator[Stores]:
-    """Records in the local stack's index."""
-    with index_stores(ground.running.elasticsearch_url) as found:
         yield found
 
 
@@ -221,18 +215,22 @@ def test_a_large_push_killed_somewhere_leaves_no_gap(
         check_end(bench, watch, goals[1], goals[0], f"part {part}")
 
 
-@pytest.mark.parametrize("turn", range(many(20, 100)))
+@pytest.mark.parametrize(("turn", "kind"), mostly(("stack",), many(20, 100), 10))
 def test_a_killed_process_leaves_no_gap(
-    ground: Ground, tmp_path: Path, turn: int, index: Stores
+    ground: Ground, tmp_path: Path, request: pytest.FixtureRequest, turn: int, kind: str
 ) -> None:
     """A real SIGKILL, while several requests are in flight; the next push takes the lock over."""
     before, after = two_releases(turn, **SMALL)
     goals = [target(ground, one, tmp_path / str(n)) for n, one in enumerate((before, after))]
-    bench, watch = ground.bench(index)
-    space = bench.kibana.connection.space
     file = tmp_path / "release.json"
     file.write_text(json.dumps(after.to_json()), "utf-8")
-    with bench.kibana:
+    with ExitStack() as closing:
+        stores = closing.enter_context(
+            stores_of(kind, request, tmp_path, ground.running.elasticsearch_url)
+        )
+        bench, watch = ground.bench(stores)
+        closing.enter_context(bench.kibana)
+        space = bench.kibana.connection.space
         bench.push(before)
         watch.seen.clear()
         with Pusher() as victim:

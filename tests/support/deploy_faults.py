@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from ruledeploy.errors import AnswerLost
 from ruledeploy.kibana import Connection, Kibana, Peer
 
 # What may become of a request, and how often. `504` and `reset` come before the work, `lost` and
@@ -57,6 +58,25 @@ class FaultyPeer(Peer):
         fate = self._weather.fate(method, target, body)
         asked = {"x-ruledeploy-fault": fate} if fate else {}
         return super()._send(method, target, url, body, {**(headers or {}), **asked})
+
+
+class LossyPeer(Peer):
+    """A peer on a line that loses requests and answers, whoever is at its other end."""
+
+    def __init__(self, connection: Connection, weather: Weather, **options: Any) -> None:
+        super().__init__(connection, **options)
+        self._weather = weather
+
+    def _send(
+        self, method: str, target: str, url: str, body: object, headers: Mapping[str, str] | None
+    ) -> tuple[int, Mapping[str, str], Any]:
+        fate = self._weather.fate(method, target, body)
+        if fate in {"504", "reset"}:
+            raise AnswerLost("lost on its way there", url=url)
+        answer = super()._send(method, target, url, body, headers)
+        if fate in {"lost", "hang=0.5"}:
+            raise AnswerLost("lost on its way back", url=url)
+        return answer
 
 
 class FaultyKibana(Kibana):

@@ -19,6 +19,16 @@ Stores = Callable[[str], Documents]  # the documents of an environment of that n
 KINDS = ("folder", "stack", pytest.param("node", marks=pytest.mark.node))
 
 
+def mostly(usual: tuple[str, ...], count: int, node_each: int) -> list[object]:
+    """Cases `(n, kind)`: the usual kinds in turn, and at every so many-th the real node."""
+    return [
+        pytest.param(n, "node", marks=pytest.mark.node)
+        if n % node_each == node_each - 1
+        else (n, usual[n % len(usual)])
+        for n in range(count)
+    ]
+
+
 def folder_stores(folder: Path) -> Stores:
     """Documents in a folder each."""
     return lambda name: FolderDocuments(folder / name, durable=True)
