@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ruledeploy.deploy import disabled_before, rollback_release
 from ruledeploy.errors import RefusedError
 from ruledeploy.model import DetectionRule, Release
 from ruledeploy.stack import Running, running_stack
@@ -110,9 +112,9 @@ def test_without_a_list_of_its_own_the_old_rule_goes_once_the_new_one_is_there(
         }  # fmt: skip
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("after", "prune"), [(False, True), (True, False)])
 def test_killed_at_each_request_nothing_is_forgotten(
-    stack: tuple[Running, Path], watches: Watches, *, after: bool
+    stack: tuple[Running, Path], watches: Watches, *, after: bool, prune: bool
 ) -> None:
     """Also twice: what the old rule had is in the records until the new one has it."""
     for deeds in count():
@@ -122,14 +124,14 @@ def test_killed_at_each_request_nothing_is_forgotten(
             with_own_list(bench, enabled=True)
             before = dict(watch.alerts)
             watch.seen.clear()
-            died = killed(bench, SECOND, Life(deeds, after))
-            killed(bench, SECOND, Life(deeds // 2, after))
-            bench.push(SECOND)
+            died = killed(bench, SECOND, Life(deeds, after), prune=prune)
+            killed(bench, SECOND, Life(deeds // 2, after), prune=prune)
+            bench.push(SECOND, prune=prune)
             links = bench.rules()["new"]["exceptions_list"]
             assert [link["list_id"] for link in links] == ["l1", "own"], deeds
             assert bench.rules()["new"]["enabled"] is True
             assert gaps(watch.seen, before, watch.alerts) == [], deeds
-            assert bench.plan(SECOND).empty
+            assert bench.plan(SECOND, prune=prune).empty
         if not died:
             break
     assert deeds > 15
@@ -150,3 +152,71 @@ def test_a_rule_that_nobody_recorded_is_replaced_only_when_told(
         assert bench.rules()["old"]["tags"] == []
         assert bench.rules()["new"]["enabled"] is True
         assert bench.plan(SECOND).empty
+
+
+def back_to_first(bench: Bench) -> Release:
+    """What a rollback to the first record wants."""
+    return rollback_release(bench.store, 1, datetime.now(UTC))[0]
+
+
+@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize("enabled", [False, True])
+def test_a_rollback_gives_the_old_rule_back_what_was_its(
+    stack: tuple[Running, Path], watches: Watches, *, prune: bool, enabled: bool
+) -> None:
+    """Its own list and its flag, whether it was disabled or deleted; and no event is uncovered."""
+    bench = fresh_bench(stack)
+    watch = watches.spaces[bench.kibana.connection.space]
+    with bench.kibana:
+        with_own_list(bench, enabled=enabled)
+        first = dict(watch.alerts)
+        bench.push(SECOND, prune=prune)
+        second = dict(watch.alerts)
+        watch.seen.clear()
+        bench.push(back_to_first(bench), prune=True)
+        assert set(bench.rules()) == {"old"}
+        old = bench.rules()["old"]
+        assert old["enabled"] is enabled
+        assert [link["list_id"] for link in old["exceptions_list"]] == ["l1", "own"]
+        assert gaps(watch.seen, first, second) == []
+        assert watch.alerts.get("old", frozenset()) == first.get("old", frozenset())
+        assert bench.plan(back_to_first(bench), prune=True).empty
+        assert bench.plan(FIRST).empty, "the next push of the old files"
+
+
+def test_a_rollback_that_dies_forgets_nothing_of_the_old_rule(
+    stack: tuple[Running, Path],
+) -> None:
+    """What the successor gave up is in the record until the old rule has it."""
+    for deeds in count():
+        bench = fresh_bench(stack)
+        with bench.kibana:
+            with_own_list(bench)
+            bench.push(SECOND)
+            wanted = back_to_first(bench)
+            died = killed(bench, wanted, Life(deeds), prune=True)
+            bench.push(wanted, prune=True)
+            old = bench.rules()["old"]
+            assert [link["list_id"] for link in old["exceptions_list"]] == ["l1", "own"], deeds
+            assert old["enabled"] is True, deeds
+        if not died:
+            break
+    assert deeds > 10
+
+
+def test_a_rollback_leaves_disabled_what_an_analyst_had_disabled(
+    stack: tuple[Running, Path],
+) -> None:
+    """Before the push that dropped the rule it did not run; so it does not afterwards."""
+    bench = fresh_bench(stack)
+    both = release(*FIRST.rules, rule("loud"), *LISTS)
+    with bench.kibana:
+        bench.push(both)
+        bench.kibana.rules.update({**_writable(bench.rules()["loud"]), "enabled": False})
+        bench.push(release(*LISTS))
+        off = disabled_before(bench.store, 1)
+        assert off == {"loud"}
+        bench.push(back_to_first(bench), prune=True, disabled=off)
+        flags = {rule_id: body["enabled"] for rule_id, body in bench.rules().items()}
+        assert flags == {"old": True, "loud": False}
+        assert bench.plan(both).empty

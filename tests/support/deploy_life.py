@@ -86,9 +86,9 @@ class MortalDocuments:
         self._life.do(lambda: self._documents.delete(id_, version))
 
 
-def killed(bench: Bench, wanted: Release, life: Life) -> bool:
+def killed(bench: Bench, wanted: Release, life: Life, *, prune: bool = False) -> bool:
     """Push, one request at a time, with a process of that length of life; whether it died."""
-    plan = bench.plan(wanted)
+    plan = bench.plan(wanted, prune=prune)
     with MortalKibana(bench.kibana.connection, life) as mortal:
         store = RecordStore(MortalDocuments(bench.store.documents, life), bench.store.owner)
         try:

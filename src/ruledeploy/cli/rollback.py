@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +70,7 @@ def rollback(
         write_plan,
     )
     from ruledeploy.cli.session import connected
-    from ruledeploy.deploy import Options, rollback_release
+    from ruledeploy.deploy import Options, disabled_before, rollback_release
     from ruledeploy.report.plan import print_plan
 
     if plan_file is not None:
@@ -83,6 +84,7 @@ def rollback(
         for warning in here.warnings:
             say(f"warning: {warning}")
         release, record = rollback_release(here.store, to, datetime.now(UTC))
+        options = replace(options, disabled=disabled_before(here.store, to))
         if reviewed is not None and plan_file is not None:
             refuse_other(reviewed, plan_file, here)
         planned = reviewed or here.plan(release, options)

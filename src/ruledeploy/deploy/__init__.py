@@ -20,6 +20,7 @@ from ruledeploy.deploy.drift import Drift, find_drift, read_applied
 from ruledeploy.deploy.health import NOT_RUN, Health, changed_rules, read_health
 from ruledeploy.deploy.history import (
     Hold,
+    disabled_before,
     history,
     lift_hold,
     place_hold,
@@ -66,6 +67,7 @@ __all__ = [
     "Write",
     "apply",
     "changed_rules",
+    "disabled_before",
     "find_drift",
     "history",
     "key_moves",

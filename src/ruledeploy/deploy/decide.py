@@ -67,10 +67,17 @@ class Situation:
         found = (
             succession(desired.ref, desired.replaces, live, applied)
             for desired in wanted
-            if desired.ref not in live.objects and desired.replaces not in refs
+            if _is_coming(desired.ref, live, applied) and desired.replaces not in refs
         )
         successions = {one.new: one for one in found if one}
         return Situation(live, applied, options, commented, successions)
+
+
+def _is_coming(ref: Ref, live: Live, applied: Applied) -> bool:
+    """True for an object that is not there, or was retired: then it may take another's place."""
+    entry = applied.newest(ref)
+    base = applied.base(ref, live.objects[ref]) if ref in live.objects else None
+    return base is None if entry is None else ref not in live.objects or bool(base and base.retired)
 
 
 def decide(desired: Desired, situation: Situation) -> Decision:
@@ -92,7 +99,7 @@ def decide(desired: Desired, situation: Situation) -> Decision:
     if desired.ref.kind == "rule" and live["type"] != desired.body["type"]:
         return _replace(desired, live, entry, situation)
     if entry and entry.retired:
-        desired = replace(desired, body={"enabled": True, **desired.body})
+        return _back(desired, live, entry, situation)
     merged = merge(
         desired.ref.kind,
         entry.body if entry else None,
@@ -101,6 +108,31 @@ def decide(desired: Desired, situation: Situation) -> Decision:
         situation.options.side,
     )
     return _update(desired, live, merged, entry, situation)
+
+
+def _back(desired: Desired, live: JsonObject, entry: Entry, situation: Situation) -> Decision:
+    """A retired rule that is wanted again, perhaps in the place of the one that replaced it."""
+    heir = situation.successions.get(desired.ref)
+    if heir and not heir.ours and not situation.options.adopt:
+        return _contested_succession(desired, heir)
+    carried = _carried(desired, heir, situation)
+    enabled = carried.get("enabled", desired.body.get("enabled", True))
+    body = {**desired.body, "enabled": enabled}
+    merged = merge("rule", entry.body, live, body, situation.options.side)
+    links = merged.body.get("exceptions_list", [])
+    own = [
+        link
+        for link in carried.get("exceptions_list", ())
+        if link["type"] == "rule_default" and link not in links
+    ]
+    if own:
+        merged.body["exceptions_list"] = [*links, *own]
+    decision = _update(replace(desired, body=body), live, merged, entry, situation)
+    if decision.change and decision.change.entry:
+        # The files said nothing of what analysts had done.
+        kept = replace(_entry(desired), carried=carried or None)
+        decision = replace(decision, change=replace(decision.change, entry=kept))
+    return decision
 
 
 def _untouched(desired: Desired, live: JsonObject, entry: Entry, situation: Situation) -> bool:
@@ -157,10 +189,7 @@ def _create(desired: Desired, situation: Situation) -> Decision:
         heir = situation.successions.get(desired.ref)
         if heir and not heir.ours and not situation.options.adopt:
             return _contested_succession(desired, heir)
-        carried = {
-            **(heir.carried(body) if heir else {}),
-            **_carried_before(desired.ref, situation),
-        }
+        carried = _carried(desired, heir, situation)
         body = {"enabled": True, **body, **carried}
     if desired.ref.kind == "item":
         body = _with_comments(body, desired, situation)
@@ -184,14 +213,20 @@ def _create(desired: Desired, situation: Situation) -> Decision:
     )
     fields = tuple(normalise(desired.ref.kind, body)) if desired.ref.kind != "list" else ()
     change = _change(desired, "create", reason, fields)
-    entry = Entry(desired.body, desired.provenance.source_id, carried=carried or None)
+    entry = replace(_entry(desired), carried=carried or None)
     return Decision(replace(change, after=body, requests=(write,), entry=entry), body)
 
 
-def _carried_before(ref: Ref, situation: Situation) -> JsonObject:
-    """What a push that died was to keep of a rule while it made it anew."""
-    entries = situation.applied.objects.get(ref, ())
-    return next((entry.carried for entry in entries if entry.carried), {})
+def _carried(desired: Desired, heir: Succession | None, situation: Situation) -> dict[str, Any]:
+    """What a rule that comes has of analysts' doing.
+
+    From the rule whose place it takes, from before it went, and from a push that died while it
+    made the rule anew.
+    """
+    off = {"enabled": False} if desired.ref.id in situation.options.disabled else {}
+    entries = situation.applied.objects.get(desired.ref, ())
+    before = next((entry.carried for entry in entries if entry.carried), {})
+    return {**off, **(heir.carried(desired.body) if heir else {}), **before}
 
 
 def _contested_succession(desired: Desired, heir: Succession) -> Decision:
@@ -334,7 +369,7 @@ def _replace(
             Write(desired.ref, "create", "rule", endpoint.create(body), body),
         ),
         fingerprint=fingerprint("rule", live),
-        entry=Entry(desired.body, desired.provenance.source_id, carried=carried),
+        entry=replace(_entry(desired), carried=carried),
     )
     return Decision(change, body)
 
@@ -346,9 +381,14 @@ def _change(desired: Desired, action: Action, reason: str, fields: tuple[str, ..
         action=action,
         reason=reason,
         change_class=change_class(desired.ref.kind, fields),
-        entry=Entry(desired.body, desired.provenance.source_id),
+        entry=_entry(desired),
         provenance=desired.provenance,
     )
+
+
+def _entry(desired: Desired) -> Entry:
+    replaces = desired.replaces.id if desired.replaces else None
+    return Entry(desired.body, desired.provenance.source_id, replaces=replaces)
 
 
 def _images(fields: tuple[str, ...], before: JsonObject, after: JsonObject) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +61,38 @@ def rollback_release(store: RecordStore, n: int, now: datetime) -> tuple[Release
             hint="choose one that is done: `ruledeploy history`",
         )
     entries = {ref: entry for ref, entry in record.after.items() if not _expired(entry.body, now)}
-    return release_of(entries, store.owner.env, now.date().isoformat(), f"record {n}"), record
+    release = release_of(entries, store.owner.env, now.date().isoformat(), f"record {n}")
+    heirs = {
+        entry.replaces: ref.id
+        for one in _since(store, n)
+        for ref, entry in one.after.items()
+        if entry.replaces and ref not in entries
+    }
+    rules = (replace(rule, replaces=heirs.get(rule.rule_id)) for rule in release.rules)
+    return replace(release, rules=tuple(rules)), record
+
+
+def disabled_before(store: RecordStore, n: int) -> frozenset[str]:
+    """Rules of record `n` that were disabled on the server when a later push dropped them.
+
+    That push says in `before` what it changed: of a rule that ran, that it was enabled.
+    """
+    record, later = store.record(n), list(_since(store, n))
+    found = set()
+    for ref, entry in record.after.items() if record else ():
+        gone = next((one for one in later if ref not in one.after or one.after[ref].retired), None)
+        ran = gone is None or gone.before.get(ref, {}).get("enabled", False)
+        if ref.kind == "rule" and not entry.retired and not ran:
+            found.add(ref.id)
+    return frozenset(found)
+
+
+def _since(store: RecordStore, n: int) -> Iterator[Record]:
+    """The records after `n`, oldest first."""
+    for number in range(n + 1, store.last() + 1):
+        record = store.record(number)
+        if record is not None:
+            yield record
 
 
 def _expired(body: JsonObject, now: datetime) -> bool:

@@ -15,10 +15,12 @@ class Options:
     gone from the sources instead of disabling them. `side`: whose value wins where both the
     files and an analyst changed a field. `durable`: the records are where every pusher sees them;
     when they are not, an object without a record may still be ours, so our mark suffices, but
-    whatever differs is a conflict.
+    whatever differs is a conflict. `disabled` names rules that, when they come back, stay disabled:
+    an analyst had disabled them before they went.
     """
 
     adopt: bool = False
     prune: bool = False
     side: Side | None = None
     durable: bool = True
+    disabled: frozenset[str] = frozenset()

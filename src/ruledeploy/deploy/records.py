@@ -25,7 +25,8 @@ class Entry:
     `retired`: no longer wanted, but still on the server (a rule disabled and not pruned).
     `carried`: what a rule is to keep that is being deleted and created anew, in case the push
     dies in between; None otherwise. `adopted`: taken over as it was, without a write, so our marks
-    on it are missing or of another file until something about it changes.
+    on it are missing or of another file until something about it changes. `replaces`: the rule_id
+    whose place a rule took, for the way back.
     """
 
     body: JsonObject
@@ -33,15 +34,17 @@ class Entry:
     retired: bool = False
     carried: JsonObject | None = None
     adopted: bool = False
+    replaces: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form `{body, source_id, retired, carried, adopted}`."""
+        """Plain form `{body, source_id, retired, carried, adopted, replaces}`."""
         return {
             "body": dict(self.body),
             "source_id": self.source_id,
             "retired": self.retired,
             "carried": self.carried,
             "adopted": self.adopted,
+            "replaces": self.replaces,
         }
 
     @staticmethod
@@ -53,6 +56,7 @@ class Entry:
             value["retired"],
             value["carried"],
             value.get("adopted", False),
+            value.get("replaces"),
         )
 
 

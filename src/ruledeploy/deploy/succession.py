@@ -37,10 +37,13 @@ class Succession:
         return [link for link in links if link["type"] == "rule_default"]
 
     def carried(self, body: JsonObject) -> dict[str, Any]:
-        """The fields of the new rule's body that the old one decides; nothing when none."""
-        found: dict[str, Any] = {}
-        if self.disabled_by_analyst:
-            found["enabled"] = False
+        """The fields of the new rule's body that the old one decides.
+
+        The flag is always among them: a push that dies leaves the old rule disabled, and what the
+        record carries must say that this was no analyst.
+        """
+        enabled = body.get("enabled", True) and not self.disabled_by_analyst
+        found: dict[str, Any] = {"enabled": enabled}
         if self.own_lists:
             found["exceptions_list"] = [*body.get("exceptions_list", ()), *self.own_lists]
         return found
