@@ -3,8 +3,10 @@
     SIGMA_RULES=path/to/sigma/rules python benchmarks/bench_convert.py [--rounds N]
 
 sigma-cli runs in a scratch venv under `.cache/`, made on the first run. Its ATT&CK data is seeded
-from our bundled table, since it would download it. Figures are the best of the rounds; what counts
-are the ratios. On a busy machine the processor's seconds say more than the clock's.
+from our bundled table, since it would download it. Each round runs everything once, the peer and
+ours in turn, so that a busy minute strikes both; figures are the best of the rounds. What counts
+are the ratios: of the clock's seconds, and of the processors' (user and system, all processes),
+which say more on a busy machine and give nothing for running two processes.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ruledeploy.sigma.attack import load_attack
@@ -159,18 +163,40 @@ def _reference(id_: str) -> dict[str, object]:
     return {"external_references": [{"source_name": "mitre-attack", "external_id": id_}]}
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command under its name, and the name of the one it is compared with."""
+
+    name: str
+    run: Callable[[], Measured]
+    against: str = ""
+
+
 class Bench:
     """The commands that are compared, over one folder of rules."""
 
-    def __init__(self, rules: Path, work: Path, rounds: int) -> None:
+    def __init__(self, rules: Path, work: Path) -> None:
         self.rules = rules
         self.work = work
-        self.rounds = rounds
         self.programs = peer()
+        # An installed program has its bytecode, as the peer in its venv has; a checkout may not.
+        self.ours("lucene", cold=True)
+        self.check_anew()
 
-    def best(self, run: Callable[[], Measured]) -> Measured:
-        """The fastest of the rounds."""
-        return min((run() for _ in range(self.rounds)), key=lambda each: each.seconds)
+    def rows(self) -> Iterator[Row]:
+        """What a round runs, in this order: a warm run uses what the one before it has kept."""
+        yield Row("sigma convert, Lucene NDJSON", self.sigma)
+        cold = partial(self.ours, "lucene", cold=True)
+        yield Row("ours, cold", cold, "sigma convert, Lucene NDJSON")
+        yield Row("ours, warm, one rule changed", self.one_changed, "sigma convert, Lucene NDJSON")
+        for language in BACKENDS:
+            loop = f"bare pySigma loop, {language}"
+            yield Row(loop, partial(self.loop, language))
+            yield Row(
+                f"ours, {language} NDJSON, cold", partial(self.ours, language, cold=True), loop
+            )
+        yield Row("check, cold", self.check_anew)
+        yield Row("check, warm", self.check)
 
     def sigma(self) -> Measured:
         """sigma-cli: Lucene, as Kibana's NDJSON."""
@@ -196,6 +222,7 @@ class Bench:
         environ = {
             "RULEDEPLOY_CACHE_DIR": str(self.work / "cache"),
             "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         return measure([sys.executable, "-m", "ruledeploy", *arguments], environ)
 
@@ -205,8 +232,13 @@ class Bench:
         rule.write_text(rule.read_text("utf-8") + f"\n# {time.time_ns()}\n", "utf-8")
         return self.ours("lucene", cold=False)
 
+    def check_anew(self) -> Measured:
+        """`check` from an empty cache."""
+        shutil.rmtree(self.work / "cache", ignore_errors=True)
+        return self.check()
+
     def check(self) -> Measured:
-        """`check` over a project of these rules; the first run of a round fills the cache."""
+        """`check` over a project of these rules."""
         settings = '[project]\nname = "bench"\n[env.local]\nkibana_url = "embedded:"\n'
         (self.work / "ruledeploy.toml").write_text(settings)
         return self.ruledeploy("check", "-C", str(self.work))
@@ -225,30 +257,42 @@ def main() -> None:
         work = Path(folder)
         # A copy, since one rule is edited.
         shutil.copytree(given, work / "rules")
-        report(Bench(work / "rules", work, rounds))
+        report(Bench(work / "rules", work), rounds)
 
 
-def report(bench: Bench) -> None:
-    """Measure everything and print it."""
-    sigma = bench.best(bench.sigma)
-    row("sigma convert, Lucene NDJSON", sigma)
-    row("ours, cold", bench.best(lambda: bench.ours("lucene", cold=True)), sigma)
-    row("ours, warm, one rule changed", bench.best(bench.one_changed), sigma)
-    for language in BACKENDS:
-        loop = bench.best(lambda language=language: bench.loop(language))  # type: ignore[misc]
-        row(f"bare pySigma loop, {language}", loop)
-        ours = bench.best(lambda language=language: bench.ours(language, cold=True))  # type: ignore[misc]
-        row(f"ours, {language} NDJSON, cold", ours, loop)
-    row("check, cold", bench.check())
-    row("check, warm", bench.best(bench.check))
+def report(bench: Bench, rounds: int) -> None:
+    """Measure everything so many times and print the best of each."""
+    rows = list(bench.rows())
+    found: dict[str, list[Measured]] = defaultdict(list)
+    load = [os.getloadavg()[0]]
+    for _ in range(rounds):
+        for row in rows:
+            found[row.name].append(row.run())
+            load.append(os.getloadavg()[0])
+    print(f"{rounds} rounds, load {min(load):.1f} to {max(load):.1f}")
+    print(f"{'':30} {'clock':>8} {'':8} {'processor':>9} {'':8} {'memory':>8}")
+    best = {name: _best(runs) for name, runs in found.items()}
+    for row in rows:
+        print(line(row.name, best[row.name], best.get(row.against)))
 
 
-def row(name: str, measured: Measured, against: Measured | None = None) -> None:
+def _best(runs: Sequence[Measured]) -> Measured:
+    """The least of either time, and the most memory."""
+    return Measured(
+        min(run.seconds for run in runs),
+        min(run.processor for run in runs),
+        max(run.megabytes for run in runs),
+        runs[-1].said,
+    )
+
+
+def line(name: str, one: Measured, against: Measured | None) -> str:
     """One line of the table."""
-    ratio = f"{against.seconds / measured.seconds:5.1f} x" if against else " " * 7
-    memory = f"{measured.megabytes:5.0f} MB" if measured.megabytes else " " * 8
-    times = f"{measured.seconds:6.2f} s {measured.processor:6.2f} cpu-s"
-    print(f"{name:30} {times} {ratio} {memory}  {measured.said[-40:]}", flush=True)
+    clock = f"{against.seconds / one.seconds:6.1f} x" if against else ""
+    processor = f"{against.processor / one.processor:6.1f} x" if against else ""
+    memory = f"{one.megabytes:.0f} MB" if one.megabytes else ""
+    times = f"{one.seconds:6.2f} s {clock:8} {one.processor:7.2f} s {processor:8}"
+    return f"{name:30} {times} {memory:>8}  {one.said[-40:]}"
 
 
 if __name__ == "__main__":
