@@ -96,29 +96,34 @@ class Cache:
         self.max_bytes = max_bytes
         self._tell = tell
         self._told = False
+        self._fresh: set[bytes] = set()  # found, and noted as used today already
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there and whole."""
         found: dict[bytes, bytes] = {}
+        today = _today()
         try:
             if not self.path.is_file():
                 return found
             with closing(self._connect()) as db:
                 for at in range(0, len(keys), _BATCH):
-                    for key, value in _select(db, keys[at : at + _BATCH]):
+                    for key, value, used in _select(db, keys[at : at + _BATCH]):
                         # SQLite keeps values of any type in any column.
                         whole = isinstance(value, bytes)
                         if whole and value[:_CHECK] == _checksum(key, value[_CHECK:]):
                             found[key] = value[_CHECK:]
+                            if used == today:
+                                self._fresh.add(key)
         except (sqlite3.Error, OSError) as error:
             self._give_up(error, writing=False)
         return found
 
     def put(self, entries: Mapping[bytes, bytes], used: Sequence[bytes] = ()) -> None:
         """Keep values, and note which others were used today, all in one transaction."""
-        if not entries and not used:
+        stale = [key for key in used if key not in self._fresh]
+        if not entries and not stale:
             return
-        today = datetime.now(UTC).toordinal()
+        today = _today()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Rules and events are nobody else's business, whoever may look into the folder.
@@ -131,7 +136,7 @@ class Cache:
                 )
                 db.executemany(
                     "UPDATE entry SET used = ? WHERE key = ? AND used < ?",
-                    ((today, key, today) for key in used),
+                    ((today, key, today) for key in stale),
                 )
                 if entries:
                     self._shrink(db)
@@ -171,10 +176,16 @@ class Cache:
                     self.path.with_name(self.path.name + suffix).unlink()
 
 
-def _select(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _select(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
     marks = ",".join("?" * len(keys))
-    yield from db.execute(f"SELECT key, value FROM entry WHERE key IN ({marks})", keys)  # noqa: S608 - marks only
+    yield from db.execute(f"SELECT key, value, used FROM entry WHERE key IN ({marks})", keys)  # noqa: S608 - marks only
 
 
 def _checksum(key: bytes, value: bytes) -> bytes:
-    return hashlib.blake2b(key + value, digest_size=_CHECK).digest()
+    found = hashlib.blake2b(key, digest_size=_CHECK)
+    found.update(value)
+    return found.digest()
+
+
+def _today() -> int:
+    return datetime.now(UTC).toordinal()

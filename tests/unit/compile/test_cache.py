@@ -281,3 +281,24 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     made = [path for path in tmp_path.iterdir() if path.name.startswith("events.sqlite")]
     assert made
     assert not any(path.stat().st_mode & 0o077 for path in made)
+
+
+def test_what_was_noted_today_is_not_noted_again(tmp_path: Path) -> None:
+    """A run that finds everything writes nothing, and may run where nothing can be written."""
+    Cache(tmp_path).put({b"k": b"v"})
+    cache = Cache(tmp_path)
+    with sqlite3.connect(cache.path) as db:
+        db.execute("UPDATE entry SET used = 1")
+    cache.get([b"k"])
+    cache.put({}, [b"k"])
+    assert db.execute("SELECT used FROM entry").fetchone()[0] > 1
+    with sqlite3.connect(cache.path) as db:
+        db.execute(
+            "CREATE TRIGGER never BEFORE UPDATE ON entry BEGIN SELECT RAISE(FAIL, 'no'); END"
+        )
+    db.close()
+    remarks: list[str] = []
+    again = Cache(tmp_path, tell=remarks.append)
+    assert again.get([b"k"]) == {b"k": b"v"}
+    again.put({}, [b"k"])
+    assert not remarks
