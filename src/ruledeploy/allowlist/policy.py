@@ -34,6 +34,10 @@ def _policy(item: OverlayItem, policy: ExceptionPolicy, today: date) -> Iterator
         if not given.get(name):
             message = f"the item {item.id!r} has no {name}"
             yield Finding("error", f"no-{name}", message, item.location, f"write  {name}: …")
+    if unsaid := [name for name, text in given.items() if (text or "").startswith("TODO")]:
+        message = f"the item {item.id!r} still says TODO for {' and '.join(unsaid)}"
+        hint = "write it, or drop the item: nobody has vouched for it"
+        yield Finding("warning", "todo", message, item.location, hint)
     if item.expires is None and not (item.permanent and item.review_by):
         message = f"the item {item.id!r} never ends and nobody will look at it again"
         hint = "write  expires: <date>, or  permanent: true  with  review_by: <date>"

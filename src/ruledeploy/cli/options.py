@@ -61,6 +61,7 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Compile every rule anew; keep nothing for next time.")
 ]
 HERE = Path()
+_YEARS = range(1970, 9000)
 
 
 class Form(StrEnum):
@@ -101,11 +102,18 @@ def side(*, ours: bool, theirs: bool) -> Literal["ours", "theirs"] | None:
 
 
 def parse_day(text: str) -> date:
-    """The day that `--date` names; today (UTC) when it is empty. Raises `UsageError`."""
+    """The day that `--date` names; today (UTC) when it is empty. Raises `UsageError`.
+
+    Days are counted on from it, so it is none near the end of the calendar.
+    """
+    hint = "write it as 2027-03-31"
     try:
-        return date.fromisoformat(text) if text else datetime.now(UTC).date()
+        day = date.fromisoformat(text) if text else datetime.now(UTC).date()
     except ValueError as error:
-        raise UsageError(f"--date {text!r} is no date", hint="write it as 2027-03-31") from error
+        raise UsageError(f"--date {text!r} is no date", hint=hint) from error
+    if day.year not in _YEARS:
+        raise UsageError(f"--date {text!r} is not between 1970 and 8999", hint=hint)
+    return day
 
 
 def command_app() -> typer.Typer:

@@ -405,6 +405,14 @@ def test_a_preview_passes_over_no_option(tmp_path: Path, capsys: Captured) -> No
     assert not (root / ".ruledeploy").exists()
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "tomorrow", "2026-02-30"])
+def test_a_day_that_makes_no_sense_is_a_usage_error(day: str, tmp_path: Path) -> None:
+    """Days are counted on from it, which the end of the calendar does not allow."""
+    root = write_content(tmp_path)
+    for command in ("check", "test"):
+        assert run([command, "-C", str(root), "--date", day]) == 64
+
+
 @pytest.mark.parametrize("name", [".", "", "/", "rules"])
 def test_a_folder_is_no_file_to_write(
     name: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch

@@ -46,12 +46,14 @@ def test_taking_proposals_over_twice_loses_none(root: Path, capsys: Captured) ->
     assert file.read_text("utf-8") == text
 
 
-def test_proposals_join_the_overlays_of_a_file(root: Path) -> None:
-    """A file that holds another overlay keeps it, word for word."""
+def test_proposals_join_the_overlays_of_a_file(root: Path, capsys: Captured) -> None:
+    """A file that holds another overlay keeps it, word for word; `check` tells the TODO."""
     file = root / "exceptions" / "base" / "writers.yml"
     assert tune(root, "-o", str(file)) == 0
     assert file.read_text("utf-8").startswith(OVERLAY)
+    capsys.readouterr()
     assert run(["check", "-C", str(root), *DAY]) == 0
+    assert "the item 'tool' still says TODO for owner and reason" in capsys.readouterr().out
 
 
 def test_a_file_elsewhere_gets_the_proposals_alone(root: Path) -> None:
