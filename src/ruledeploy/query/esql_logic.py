@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query import glob
+from ruledeploy.query.dates import moment_of
 from ruledeploy.query.ir import (
     ALWAYS,
     NEVER,
@@ -50,18 +51,20 @@ class Tri(Struct, frozen=True, gc=False):
 
     `inverse` is what NOT right before it makes of it, where that is not just the two swapped.
     `several` says when a column that is a condition by itself has several values: whatever AND or
-    OR join it with is null then, even where the other side would decide.
+    OR join it with is null then, even where the other side would decide. `equal` are the columns
+    that must equal a text or number for it to be true.
     """
 
     true: Node
     false: Node
     inverse: Tri | None = None
     several: Node | None = None
+    equal: tuple[tuple[Field, Scalar], ...] = ()
 
     def negated(self) -> Tri:
         """The condition under a NOT."""
         if self.inverse is None:
-            return Tri(self.false, self.true)
+            return Tri(self.false, self.true, self if self.equal else None)
         return replace(self.inverse, inverse=self)
 
 
@@ -98,7 +101,27 @@ def bare(name: str) -> Tri:
 
 
 def both(parts: Sequence[Tri]) -> Tri:
-    """AND: true if all are, false if one is."""
+    """AND: true if all are, false if one is.
+
+    The optimizer knows that two equalities cannot hold together, and writes false for all of it.
+    """
+    equal = tuple(one for part in parts for one in part.equal)
+    if _contradict(equal):
+        return Tri(NEVER, ALWAYS)
+    return replace(_joined(parts), equal=equal)
+
+
+def _contradict(equal: Sequence[tuple[Field, Scalar]]) -> bool:
+    """Whether a column must equal two values; of dates the optimizer does not say so."""
+    known: dict[Field, Scalar] = {}
+    for field, value in equal:
+        first = known.setdefault(field, value)
+        if first != value and moment_of(str(first)) is None:
+            return True
+    return False
+
+
+def _joined(parts: Sequence[Tri]) -> Tri:
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     return reduce(
@@ -153,8 +176,9 @@ def equals(field: Field, value: Scalar) -> Tri:
         return Tri(NEVER, ALWAYS, Tri(present, negate(present)))
     if forbidden:
         # The function is dropped for a comparison that ignores case, but of ASCII letters only.
-        return single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
-    return single(field, Term(value))
+        found = single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
+        return replace(found, equal=((field, value),))
+    return replace(single(field, Term(value)), equal=((field, value),))
 
 
 def pattern(field: Field, matcher: Matcher) -> Tri:
