@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
+from ruledeploy.deploy import ApplyOptions, PartlyApplied, Progress, apply
 from ruledeploy.errors import RefusedError
 from ruledeploy.stack import Running, running_stack
-from support.deploy_bench import MARK, Bench, exception_list, fresh_bench, item, release, rule
+from support.deploy_bench import (
+    MARK,
+    Bench,
+    exception_list,
+    fresh_bench,
+    item,
+    release,
+    rule,
+    running_bench,
+)
 from support.deploy_stores import KINDS, Stores, stores_of
 from support.deploy_world import _comments, _writable
 
@@ -170,3 +180,27 @@ def test_an_edited_item_that_goes_from_the_files_keeps_its_list(bench: Bench) ->
     bench.push(wanted, side="theirs")
     assert set(bench.items()) == {"i1"}
     assert "l1" in bench.lists()
+
+
+def test_what_analysts_change_during_a_long_push_is_not_written_over(tmp_path: Path) -> None:
+    """A rule is looked at once more before its PUT or its end; then the push stops there."""
+    with running_bench(tmp_path) as bench:
+        bench.push(release(rule("r1"), rule("r2"), rule("r3")))
+        wanted = release(*(rule(name, query="process.name:new.exe") for name in ("r1", "r2")))
+
+        def analyst(progress: Progress) -> None:
+            if progress.done == 1:
+                for name in ("r2", "r3"):
+                    live = bench.rules()[name]
+                    bench.kibana.rules.update({**_writable(live), "note": "by hand"})
+
+        plan = bench.plan(wanted, prune=True)
+        options = ApplyOptions(jobs=1, allow_many=True, look_again=0.0)
+        with pytest.raises(PartlyApplied, match="rule r2 was changed on the server during"):
+            apply(plan, bench.kibana, bench.store, analyst, options)
+        assert bench.rules()["r2"]["note"] == "by hand"
+        assert "r3" in bench.rules()
+        bench.push(wanted)
+        assert bench.rules()["r2"]["note"] == "by hand"
+        assert bench.rules()["r2"]["query"] == "process.name:new.exe"
+        assert bench.plan(wanted).empty

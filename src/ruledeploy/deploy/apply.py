@@ -18,6 +18,7 @@ from typing import Any
 
 from ruledeploy.deploy.live import read_value_list
 from ruledeploy.deploy.lock import Lock, locked, who
+from ruledeploy.deploy.normalise import fingerprint
 from ruledeploy.deploy.objects import Kind, Ref
 from ruledeploy.deploy.outcome import ApplyOptions, Outcome, PartlyApplied, Progress
 from ruledeploy.deploy.plan import Change, Plan, Write
@@ -197,6 +198,8 @@ class _Push:
         self._list_uuids: dict[str, str] = {}
         self._guard = threading.Lock()
         self._total = len(plan.writes)
+        self._looked = time.monotonic()
+        self._ours: set[Ref] = set()  # written by this push, so not as the plan saw them
 
     @property
     def left(self) -> list[Write]:
@@ -252,6 +255,7 @@ class _Push:
 
     def _write(self, stage: str, write: Write) -> None:
         self._lock.check()
+        self._refuse_moved(write)
         try:
             if write.ref.kind == "list" and write.operation == "delete":
                 self._refuse_filled(write)
@@ -269,6 +273,16 @@ class _Push:
         with self._guard:
             self.done.append(write)
             self._on_progress(Progress(stage, len(self.done), self._total, write))
+
+    def _refuse_moved(self, write: Write) -> None:
+        """Raise when a rule is not any more as it was when the plan was made."""
+        late = time.monotonic() - self._looked >= self._options.look_again
+        over = write.ref.kind == "rule" and write.operation != "create" and write.phase != "hide"
+        if late and over and write.ref not in self._ours:
+            there = fingerprint("rule", self._sender.read(write))
+            if there != self.plan.fingerprints[write.ref.key]:
+                raise RuledeployError(f"{write.ref} was changed on the server during this push")
+        self._ours.add(write.ref)
 
     def _refuse_filled(self, write: Write) -> None:
         """Raise when a list that is to be deleted holds an item: Kibana would delete that too."""

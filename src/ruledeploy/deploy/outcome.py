@@ -26,7 +26,9 @@ class Progress:
 class ApplyOptions:
     """How to apply. `jobs` bounds the requests in flight (None: per kind, see `apply.JOBS`).
 
-    `sleep` waits between the read-backs after a lost answer.
+    `sleep` waits between the read-backs after a lost answer. A push looks at everything before it
+    begins; a rule that it writes over `look_again` seconds later or more is looked at once more:
+    Kibana has no version to guard a rule, and analysts work while a long push runs.
     """
 
     jobs: int | None = None
@@ -35,6 +37,7 @@ class ApplyOptions:
     wait_for_lock: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
     sleep: Callable[[float], None] = time.sleep
+    look_again: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
