@@ -10,7 +10,7 @@ import typer
 
 from ruledeploy.cli.options import HERE, Day, Json, command_app, parse_day
 from ruledeploy.cli.output import print_json, say, write_file
-from ruledeploy.errors import RefusedError
+from ruledeploy.errors import RefusedError, UsageError
 
 app = command_app()
 
@@ -28,7 +28,12 @@ def init(
     Exits 3, and writes nothing, when one of the files is there already.
     """
     from ruledeploy.project.scaffold import scaffold
+    from ruledeploy.project.settings import NAME
 
+    if name and not NAME.fullmatch(name):
+        near = _plain(name)
+        hint = f"such as {near}" if near else None
+        raise UsageError("a project's name takes a-z, 0-9, - and _ only", hint=hint)
     texts = scaffold(name or _name_of(folder), parse_day(day))
     there = [path for path in texts if (folder / path).exists()]
     if there:
@@ -46,5 +51,8 @@ def init(
 
 def _name_of(folder: Path) -> str:
     """The folder's name in the letters that a project's name takes."""
-    plain = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
-    return plain or "detections"
+    return _plain(folder.resolve().name) or "detections"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")

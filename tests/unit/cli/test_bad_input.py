@@ -87,6 +87,16 @@ def test_a_mistyped_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["check", "-C", str(root), "--strict"]) == 1
 
 
+@pytest.mark.parametrize("name", ["Bad Name!", 'a"b', "x\ny", "-"])
+def test_a_name_that_no_project_may_have_starts_none(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`init` would write files that `check` refuses."""
+    assert run(["init", str(tmp_path / "new"), "--name", name]) == 64
+    assert "a project's name takes a-z, 0-9, - and _ only" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_unreachable_kibana_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The URL and what to check."""
     with socket.socket() as closed:
