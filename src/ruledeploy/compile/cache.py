@@ -22,10 +22,11 @@ from pathlib import Path
 
 # Packages whose code decides what a rule becomes.
 _PACKAGES = ("pysigma", "pysigma-backend-elasticsearch", "pyyaml", "msgspec")
+# With an index apart from the values: to find a key among large values reads none of them.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS entry (
     key BLOB PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL
-) WITHOUT ROWID
+)
 """
 MAX_BYTES = 256_000_000
 # Seconds to wait for another run that writes; then this run goes without.
