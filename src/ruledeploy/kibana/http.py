@@ -201,6 +201,14 @@ class Peer:
                 return NotThere(message, url=url, status=status)
             case 409:
                 return AlreadyThere(message, url=url, status=status)
+            case 413:
+                return ServerError(
+                    message,
+                    url=url,
+                    status=status,
+                    hint="the request is larger than a proxy or the server takes: raise nginx's "
+                    "client_max_body_size, or Kibana's server.maxPayload",
+                )
             case _ if status in PROXY_STATUS:
                 return AnswerLost(message, url=url, status=status)
             case _:

@@ -101,6 +101,17 @@ def test_each_status_is_one_kind_of_error(
         peer.close()
 
 
+def test_what_is_too_large_for_a_proxy_names_the_limit_to_raise() -> None:
+    """413 is a refusal: nothing was carried out, and sending it again is of no use."""
+    page = b"<h1>413 Request Entity Too Large</h1>"
+    with server(always(413, page, content_type="text/html")) as url:
+        peer = Peer(Connection(url))
+        with pytest.raises(ServerError, match="Too Large") as caught:
+            peer.request("POST", "/x", body={})
+        assert "client_max_body_size" in str(caught.value.hint)
+        peer.close()
+
+
 def test_a_proxys_html_page_is_no_answer() -> None:
     """A 502 with HTML is a lost answer that shows the page's text."""
     with server(always(502, b"<h1>Bad gateway</h1>", content_type="text/html")) as url:
