@@ -55,8 +55,8 @@ clients: $(STAMP) ## Run third-party clients, each from its own package, against
 fuzz: $(STAMP) ## Run the property, differential and generated-request tests for longer
 	DIFF_WORLDS=$${DIFF_WORLDS:-200} FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/python -m pytest tests/property tests/contract/test_generated.py tests/integration/test_engine_differential.py --hypothesis-profile=long $(PYTEST_ARGS)
 
-soak: $(STAMP) ## Run the gap, crash and fault tests of pushes for longer (hours)
-	RULEDEPLOY_SOAK=1 $(BIN)/python -m pytest tests/property tests/integration -k 'fault or crash or killed or gap or race' --hypothesis-profile=long $(PYTEST_ARGS)
+soak: $(STAMP) ## Run the gap, crash and fault tests of pushes for longer (hours), each part on a line
+	RULEDEPLOY_SOAK=1 $(BIN)/python -u -m pytest -v --tb=short tests/property tests/integration -k 'fault or crash or killed or gap or race' --hypothesis-profile=long $(PYTEST_ARGS)
 
 clean: ## Remove the venv, caches and the local stack's data
 	rm -rf $(VENV) .cache .ruledeploy .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,7 +1,7 @@
 """Pushes in bad weather: each ends exact, or says truly what is done and left; the next is exact.
 
-A few hundred in every run; `make soak` does ten thousand. A failure names its chunk, which is run
-alone by `-k '[17-'`, and says with each assertion how far into it.
+A few hundred in every run; `make soak` does ten thousand. A failure names its chunk, which `-k`
+runs alone, and the last seed it printed.
 """
 
 from __future__ import annotations
@@ -153,6 +153,7 @@ def test_every_push_under_faults_is_exact_or_says_truly_what_is_left(
         for n in range(PUSHES):
             seed = chunk * 1000 + n
             wanted = two_releases(seed // 2, rules=4, lists=4)[n % 2]
+            print(f"seed {seed}")  # noqa: T201 - what a failure shows last is where it was
             error = push_in_bad_weather(bench, faulty, wanted, seed)
             endings[error.exit_code if error else 0] += 1
             let_the_lock_expire(documents)
