@@ -81,11 +81,14 @@ def compile_all(
     scope = Scope(project.name, env, today)
     compiled, said = compile_rules(project, scope, collector, means)
     allowlist = Allowlist()
+    overlays: Sequence[Overlay] = ()
     own = Collector()
     with own.collect():
-        known = [_known(each) for each in compiled]
+        overlays = _overlays(project, env)
+    with own.collect():
         files = parse_value_files(project.value_files)
-        allowlist = compile_overlays(_overlays(project, env), known, scope, files)
+        known = [_known(each) for each in compiled]
+        allowlist = compile_overlays(overlays, known, scope, files)
     _tell(collector, own.errors)
     rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
     findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]

@@ -131,8 +131,9 @@ def _wanted(name: str) -> bool:
 def _read(name: str, path: Path) -> bytes:
     """The content; of a YAML file no more than shows that it is too large."""
     if not name.isprintable():
-        shown = name.encode("utf-8", "backslashreplace").decode()
-        raise ConfigError("the file's name is not UTF-8", location=Location(shown))
+        shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+        message = "the file's name has characters that cannot be shown"
+        raise ConfigError(message, location=Location(shown), hint="rename it")
     place = Location(name)
     try:
         if stat.S_ISREG(path.stat().st_mode):

@@ -27,6 +27,8 @@ from ruledeploy.query.regexp_expr import (
 
 # Ten times the work limit of 10,000 that Elasticsearch gives Lucene.
 MAX_EFFORT = 100_000
+# More are not counted: their sets alone would take hundreds of megabytes.
+_MAX_POSITIONS = 10_000
 
 
 def is_too_complex(expr: Expr) -> bool:
@@ -68,8 +70,8 @@ class _Positions:
     follow: list[int] = field(default_factory=list)
 
     def fits(self, expr: Expr) -> bool:
-        """Whether the repeats, written out, leave anything to count."""
-        return _size(expr) < MAX_EFFORT
+        """Whether the repeats, written out, can be counted."""
+        return _size(expr) < _MAX_POSITIONS
 
     def part(self, expr: Expr) -> _Part:
         """Adds the positions of an expression."""

@@ -33,6 +33,8 @@ _LOG_SOURCE = "_logsource"
 _NO_SELECTION = {"detection": ("condition", "timeframe"), "filter": NO_SELECTION}
 _HASH_FIELDS = frozenset({"Hashes", "Hash"})
 _OF = re.compile(r"\b(?:1|any|all)\s+of\s+([\w*]+)", re.IGNORECASE)
+_DASH = re.compile(r"\B[-/]\b")
+_MOST_DASHES = 5
 _ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256"}
 _LENGTHS = {32: "MD5", 40: "SHA1", 64: "SHA256"}
 # Sysmon's words for what ECS says otherwise.
@@ -42,6 +44,9 @@ _WORDS = {
     "SourceIsIpv6": ("network.type", {"true": "ipv6", "false": "ipv4"}),
     "Signed": ("file.code_signature.signed", {}),
 }
+
+# What pySigma raises for what it is given.
+_PYSIGMAS = (SigmaError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 
 Made = TypeVar("Made")
 Part = SigmaDetection | SigmaDetectionItem
@@ -92,8 +97,12 @@ class _Builder:
 
     def _condition(self, raw: Mapping[str, Any]) -> str:
         written = raw["condition"]
-        several = [str(each) for each in (written if isinstance(written, list) else [written])]
+        each_written = written if isinstance(written, list) else [written]
+        several = [str(each) for each in each_written]
         place = self.source.doc.at(self.root, "condition")
+        if any(isinstance(each, bool) for each in each_written):
+            # YAML reads a bare yes, no, on or off so.
+            raise RuleError("condition: must be text", location=place, hint="quote it")
         if "timeframe" in raw or any("|" in each for each in several):
             message = "aggregation in a condition (`| count()`, `timeframe`) is no longer Sigma"
             raise RuleError(message, location=place, hint="write a correlation rule")
@@ -170,7 +179,15 @@ class _Builder:
             # pySigma reads "no value", which asks for events without the field.
             message, hint = f"{key}: an empty list of values", "write null for a missing field"
             raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
-        if "re" in key.split("|")[1:] and not all(isinstance(each, str) for each in values):
+        modifiers = key.split("|")[1:]
+        if "windash" in modifiers:
+            # Each dash becomes one of five kinds, in every combination.
+            most = max(len(_DASH.findall(str(each))) for each in values)
+            if most > _MOST_DASHES:
+                message = f"{key}: {most} dashes in a value, at most {_MOST_DASHES} can be tried"
+                hint = "split the value, joined by `all`"
+                raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
+        if "re" in modifiers and not all(isinstance(each, str) for each in values):
             message = f"{key}: a regular expression must be text"
             raise RuleError(message, location=self.source.doc.at(*keys), hint="quote it")
 
@@ -199,9 +216,11 @@ class _Builder:
         """Run a constructor of pySigma's; its errors get our place and class."""
         try:
             return make()
-        except (SigmaError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        except _PYSIGMAS as error:
             name = str(keys[-1])
-            raise RuleError(f"{name}: {said(error)}", location=self.source.doc.at(*keys)) from error
+            deep = isinstance(error, RecursionError)
+            what = "nested too deep" if deep else said(error)
+            raise RuleError(f"{name}: {what}", location=self.source.doc.at(*keys)) from error
 
 
 def _with(item: SigmaDetectionItem, **changes: Any) -> SigmaDetectionItem:

@@ -79,6 +79,12 @@ def test_es_ql_takes_what_is_cheap(condition: str) -> None:
     check_limits("esql", parse_query("esql", f"from i | where {condition}").node)
 
 
+def test_a_run_too_long_to_count_is_refused_at_once() -> None:
+    """Counting its states would take the memory of the machine."""
+    assert is_too_complex(parse_regexp("a{60000}"))
+    assert not is_too_complex(parse_regexp("a{9000}"))
+
+
 def test_lucene_has_a_limit_on_clauses_and_on_regular_expressions() -> None:
     """As many clauses as a node of a gigabyte takes; regular expressions of 1,000 characters."""
     fits = " OR ".join(f"f:v{n}" for n in range(MAX_CLAUSES))
