@@ -57,12 +57,12 @@ SECRETS = frozenset({"api_key", "password"})
 LANGUAGES = ("lucene", "eql", "esql", "kuery")
 ATTACK_VERSIONS = ("v18", "v19")
 REQUIRABLE = ("owner", "reason", "ticket")
-DURATION = re.compile(r"^[1-9][0-9]*[smhd]$")
+DURATION = re.compile(r"^[1-9][0-9]*[smhd]\Z")
 _USERINFO = re.compile(r"^\w+://[^/@]+@")
 # Kibana's space ids; the project name goes into list ids and tags.
-SPACE = re.compile(r"^[a-z0-9_-]+$")
-_FINGERPRINT = re.compile(r"^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}$")
-NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+SPACE = re.compile(r"^[a-z0-9_-]+\Z")
+_FINGERPRINT = re.compile(r"^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}\Z")
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def test_a_good_file_is_read() -> None:
         (GOOD + "[env.prod.policy]\nexceptionz = {}\n", 8, "did you mean 'exceptions'?"),
         ('[projekt]\nname = "x"\n', 1, "did you mean 'project'?"),
         ("[project]\n", 1, "needs a name"),
+        ('[project]\nname = "acme\\n"\n', 2, "takes a-z"),
+        (GOOD + 'space = "soc\\n"\n', 7, "takes a-z"),
         ('[project]\nname = "x"\nname = "y"\n', 3, "not TOML"),
         ('[project]\nname = "x\n', 2, "not TOML"),
     ],
