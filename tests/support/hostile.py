@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 GOOD = """\
 title: {name}
@@ -38,6 +39,90 @@ def _all() -> Iterator[tuple[str, str | bytes]]:
     yield from _conditions()
     yield from _elastic()
     yield from _cases()
+    yield from _yaml_1_1()
+    yield from _expressions()
+
+
+def harmless() -> dict[str, bytes]:
+    """Files that look odd and are right: one rule each, called by its case's name."""
+    plain = "title: {name}\nid: {id}\nlogsource: {{product: windows}}\n"
+    block = "detection:\n  s:\n    Image: a\n  condition: s\n"
+    flow = "detection: {{s: {{{line}}}, condition: s}}\n"
+    cases = {
+        "carriage-returns": (plain + block).replace("\n", "\r\n"),
+        "old-mac": (plain + block).replace("\n", "\r"),
+        "byte-order-mark": "\ufeff" + plain + block,
+        "yaml-1-2": "%YAML 1.2\n---\n" + plain + block,
+        "tag-directive": "%TAG ! tag:x,2000:\n---\n" + plain + block,
+        "empty-documents": "---\n---\n" + plain + block + "---\n",
+        "merge": "x: &x {{Image: a}}\n" + plain + "detection: {{s: {{<<: *x}}, condition: s}}\n",
+        "merge-twice": "x: &x {{Image: a}}\n"
+        + plain
+        + "detection: {{s: {{<<: [*x, *x]}}, condition: s}}\n",
+        "date-as-field": plain + flow.replace("{line}", "2024-01-01: a"),
+        "date-as-value": plain + flow.replace("{line}", "Image: 2024-01-01"),
+        "escaped-characters": plain + flow.replace("{line}", 'Image: "a\\0b\\N\\_"'),
+        "number-as-name": plain + "detection: {{1: {{Image: a}}, condition: 1}}\n",
+        "brackets-in-brackets": plain
+        + "detection:\n  s: {{Image: a}}\n  condition: "
+        + "(" * 1000
+        + "s"
+        + ")" * 1000
+        + "\n",
+        "stars": plain + "detection: {{s: {{Image: a}}, condition: 1 of ***************s}}\n",
+        "nested-counts": plain
+        + flow.replace("{line}", "Image|re: '((a{{1,99}}){{1,99}}){{1,99}}'"),
+        "looks-in-looks": plain + flow.replace("{line}", f"Image|re: '{'(?=a' * 40}{')' * 40}'"),
+        "many-counts": plain + flow.replace("{line}", f"Image|re: '{'.{{1,50}}a' * 20}'"),
+        "many-tags": plain + block + f"tags: [{', '.join(f'attack.t{n}' for n in range(5000))}]\n",
+    }
+    return {
+        name: text.format(name=name, id=UUID(int=1000 + number)).encode()
+        for number, (name, text) in enumerate(cases.items())
+    }
+
+
+def _yaml_1_1() -> Iterator[tuple[str, str]]:
+    yield "yes-as-a-name", _HEAD + "detection: {yes: {Image: a}, condition: yes}\n"
+    yield "on-as-a-condition", _HEAD + "detection: {s: {Image: a}, condition: [s, on]}\n"
+    yield "nothing-as-a-name", _HEAD + "detection: {~: {Image: a}, condition: s}\n"
+    yield "set-as-a-selection", _HEAD + "detection: {s: !!set {a, b}, condition: s}\n"
+    yield "merge-of-a-number", _HEAD + "detection: {s: {<<: 5}, condition: s}\n"
+    yield "surrogates-escaped", _HEAD + 'detection: {s: {a: "\\ud83d\\ude00"}, condition: s}\n'
+    yield "field-without-a-name", _HEAD + "detection: {s: {'|': z}, condition: s}\n"
+    yield "port-not-a-number", _HEAD + "detection: {s: {DestinationPort: .nan}, condition: s}\n"
+    yield "beyond-infinity", _HEAD + "detection: {s: {SourcePort|gt: .inf}, condition: s}\n"
+    yield "documents", "title: x\n---\n" * 2000
+    yield (
+        "stars-in-a-name",
+        _HEAD + f"detection: {{{'a' * 90}: {{b: c}}, condition: 1 of {'*a' * 20}b}}\n",
+    )
+
+
+def _expressions() -> Iterator[tuple[str, str]]:
+    for name, written in {
+        "brackets": "(" * 900 + "a" + ")" * 900,
+        "borders-in-every-way": r"(x?\b|y)" * 30,
+        "borders-repeated": r"((\ba|b){0,8}(\bc|d){0,8}){0,8}",
+        "borders-without-end": r"(\ba|b)+",
+        "three-letters-again": r"([a-z]{3})\1",
+        "a-run": "(ab){60000}",
+        "long": "|".join(f"a{n}" for n in range(5000)),
+        "possessive": "a++b",
+        "atomic": "(?>a)b",
+        "conditional": "(a)?(?(1)b|c)",
+    }.items():
+        yield f"re-{name}", _HEAD + f"detection: {{s: {{Image|re: '{written}'}}, condition: s}}\n"
+    dashes = " -a" * 14
+    line = f"{{CommandLine|windash|contains: '{dashes}'}}"
+    yield "dashes", _HEAD + f"detection: {{s: {line}, condition: s}}\n"
+    wide = "a" * 100_000
+    yield (
+        "base64-of-much",
+        _HEAD + f"detection: {{s: {{Image|base64offset|contains: {wide}}}, condition: s}}\n",
+    )
+    values = ",".join(f"a{n}" for n in range(20_000))
+    yield "values", _HEAD + f"detection: {{s: {{Image: [{values}]}}, condition: s}}\n"
 
 
 def _bytes() -> Iterator[tuple[str, bytes]]:
@@ -235,6 +320,7 @@ def _detections() -> Iterator[tuple[str, str]]:
         "gte-of-list-of-text": "{SourcePort|gte: [a]}",
         "exists-of-text": "{Image|exists: maybe}",
         "fieldref": "{Image|fieldref: ParentImage}",
+        "fieldref-wildcard": "{Image|fieldref: 'Parent*'}",
         "contains-of-null": "{Image|contains: ~}",
         "base64-of-number": "{Image|base64: 5}",
         "base64offset-wildcard": "{Image|base64offset: 'a*'}",
