@@ -77,5 +77,14 @@ def _made(make: Make, files: Files) -> list[tuple[str, bytes]]:
 def _start() -> None:
     # The parent handles Ctrl-C; and what it shares is not worth collecting at all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.freeze()
     gc.disable()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed closes no pool: its workers would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
