@@ -24,6 +24,7 @@ from support.engine_values import (
     DATES,
     ESQL_DEPTH,
     HUGE_TEXTS,
+    MAPPED_NETWORK,
     NETWORKS,
     NO_ADDRESSES,
     NORMALIZED,
@@ -223,7 +224,7 @@ class Generator:
             return text if words(text) or field not in WORDED else "a"
         odd = random.random() < 0.15 and not self.sound
         if field in ("ip", "sub.ip"):
-            return random.choice(NO_ADDRESSES if odd else [*ADDRESSES, *NETWORKS])
+            return random.choice(NO_ADDRESSES if odd else [*ADDRESSES, *NETWORKS, MAPPED_NETWORK])
         if field == "at":
             return random.choice(ODD_DATES if odd else [*DATES, *DATES, *DATE_MATH])
         if field == "flag":
