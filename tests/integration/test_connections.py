@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import subprocess
@@ -150,8 +151,12 @@ def proxy() -> Iterator[Proxy]:
             client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
             address, _, path = target.removeprefix("http://").partition("/")
-            host, _, port = address.partition(":")
-            server = socket.create_connection((host, int(port)))
+            host, _, port = address.rpartition(":")
+            try:
+                server = socket.create_connection((host.strip("[]"), int(port)))
+            except OSError:
+                client.close()
+                return
             server.sendall(f"{method} /{path} {version}\r\n".encode() + rest)
         _join(client, server)
 
@@ -232,6 +237,24 @@ def test_a_proxy_is_asked(pki: Path, plain: tuple[str, int]) -> None:
         http = f"http://{plain[0]}:{plain[1]}"
         assert version(Connection(http, proxy=bare)) == "9.5.1"
         assert through.lines[-1].startswith(f"GET {http}/api/status")
+
+
+def test_a_proxys_password_may_hold_what_a_url_escapes(plain: tuple[str, int]) -> None:
+    """The proxy gets what was meant, and no message shows it in either spelling."""
+    with proxy() as through:
+        place = Secret(f"http://al%40ice:p%3A%2F%C3%A9@127.0.0.1:{through.port}")
+        connection = Connection(f"http://{plain[0]}:{plain[1]}", proxy=place)
+        assert version(connection) == "9.5.1"
+        given = base64.b64decode(through.credentials[-1].removeprefix("Basic ")).decode()
+        assert given == "al@ice:p:/é"
+        assert "p:/é" not in connection.redact("no entry for p:/é")
+
+
+def test_a_server_is_named_by_its_ipv6_address_to_a_proxy() -> None:
+    """In brackets, or its port would be read as a part of it."""
+    with proxy() as through, pytest.raises(RuledeployError):
+        version(Connection("http://[::1]:9", proxy=Secret(f"http://127.0.0.1:{through.port}")))
+    assert through.lines[0] == "GET http://[::1]:9/api/status"
 
 
 def test_a_proxy_that_is_not_there_is_told_without_its_password() -> None:

@@ -118,4 +118,4 @@ class Connection:
         password = self.password.reveal() if self.password else None
         token = (self.authorization or "").partition(" ")[2]
         proxy = urlsplit(self.proxy.reveal()).password if self.proxy else None
-        return redactor(*inner_secrets(key), password, token, proxy)(text)
+        return redactor(*inner_secrets(key), password, token, proxy, unquote(proxy or ""))(text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import urllib3
@@ -92,7 +93,8 @@ class _Through:
         context = getattr(direct, "conn_kw", {}).get("ssl_context")
         if context is not None:
             options["ssl_context"] = context
-        self._base = f"{config.scheme}://{config.host}:{config.port}"
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        self._base = f"{config.scheme}://{host}:{config.port}"
         self._manager = urllib3.ProxyManager(
             proxy,
             proxy_headers=_credentials(proxy),
@@ -115,5 +117,6 @@ def _credentials(proxy: str) -> dict[str, str]:
     parts = urlsplit(proxy)
     if not parts.username:
         return {}
-    pair = f"{parts.username}:{parts.password or ''}"
-    return dict(urllib3.make_headers(proxy_basic_auth=pair))
+    # In a URL they are escaped: only so can a password hold a colon, a slash or an at sign.
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"proxy-authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
