@@ -30,6 +30,7 @@ from ruledeploy.deploy import (
 )
 from ruledeploy.errors import RefusedError, UsageError
 from support.deploy_bench import Bench, exception_list, item, release, rule, running_bench
+from support.deploy_stores import FOLDER_AND_NODE, stores_of
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 FIRST = release(
@@ -41,10 +42,13 @@ SECOND = release(
 )
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A bench on a stack of its own."""
-    with running_bench(tmp_path) as running:
+@pytest.fixture(params=FOLDER_AND_NODE)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench on a stack of its own; records in a folder, and in a real Elasticsearch."""
+    with (
+        stores_of(request.param, request, tmp_path / "records") as stores,
+        running_bench(tmp_path, stores=stores) as running,
+    ):
         yield running
 
 

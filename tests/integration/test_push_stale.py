@@ -19,6 +19,7 @@ from support.deploy_bench import (
     rule,
     running_bench,
 )
+from support.deploy_stores import FOLDER_AND_NODE, stores_of
 from support.deploy_world import _writable
 
 OTHER_ACTION = {
@@ -68,10 +69,16 @@ WANTED = release(
 )
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A bench with a connector, and FIRST pushed once for all tests."""
-    with running_bench(tmp_path_factory.mktemp("stale")) as running:
+@pytest.fixture(scope="module", params=FOLDER_AND_NODE)
+def bench(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    """A bench with a connector, and FIRST pushed once for all tests of a kind of store."""
+    folder = tmp_path_factory.mktemp("stale")
+    with (
+        stores_of(request.param, request, folder / "records") as stores,
+        running_bench(folder, stores=stores) as running,
+    ):
         connector = {
             "name": "c1",
             "connector_type_id": ".slack",

@@ -211,9 +211,15 @@ def fresh_bench(
 
 @contextmanager
 def running_bench(
-    folder: Path, hook: Callable[[Any, Any], None] | None = None, **options: Any
+    folder: Path,
+    hook: Callable[[Any, Any], None] | None = None,
+    stores: Callable[[str], Documents] | None = None,
+    **options: Any,
 ) -> Iterator[Bench]:
-    """A bench on a stack of its own. `hook` sees each call and answer, in the server's thread."""
+    """A bench on a stack of its own. `hook` sees each call and answer, in the server's thread.
+
+    `stores` gives the documents of an environment of that name; a folder's without.
+    """
     log = Log()
 
     def noted(call: Any, answer: Any) -> None:
@@ -223,7 +229,8 @@ def running_bench(
             hook(call, answer)
 
     with running_stack(folder / "stack", hook=noted, scheduler=False, **options) as running:
-        bench = bench_on(running.kibana_url, folder / "records", log)
+        documents = stores("prod") if stores else None
+        bench = bench_on(running.kibana_url, folder / "records", log, documents=documents)
         try:
             yield bench
         finally:

@@ -17,6 +17,8 @@ from ruledeploy.kibana import Connection, Peer
 Stores = Callable[[str], Documents]  # the documents of an environment of that name
 
 KINDS = ("folder", "stack", pytest.param("node", marks=pytest.mark.node))
+# Where a test has a stack of its own, and says nothing new of its index.
+FOLDER_AND_NODE = (KINDS[0], KINDS[2])
 
 
 def mostly(usual: tuple[str, ...], count: int, node_each: int) -> list[object]:
@@ -52,7 +54,7 @@ def index_stores(url: str) -> Iterator[Stores]:
 
 @contextmanager
 def stores_of(
-    kind: str, request: pytest.FixtureRequest, folder: Path, stack_url: str
+    kind: str, request: pytest.FixtureRequest, folder: Path, stack_url: str = ""
 ) -> Iterator[Stores]:
     """Records of one of `KINDS`: in a folder, in the local stack's index, in a real Elasticsearch.
 
