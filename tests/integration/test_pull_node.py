@@ -63,6 +63,7 @@ def test_a_space_made_by_hand_goes_round(
             assert (again["files"], again["record"]) == ([], 0)
             assert ruledeploy("push")["outcome"]["writes"] == 0
             assert ruledeploy("history")
+            records.request("POST", f"/ruledeploy-{project}/_refresh")
             answer = records.request("GET", f"/ruledeploy-{project}/_count")
             assert answer["count"] > 0
         finally:
