@@ -193,8 +193,12 @@ def test_without_room_for_the_record_nothing_is_written(root: Path) -> None:
     assert "9 writes" in ended(root, "push", "--health-wait", "0")[1]
 
 
-def test_without_room_for_the_plan_no_half_plan_stays(root: Path, tmp_path: Path) -> None:
-    """`plan -o` writes a file whole or not at all."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_without_room_for_the_plan_no_half_plan_stays(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbuffered: str
+) -> None:
+    """`plan -o` writes a file whole or not at all; half an output is told, in containers too."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     kept = tmp_path / "plan.json"
     code, _, err = ended(root, "plan", "-o", str(kept), preexec_fn=no_room)
     assert (code, "cannot write" in err, "bug" in err) == (1, True, False), err

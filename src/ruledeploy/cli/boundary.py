@@ -26,6 +26,7 @@ UNREAD = 141
 def main() -> None:
     """Run the command line and leave with its exit code."""
     _open_closed_streams()
+    sys.stdout = _buffered(sys.stdout)
     _speak_utf8(sys.stdout)
     sys.exit(_flushed(run(sys.argv[1:])))
 
@@ -38,6 +39,14 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for good
+
+
+def _buffered(stream: TextIO) -> TextIO:
+    """The stream, whose writes are whole: under PYTHONUNBUFFERED a short one passes unseen."""
+    raw = getattr(stream, "buffer", None)
+    if not isinstance(raw, io.FileIO):
+        return stream
+    return io.TextIOWrapper(io.BufferedWriter(raw), line_buffering=stream.isatty())
 
 
 def _flushed(code: int) -> int:
