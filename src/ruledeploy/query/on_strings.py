@@ -58,8 +58,7 @@ def on_string(matcher: Matcher, type_: FieldType) -> Meaning:
                 None if bound is None else normalize(as_query_text(bound), type_)
                 for bound in (lower_, upper)
             )
-            _limited(len((low or "").encode("utf-8", "surrogatepass")))
-            return between(low, high, matcher)
+            return _interval(low, high, matcher)
         case _:
             raise QueryError(f"{type(matcher).__name__} on a {type_.type}")
 
@@ -76,6 +75,13 @@ def _limited(length: int) -> None:
     """Lucene builds no automaton longer than this: the search fails."""
     if length > _MAX_AUTOMATON:
         raise QueryError(f"a pattern or bound is longer than {_MAX_AUTOMATON}")
+
+
+def _interval(low: str | None, high: str | None, bounds: Range) -> Each:
+    """A range of terms; one that is empty, or holds one term at most, takes no automaton."""
+    if low is not None and (high is None or low < high):
+        _limited(len(low.encode("utf-8", "surrogatepass")))
+    return between(low, high, bounds)
 
 
 def _prefix(prefix: str, *, fold: bool) -> Each:
@@ -141,8 +147,7 @@ def on_text(matcher: Matcher) -> Meaning:
             return _over_words(_regexp(pattern, fold=fold))
         case Range(low, high, analysed=True):
             lows, highs = (None if b is None else lower(as_query_text(b)) for b in (low, high))
-            _limited(len((lows or "").encode("utf-8", "surrogatepass")))
-            return _over_words(between(lows, highs, matcher))
+            return _over_words(_interval(lows, highs, matcher))
         case _:
             return _over_words(on_string(matcher, _PLAIN))
 
