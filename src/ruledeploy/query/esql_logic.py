@@ -124,6 +124,8 @@ def _contradict(equal: Sequence[tuple[Field, Scalar]]) -> bool:
 def _joined(parts: Sequence[Tri]) -> Tri:
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
+    if any(part.false == ALWAYS for part in parts):
+        return Tri(NEVER, ALWAYS)  # the optimizer never asks the column
     return reduce(
         lambda a, b: _strict(a, b, all_of(a.true, b.true), any_of(a.false, b.false)), parts
     )
@@ -133,6 +135,8 @@ def either(parts: Sequence[Tri]) -> Tri:
     """OR: true if one is, false if all are."""
     if all(part.several is None for part in parts):
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
+    if any(part.true == ALWAYS for part in parts):
+        return Tri(ALWAYS, NEVER)
     return reduce(
         lambda a, b: _strict(a, b, any_of(a.true, b.true), all_of(a.false, b.false)), parts
     )
