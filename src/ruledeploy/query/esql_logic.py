@@ -64,7 +64,9 @@ class Tri(Struct, frozen=True, gc=False):
     def negated(self) -> Tri:
         """The condition under a NOT."""
         if self.inverse is None:
-            return Tri(self.false, self.true, self if self.equal else None)
+            # What the swap cannot keep, a second NOT gives back.
+            kept = self.equal or self.several is not None
+            return Tri(self.false, self.true, self if kept else None)
         return replace(self.inverse, inverse=self)
 
 
