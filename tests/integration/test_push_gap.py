@@ -26,7 +26,7 @@ from support.deploy_bench import Bench, fresh_bench
 from support.deploy_gap import Watch, Watches, gaps, two_releases
 from support.deploy_life import Killed, Life, MortalDocuments, MortalKibana, let_the_lock_expire
 from support.deploy_life import summary as summary_of
-from support.deploy_stores import KINDS, Stores, folder_stores, mostly, stores_of
+from support.deploy_stores import Stores, folder_stores, mostly, stores_of
 from support.deploy_victim import Pusher
 from support.soak import SOAK, many
 
@@ -75,7 +75,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield Ground(running, folder, killer)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture
 def stores(request: pytest.FixtureRequest, ground: Ground, tmp_path: Path) -> Iterator[Stores]:
     """Records in a folder, in the local stack's index, in a real Elasticsearch."""
     with stores_of(request.param, request, tmp_path, ground.running.elasticsearch_url) as found:
@@ -155,6 +155,15 @@ def killed_push(bench: Bench, wanted: Release, life: Life, jobs: int | None = 1)
     return False
 
 
+def there_and_killed(bench: Bench, watch: Watch, origin: Target, goal: Target, deeds: int) -> bool:
+    """From one to the other, dying at that request, and on; whether there was one to die at."""
+    died = killed_push(bench, goal.release, Life(deeds, after=deeds % 3 == 0))
+    if died:
+        bench.push(goal.release, prune=True)
+    check_end(bench, watch, goal, origin, f"killed at request {deeds}")
+    return died
+
+
 def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """The objects that differ, with both of their states."""
     keys = sorted(one.keys() | other.keys())
@@ -170,12 +179,22 @@ def check_end(bench: Bench, watch: Watch, goal: Target, origin: Target, what: st
     watch.seen.clear()
 
 
+@pytest.mark.parametrize(
+    ("part", "stores"),
+    [
+        pytest.param(0, "folder"),
+        pytest.param(1, "stack"),
+        pytest.param(2, "node", marks=pytest.mark.node),
+    ],
+    indirect=["stores"],
+)
 def test_killed_at_each_request_in_turn_there_is_no_gap(
-    ground: Ground, stores: Stores, tmp_path: Path
+    ground: Ground, stores: Stores, tmp_path: Path, part: int
 ) -> None:
-    """From A to B, to A, to B …, dying one request later each time, then pushed again.
+    """From A to B and back, each dying at the same request and pushed again; then at the next.
 
-    The release is small here; `make soak` takes it with 200 rules and 60 lists.
+    Every third request is in a part, so the three together die at each. The release is small
+    here; `make soak` takes it with 200 rules and 60 lists.
     """
     size = {"rules": 200, "lists": 60, "values": 10} if SOAK else SMALL
     goals = [
@@ -186,15 +205,12 @@ def test_killed_at_each_request_in_turn_there_is_no_gap(
     with bench.kibana:
         bench.push(goals[0].release)
         watch.seen.clear()
-        ended = 0  # both ways have been gone without dying
-        for deeds in count():
-            origin, goal = goals[deeds % 2], goals[(deeds + 1) % 2]
-            died = killed_push(bench, goal.release, Life(deeds, after=deeds % 3 == 0))
-            if died:
-                bench.push(goal.release, prune=True)
-            check_end(bench, watch, goal, origin, f"killed at request {deeds}")
-            ended = 0 if died else ended + 1
-            if ended == 2:
+        for deeds in count(part, 3):
+            died = [
+                there_and_killed(bench, watch, origin, goal, deeds)
+                for origin, goal in (goals, goals[::-1])
+            ]
+            if not any(died):
                 break
         assert deeds > 40
 
