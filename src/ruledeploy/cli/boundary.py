@@ -108,6 +108,10 @@ def run(arguments: Sequence[str]) -> int:
         return _unread()
     except OSError as error:  # those of files are told where they are opened
         return _unwritten(error)
+    except MemoryError:
+        _line("error: out of memory")
+        _line("  → give it more, or fewer or smaller files at a time")
+        return RuledeployError.exit_code
     except Exception as error:  # noqa: BLE001 - the boundary: whatever is left is our bug
         return _bug(error)
     return result if isinstance(result, int) else 0

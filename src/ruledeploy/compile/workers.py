@@ -8,13 +8,18 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from multiprocessing.context import BaseContext
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import msgpack
+
+from ruledeploy.errors import Location, RuledeployError
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 # Below so many files, starting a process costs more than it saves.
 MIN_FILES = 150
@@ -24,6 +29,8 @@ MAX_PROCESSES = 8
 
 Files = Sequence[tuple[str, bytes]]
 Make = Callable[[str, bytes], object]
+# Forking and spawning contexts have no type in common that has what both have.
+Context: TypeAlias = Any
 
 
 def available_processes() -> int:
@@ -34,40 +41,129 @@ def available_processes() -> int:
 
 
 def results(make: Make, files: Mapping[str, bytes], processes: int) -> dict[str, bytes]:
-    """What `make` gives for every file, as bytes (MessagePack), by path."""
+    """What `make` gives for every file, as bytes (MessagePack), by path.
+
+    Raises `RuledeployError` for a file whose process is killed each time.
+    """
     todo = list(files.items())
     if processes > 1 and len(todo) >= MIN_FILES:
-        try:
+        # Where another process cannot be had, it is done here.
+        with suppress(OSError):
             return _spread(make, todo, processes)
-        except (BrokenProcessPool, OSError):
-            # No semaphores, no memory for another process, or a killed one: do it here.
-            pass
     return dict(_made(make, todo))
 
 
 def _spread(make: Make, todo: Files, processes: int) -> dict[str, bytes]:
+    """Parts to whoever is free; what a killed process had in hand is done again, file by file."""
     size = -(-len(todo) // (processes * _CHUNKS))
-    chunks = [todo[at : at + size] for at in range(0, len(todo), size)]
-    pool = ProcessPoolExecutor(processes, _context(), _start)
+    parts = deque(todo[at : at + size] for at in range(0, len(todo), size))
+    context = _context()
+    busy: dict[Connection, _Worker] = {}
+    done: dict[str, bytes] = {}
+
+    def employ(worker: _Worker) -> None:
+        busy[worker.pipe] = worker
+        worker.give(parts.popleft())
+
     try:
-        done = list(pool.map(partial(_chunk, make), chunks))
+        for _ in range(min(processes, len(parts))):
+            employ(_Worker(make, context))
+        while busy:
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]  # of the connections we gave
+                made = worker.answer()
+                del busy[worker.pipe]
+                if made is None:
+                    worker.end()
+                    parts += _again(worker)
+                    worker = _Worker(make, context)
+                else:
+                    done.update(made)
+                if parts:
+                    employ(worker)
+                else:
+                    worker.end()
     finally:
-        pool.shutdown(cancel_futures=True)
-    return dict(pair for chunk in done for pair in chunk)
+        for worker in busy.values():
+            worker.end()
+    return {path: done[path] for path, _ in todo}
 
 
-def _context() -> BaseContext:
+def _again(worker: _Worker) -> list[Files]:
+    """Each file that a process had when it ended; raises when it was a single one."""
+    if len(worker.part) > 1:
+        return [[file] for file in worker.part]
+    ((path, _),) = worker.part
+    raise RuledeployError(
+        f"the process that compiles it ends each time ({worker.reason})",
+        location=Location(path),
+        hint="it may need more memory than there is",
+    )
+
+
+class _Worker:
+    """A process that makes one part after another; it shares no lock with any other."""
+
+    def __init__(self, make: Make, context: Context) -> None:
+        self.part: Files = ()
+        self.reason = "out of memory"
+        self.pipe: Connection
+        self.pipe, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(target=_work, args=(make, theirs), daemon=True)
+        with theirs:
+            self._process.start()
+
+    def give(self, part: Files) -> None:
+        """Let it make a part. That it has ended shows when its answer is read."""
+        self.part = part
+        with suppress(OSError):
+            self.pipe.send(part)
+
+    def answer(self) -> list[tuple[str, bytes]] | None:
+        """What it made, waited for; None when it cannot, which `reason` then explains."""
+        try:
+            said = self.pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            code = self._process.exitcode or 0
+            self.reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            return None
+        if isinstance(said, BaseException):
+            raise said
+        made: list[tuple[str, bytes]] | None = said
+        return made
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def _work(make: Make, pipe: Connection) -> None:
+    """Answer part after part, until the parent ends this process or is gone."""
+    _start()
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(_answer(make, pipe))
+            gc.collect()
+
+
+def _answer(make: Make, pipe: Connection) -> list[tuple[str, bytes]] | Exception | None:
+    try:
+        return _made(make, pipe.recv())
+    except MemoryError:
+        return None
+    except (EOFError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        return error
+
+
+def _context() -> Context:
     """Forking shares what is loaded, but is safe only on Linux and without threads."""
     alone = sys.platform == "linux" and threading.active_count() == 1
     return multiprocessing.get_context("fork" if alone else "spawn")
-
-
-def _chunk(make: Make, files: Files) -> list[tuple[str, bytes]]:
-    """One part in another process, whose garbage is collected once, at its end."""
-    try:
-        return _made(make, files)
-    finally:
-        gc.collect()
 
 
 def _made(make: Make, files: Files) -> list[tuple[str, bytes]]:
@@ -77,7 +173,8 @@ def _made(make: Make, files: Files) -> list[tuple[str, bytes]]:
 def _start() -> None:
     # The parent handles Ctrl-C; and what it shares is not worth collecting at all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(RuntimeError):  # no memory for a thread
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.freeze()
     gc.disable()
 

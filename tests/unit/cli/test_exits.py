@@ -97,3 +97,16 @@ def test_a_code_that_nobody_told_is_a_surprise(
     monkeypatch.setattr("ruledeploy.deploy.promote.differences", refuse)
     with pytest.raises(Surprise, match="promote exits 3"):
         run(["promote", "local", "other", "-C", str(root)])
+
+
+def test_running_out_of_memory_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line and the way out, exit 1."""
+
+    def starve() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(boundary, "build", starve)
+    assert boundary.run(["env", "list"]) == 1
+    assert capsys.readouterr().err.startswith("error: out of memory\n  → ")
