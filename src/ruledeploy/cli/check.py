@@ -88,11 +88,16 @@ def _findings(project: Project, envs: Sequence[str], today: date, how: Means) ->
     """Everything there is to say, attacks that an allowlist hides included."""
     from ruledeploy.engine import EmbeddedEngine, tables_of
     from ruledeploy.verify.blindspots import blind_spots
-    from ruledeploy.verify.check import check_project
+    from ruledeploy.telemetry import load_scenarios
+    from ruledeploy.verify.check import as_findings, check_project
 
     known = [name for name in envs if name in project.env_names] or list(envs)
     findings, releases = check_project(project, today, known, how)
-    library = scenarios(project)
+    try:
+        library = scenarios(project)
+    except RuledeployError as error:
+        findings += as_findings(error)
+        library = load_scenarios()
     for name, release in releases.items():
         engine = EmbeddedEngine(tables_of(project.environment(name).tables))
         findings += blind_spots(release, engine, library)

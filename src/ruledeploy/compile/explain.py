@@ -12,7 +12,7 @@ from ruledeploy.compile.release import compile_all
 from ruledeploy.compile.rule import RuleCompiler
 from ruledeploy.compile.together import Library, filters_of
 from ruledeploy.compile.unit import Recipe
-from ruledeploy.errors import Collector, RuledeployError, RuleError, UsageError
+from ruledeploy.errors import Collector, Problems, RuledeployError, RuleError, UsageError
 from ruledeploy.model import DetectionRule, Environment, Release
 from ruledeploy.project import Project
 from ruledeploy.query.exceptions import build_exception_filter
@@ -73,8 +73,9 @@ def _named(wanted: str, sources: tuple[RuleHead, ...], collector: Collector) -> 
     try:
         return by_reference(known, wanted.lower())
     except RuleError as error:
-        collector.raise_if_any()  # the rule may be one that did not load
-        raise UsageError(error.message, hint=error.hint) from error
+        # The rule may also be one that did not load.
+        unknown = UsageError(error.message, hint=error.hint)
+        raise Problems([unknown, *collector.errors]) if collector.errors else unknown from error
 
 
 def _raise_own(collector: Collector, head: RuleHead) -> None:

@@ -65,7 +65,10 @@ def content_files(root: Path, errors: Collector) -> list[Path]:
 
 
 def _below(folder: Path, root: Path, errors: Collector) -> Iterator[Path]:
-    """Everything in a folder and its folders; links are not followed. There may be no folder."""
+    """Everything in a folder and its folders. There may be no folder.
+
+    A link to a folder is not followed (it may lead in circles, and Git does not), and is an error.
+    """
 
     def unreadable(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -73,6 +76,13 @@ def _below(folder: Path, root: Path, errors: Collector) -> Iterator[Path]:
             errors.add(ConfigError(f"cannot be read: {error.strerror}", location=place))
 
     for inside, folders, files in os.walk(folder, onerror=unreadable):
+        for name in folders:
+            linked = Path(inside, name)
+            if linked.is_symlink() and not name.startswith("."):
+                place = Location(linked.relative_to(root).as_posix())
+                message = "is a link to a folder, which is not followed"
+                hint = "put the folder itself there, or name it in ruledeploy.toml"
+                errors.add(ConfigError(message, location=place, hint=hint))
         yield from (Path(inside, name) for name in (*folders, *files))
 
 

@@ -267,3 +267,29 @@ def test_overlays_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """A mistake in an allowlist is an error like one in a rule."""
     root = write_content(tmp_path, overlay=OVERLAY.replace("process.name:", "process.nme:"))
     assert "exceptions/base/writers.yml:8" in said(root, capsys)
+
+
+def test_a_broken_scenario_hides_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rule's error and the scenario's, in one run."""
+    root = write_content(tmp_path, rule=BROKEN)
+    (root / "scenarios").mkdir()
+    (root / "scenarios" / "mine.yml").write_text("id: attack/mine\nsteps: x\n")
+    assert run(["check", "-C", str(root)]) == 1
+    said = capsys.readouterr().out
+    assert "rules/writers.yml:" in said
+    assert "scenarios/mine.yml:" in said
+    assert "[scenario-error]" in said
+
+
+def test_a_linked_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not followed, and the rules in it must not pass for deleted."""
+    root = write_content(tmp_path)
+    (root / "elsewhere").mkdir()
+    (root / "rules" / "more").symlink_to(root / "elsewhere")
+    (root / "rules" / ".hidden").symlink_to(root)
+    assert run(["check", "-C", str(root)]) == 1
+    said = capsys.readouterr().out
+    assert "rules/more: error [config-error] is a link to a folder, which is not followed" in said
+    assert ".hidden" not in said

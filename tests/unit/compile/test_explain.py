@@ -110,10 +110,12 @@ def test_an_unknown_rule_is_a_usage_error() -> None:
     """With the nearest name."""
     with pytest.raises(UsageError, match="did you mean 'writers'"):
         explained("writer")
+    with pytest.raises(UsageError, match="did you mean 'rules/deep_name.yml'"):
+        explained("deep_name", deep_name=RULE.replace("5a74", "6a74").replace("riters", "eeds"))
 
 
 def test_a_broken_rule_says_what_is_wrong() -> None:
-    """Its own error, since a rule that does not load has no name."""
+    """Its own error beside, since a rule that does not load has no name."""
     bad = RULE.replace("Writers", "Bad").replace("5a74", "6a74")
     with pytest.raises(RuledeployError, match=r"rules/b\.yml.*'x' is not allowed"):
         explained("Bad", b=f"{bad}level: x\n")
