@@ -21,6 +21,8 @@ SCENARIOS = "scenarios"
 CASES = "tests/detection"
 LOCKS = "ruledeploy.lock"
 YAML = frozenset({".yml", ".yaml"})
+# The mode that Git gives a symbolic link.
+_LINK = "120000"
 _SUFFIXES = YAML | frozenset({".txt", ".md", ".json", ".toml"})
 
 
@@ -103,8 +105,7 @@ def read_commit(root: Path, revision: str) -> dict[str, bytes]:
     if revision.startswith("-"):
         # Git would take it for an option.
         raise UsageError(f"{revision!r} is no revision", hint="such as HEAD~1 or main")
-    listing = _git(root, "ls-tree", "-r", "-z", "--name-only", revision, "--", ".")
-    names = [name for name in listing.decode("utf-8", "surrogateescape").split("\0") if name]
+    names = _listed(root, revision)
     if CONFIG not in names:
         raise UsageError(f"{revision} has no {CONFIG}")
     config = _git(root, "cat-file", "blob", f"{revision}:./{CONFIG}")
@@ -115,7 +116,31 @@ def read_commit(root: Path, revision: str) -> dict[str, bytes]:
         if _wanted(name) and any(PurePosixPath(name).is_relative_to(f) for f in folders)
     ]
     found = {CONFIG: config, **dict(_blobs(root, revision, wanted))}
+    for name in wanted:
+        if names[name] == _LINK:
+            found[name] = _linked(root, revision, name, found[name], names)
     return dict(sorted(found.items()))
+
+
+def _listed(root: Path, revision: str) -> dict[str, str]:
+    """The mode of every file of a commit, by its path; a submodule is none."""
+    listing = _git(root, "ls-tree", "-r", "-z", revision, "--", ".")
+    entries = listing.decode("utf-8", "surrogateescape").split("\0")
+    about = [entry.partition("\t") for entry in entries if entry]
+    return {path: said.split()[0] for said, _, path in about if said.split()[1] == "blob"}
+
+
+def _linked(root: Path, revision: str, name: str, target: bytes, names: Mapping[str, str]) -> bytes:
+    """What a link leads to in the same commit; Git keeps the target's path as its content."""
+    seen, path = {name}, name
+    while names.get(path) == _LINK:
+        place = PurePosixPath(path).parent / target.decode("utf-8", "surrogateescape")
+        path = os.path.normpath(place)
+        if path not in names or path in seen:
+            break  # whoever loads it refuses what it says
+        seen.add(path)
+        ((_, target),) = _blobs(root, revision, [path])
+    return target
 
 
 def _folders(config: bytes) -> list[str]:

@@ -146,6 +146,26 @@ def test_a_commit_and_its_folder_are_the_same_files(tmp_path: Path) -> None:
     assert read_commit(tmp_path, "HEAD") == folder
 
 
+def test_links_in_a_commit_lead_where_they_do_in_its_folder(tmp_path: Path) -> None:
+    """Over other links too; one that leads out of the commit or in circles is what Git keeps."""
+    (tmp_path / "rules" / "sub").mkdir(parents=True)
+    (tmp_path / "ruledeploy.toml").write_text(CONFIG)
+    (tmp_path / "rules" / "a.yml").write_text("title: a\n")
+    (tmp_path / "rules" / "sub" / "b.yml").symlink_to("../a.yml")
+    (tmp_path / "rules" / "c.yml").symlink_to("sub/b.yml")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    assert read_commit(tmp_path, "HEAD") == read_folder(tmp_path)
+    (tmp_path / "rules" / "out.yml").symlink_to("/etc/hostname")
+    (tmp_path / "rules" / "loop.yml").symlink_to("loop.yml")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "two")
+    found = read_commit(tmp_path, "HEAD")
+    assert found["rules/out.yml"] == b"/etc/hostname"
+    assert found["rules/loop.yml"] == b"loop.yml"
+
+
 def test_an_unknown_revision_is_a_usage_error(tmp_path: Path) -> None:
     """Git's own words are passed on."""
     git(tmp_path, "init", "-q")
