@@ -87,8 +87,8 @@ def check(
 def _findings(project: Project, envs: Sequence[str], today: date, how: Means) -> list[Finding]:
     """Everything there is to say, attacks that an allowlist hides included."""
     from ruledeploy.engine import EmbeddedEngine, tables_of
-    from ruledeploy.verify.blindspots import blind_spots
     from ruledeploy.telemetry import load_scenarios
+    from ruledeploy.verify.blindspots import blind_spots
     from ruledeploy.verify.check import as_findings, check_project
 
     known = [name for name in envs if name in project.env_names] or list(envs)

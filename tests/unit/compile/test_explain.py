@@ -110,7 +110,7 @@ def test_an_unknown_rule_is_a_usage_error() -> None:
     """With the nearest name."""
     with pytest.raises(UsageError, match="did you mean 'writers'"):
         explained("writer")
-    with pytest.raises(UsageError, match="did you mean 'rules/deep_name.yml'"):
+    with pytest.raises(UsageError, match=r"did you mean 'rules/deep_name\.yml'"):
         explained("deep_name", deep_name=RULE.replace("5a74", "6a74").replace("riters", "eeds"))
 
 
