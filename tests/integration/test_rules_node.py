@@ -27,7 +27,8 @@ from ruledeploy.errors import RuleError
 from ruledeploy.fields import FieldTable, load_table
 from ruledeploy.query.eql import parse_eql
 from ruledeploy.query.ir import simplify
-from ruledeploy.sigma import Target, convert, load_rules
+from ruledeploy.sigma import load_rules
+from ruledeploy.sigma.convert import Target, convert
 from support.elasticsearch_node import Degrade, FreshIndex, Node
 from support.eql_dsl import to_dsl
 from support.sigma_world import LOGS, grid

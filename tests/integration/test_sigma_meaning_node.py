@@ -27,7 +27,8 @@ from ruledeploy.errors import RuledeployError
 from ruledeploy.fields import FieldTable, FieldType, load_table
 from ruledeploy.query.ir import fields_used
 from ruledeploy.query.parse import parse_query
-from ruledeploy.sigma import RuleSource, Target, convert, load_rules
+from ruledeploy.sigma import RuleSource, load_rules
+from ruledeploy.sigma.convert import Target, convert
 from ruledeploy.sigma.detection import build
 from ruledeploy.sigma.taxonomy import taxonomy_for
 from support.elasticsearch_node import Degrade, FreshIndex, Node

@@ -19,7 +19,8 @@ from ruledeploy.errors import RuleError
 from ruledeploy.fields import FieldTable, load_table
 from ruledeploy.query.eql import parse_eql
 from ruledeploy.query.ir import simplify
-from ruledeploy.sigma import RuleSource, Target, convert, load_rules
+from ruledeploy.sigma import RuleSource, load_rules
+from ruledeploy.sigma.convert import Target, convert
 from support.sigma_world import grid
 from support.witnesses import Event, Witnesses, holds_arrays
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
 from ruledeploy.fields import load_table
 from ruledeploy.query.parse import parse_query
-from ruledeploy.sigma import Target, convert, load_rules, parse_selection
-from ruledeploy.sigma.convert import LANGUAGES
+from ruledeploy.sigma import load_rules
+from ruledeploy.sigma.convert import LANGUAGES, Target, convert
+from ruledeploy.sigma.selection import parse_selection
 from ruledeploy.yamldoc import load_one
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -27,7 +27,8 @@ from sigma.types import SigmaExpansion, SigmaNull, SigmaString, SpecialChars
 from ruledeploy.engine import EngineRule
 from ruledeploy.errors import RuledeployError
 from ruledeploy.fields import load_table
-from ruledeploy.sigma import Target, convert, load_rules
+from ruledeploy.sigma import load_rules
+from ruledeploy.sigma.convert import Target, convert
 
 INDEX = "logs-endpoint.events.process-default"
 # Sigma's names and where Elastic Defend has them. Rules that ask for other fields are left out.

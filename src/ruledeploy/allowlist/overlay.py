@@ -13,7 +13,7 @@ from typing import Any
 from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList, read_item, read_list
 from ruledeploy.errors import Collector, Location, OverlayError
 from ruledeploy.model import JsonObject
-from ruledeploy.sigma import FieldMatch, parse_selection
+from ruledeploy.sigma import FieldMatch
 from ruledeploy.yamldoc import YamlDoc, load_all
 
 OS_TYPES = ("linux", "macos", "windows")
@@ -281,6 +281,8 @@ class _Reader:
             # An item without entries would hide every event of every rule it is linked to.
             self.fail(f"an item needs a `{key}:` with at least one field", *at, key)
             return ()
+        from ruledeploy.sigma.selection import parse_selection  # noqa: PLC0415 - loads slowly
+
         with self.collector.collect():
             return parse_selection(self.doc, *at, key)
         return ()

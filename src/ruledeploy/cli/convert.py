@@ -129,14 +129,9 @@ def _say(summary: Mapping[str, Any], errors: Sequence[RuledeployError]) -> None:
 
 def _target(root: Path, env: str, paths: list[Path]) -> tuple[Project, Environment]:
     """The project and environment to compile for; with paths, any folder of rules will do."""
-    from ruledeploy.cli.workspace import loose_project, open_project
-    from ruledeploy.project.files import CONFIG
+    from ruledeploy.cli.workspace import loose_project, open_project, open_settings
 
-    if paths:
-        own = open_project(root) if (root / CONFIG).is_file() else None
-        project = loose_project(paths, own)
-    else:
-        project = open_project(root)
+    project = loose_project(paths, open_settings(root)) if paths else open_project(root)
     names = project.env_names
     if not env and not names:
         raise UsageError("the project has no environment", hint="write one, such as [env.prod]")

@@ -12,7 +12,7 @@ from ruledeploy.cli.output import print_json, say, write_file
 from ruledeploy.cli.past import Events, Keep, Since, Until, keeping, past_of
 from ruledeploy.cli.workspace import means, open_project, scenarios
 from ruledeploy.errors import UsageError
-from ruledeploy.project.files import YAML
+from ruledeploy.project.files import is_yaml
 
 if TYPE_CHECKING:
     from ruledeploy.model import Environment
@@ -101,7 +101,7 @@ def _path_in(project: Project, env: Environment, root: Path, output: Path) -> st
         return ""
     for folder in env.overlays:
         here = (overlays / folder).resolve()
-        if target.is_relative_to(here) and target.suffix in YAML:
+        if target.is_relative_to(here) and is_yaml(target.name):
             inside = target.relative_to(here).as_posix()
             return PurePosixPath(project.exceptions_folder, folder, inside).as_posix()
     raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,10 +38,10 @@ def _stamps(root: Path) -> dict[str, tuple[int, int]]:
         files = content_files(root, Collector())
     except RuledeployError:
         return stamps
-    for path in files:
+    for path in files.values():
         try:
-            found = path.stat()
+            found = os.stat(path)  # noqa: PTH116 - a string, for there are many
         except OSError:
             continue
-        stamps[str(path)] = (found.st_mtime_ns, found.st_size)
+        stamps[path] = (found.st_mtime_ns, found.st_size)
     return stamps

@@ -13,8 +13,8 @@ from ruledeploy.cli.output import say
 from ruledeploy.errors import Collector, ConfigError, Location, UsageError
 from ruledeploy.model import Environment
 from ruledeploy.project import Project, load_project, read_folder
-from ruledeploy.project.files import YAML, read_files
-from ruledeploy.project.settings import parse_settings
+from ruledeploy.project.files import CONFIG, files_below, is_yaml, read_files
+from ruledeploy.project.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -32,6 +32,16 @@ def open_project(root: Path) -> Project:
     unread = Collector()
     files = read_folder(root, unread)
     return load_project(files, unread.errors)
+
+
+def open_settings(root: Path) -> Settings | None:
+    """The settings of the project in `root`, if there is one. Raises `ConfigError`."""
+    if not (root / CONFIG).is_file():
+        return None
+    unread = Collector()
+    files = read_files({CONFIG: str(root / CONFIG)}, unread)
+    unread.raise_if_any()
+    return parse_settings(files[CONFIG], CONFIG)
 
 
 def means(*, no_cache: bool = False) -> Means:
@@ -121,26 +131,25 @@ def elasticsearch_client(env: Environment) -> Iterator[Elasticsearch]:
         yield client
 
 
-def visible(folder: Path) -> Iterator[Path]:
-    """What lies below a folder, but not in hidden ones such as `.git`."""
-    for path in folder.rglob("*"):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
-
-
-def loose_project(paths: Sequence[Path], own: Project | None) -> Project:
+def loose_project(paths: Sequence[Path], own: Settings | None) -> Project:
     """A project of the rule files at `paths`, with the settings of `own` or the program's.
 
     Raises `UsageError` for a path that is not there.
     """
-    found: list[Path] = []
+    found: dict[str, str] = {}
+    unread = Collector()
     for path in paths:
         if not path.exists() and not path.is_symlink():
             raise UsageError(f"no such file or folder: {path}")
-        found += sorted(visible(path)) if path.is_dir() else [path]
-    unread = Collector()
-    files = read_files({each.as_posix(): each for each in found if each.suffix in YAML}, unread)
-    settings = own.settings if own else parse_settings(_NO_PROJECT, "(no ruledeploy.toml)")
+        if path.is_dir():
+            above = "" if path == Path() else f"{path.as_posix().rstrip('/')}/"
+            found |= {
+                f"{above}{below}": place for below, place in sorted(files_below(path, "", unread))
+            }
+        else:
+            found[path.as_posix()] = str(path)
+    files = read_files({name: place for name, place in found.items() if is_yaml(name)}, unread)
+    settings = own or parse_settings(_NO_PROJECT, "(no ruledeploy.toml)")
     folders = [path.as_posix() for path in paths]
     settings = replace(settings, project={**settings.project, "rules": folders})
     return Project(settings, files, tuple(unread.errors))

@@ -35,12 +35,14 @@ PLAIN = Means()
 class Task(Generic[Result]):
     """`make(path, data)` gives the result for a file, of type `kind`.
 
-    Another process must be able to import `make`, or `partial` of it.
+    Another process must be able to import `make`, or `partial` of it. `prepare` loads what `make`
+    needs.
     """
 
     fingerprint: str
     make: Callable[[str, bytes], Result]
     kind: Any
+    prepare: Callable[[], object] = dict
 
 
 def each_file(
@@ -53,7 +55,7 @@ def each_file(
     decoder: Decoder[Result] = Decoder(task.kind)
     found = _kept(means.cache, keys, decoder)
     missing = {path: files[path] for path in files if path not in found}
-    made = results(task.make, missing, means.processes)
+    made = results(task.make, missing, means.processes, task.prepare)
     if means.cache is not None:
         used = [keys[path] for path in found]
         means.cache.put({keys[path]: data for path, data in made.items()}, used)

@@ -9,22 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ruledeploy.allowlist.compile import NAMESPACE
+from ruledeploy.compile.unit import note
 from ruledeploy.errors import Location, QueryError, RuleError, UnsupportedQuery
 from ruledeploy.fields import FieldTable, family_of, table_of
 from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
 from ruledeploy.query.ir import Node, fields_used
 from ruledeploy.query.limits import LimitExceeded, check_limits
 from ruledeploy.query.parse import parse_query
-from ruledeploy.sigma import (
-    RuleHead,
-    RuleSource,
-    Target,
-    convert,
-    correlate,
-    correlation_of,
-    severity,
-    threat,
-)
+from ruledeploy.sigma import RuleSource, severity, threat
+from ruledeploy.sigma.convert import Target, convert, correlate
+from ruledeploy.sigma.correlation import correlation_of
 from ruledeploy.sigma.elastic import Variant
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -283,11 +277,6 @@ def _actions(source: RuleSource, env: Environment) -> list[dict[str, Any]] | Non
         }
         for one in chosen
     ] or None
-
-
-def note(source: RuleHead, text: str | None) -> str:
-    """The investigation guide: the author's text, and the file the rule comes from."""
-    return f"{(text or '').rstrip()}\n\nSource: `{source.path}`".strip()
 
 
 def _refuse_filters(source: RuleSource, filters: Sequence[RuleSource]) -> None:

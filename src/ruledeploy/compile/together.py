@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ruledeploy.compile.rule import RuleCompiler, note
 from ruledeploy.compile.unit import (
     RETIRED,
     CompiledRule,
     Recipe,
     check_environments,
     compile_source,
+    compiler_of,
     is_deployed,
+    note,
     problems,
 )
 from ruledeploy.errors import Collector, Location, RuleError
 from ruledeploy.model import Finding
 from ruledeploy.sigma import (
-    Correlation,
     References,
     RuleHead,
     RuleSource,
     by_reference,
-    correlation_of,
     filter_targets,
     load_file,
     note_text,
@@ -33,6 +32,9 @@ from ruledeploy.sigma import (
     refusing,
     without_repeats,
 )
+
+if TYPE_CHECKING:
+    from ruledeploy.sigma.correlation import Correlation
 
 # Of Kibana's types, those that alert on each event: what the others do beside is not counted.
 _OF_EVENTS = frozenset({None, "query", "eql", "esql"})
@@ -79,7 +81,9 @@ def narrowed(
     recipe: Recipe, library: Library, compiled: list[CompiledRule], filters: Narrowing
 ) -> list[CompiledRule]:
     """The rules with their filters applied: those that a filter names are compiled again."""
-    compiler = RuleCompiler(recipe.env, recipe.marker)
+    if not filters:
+        return compiled
+    compiler = compiler_of(recipe)
     return [
         compile_source(recipe, compiler, library.source(rule.source), filters[rule.source.id])
         if rule.source.id in filters
@@ -96,8 +100,11 @@ def correlated(
     A rule that only correlations count (none says `generate: true`) is not deployed by itself.
     """
     wanted = [rule for rule in compiled if rule.source.kind == "correlation"]
-    heads = (rule.source for rule in compiled)
-    known = references(heads, lambda head: (head.name,)) if wanted else {}
+    if not wanted:
+        return compiled
+    from ruledeploy.sigma.correlation import correlation_of  # noqa: PLC0415 - loads slowly
+
+    known = references((rule.source for rule in compiled), lambda head: (head.name,))
     done: dict[str, CompiledRule] = {}
     alone: dict[str, bool] = {}
     for rule in wanted:
@@ -114,7 +121,7 @@ def correlated(
                     (name, library.source(head), filters.get(head.id, ()))
                     for name, head in counted.items()
                 ]
-                one, said = RuleCompiler(recipe.env, recipe.marker).correlate(source, parts)
+                one, said = compiler_of(recipe).correlate(source, parts)
                 idle = _undeployed(source, counted, recipe)
                 made = CompiledRule(rule.source, (one,), (*said, *idle))
         wrong = (*rule.problems, *problems(collector.errors))

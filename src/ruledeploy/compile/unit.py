@@ -9,12 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from ruledeploy import errors as tree
-from ruledeploy.compile.rule import RuleCompiler
 from ruledeploy.errors import Collector, Location, Problems, RuledeployError, RuleError, SourceError
 from ruledeploy.model import DetectionRule, Environment, Finding, digest
 from ruledeploy.sigma import RuleHead, RuleSource, load_file, refusing
+
+if TYPE_CHECKING:
+    from ruledeploy.compile.rule import RuleCompiler
 
 # What Sigma calls a rule that must no longer run.
 RETIRED = frozenset({"deprecated", "unsupported"})
@@ -88,9 +91,16 @@ class FileOutcome:
 def compile_file(recipe: Recipe, path: str, data: bytes) -> FileOutcome:
     """The outcome of one file. Never raises for what the file says."""
     sources = load_file(path, data)
-    compiler = RuleCompiler(recipe.env, recipe.marker)
+    compiler = compiler_of(recipe)
     rules = tuple(compile_source(recipe, compiler, source) for source in sources.rules)
     return FileOutcome(rules, sources.findings, problems(sources.errors))
+
+
+def compiler_of(recipe: Recipe) -> RuleCompiler:
+    """What compiles for a recipe; pySigma is loaded here, so not in a run that finds all kept."""
+    from ruledeploy.compile.rule import RuleCompiler  # noqa: PLC0415 - loads slowly
+
+    return RuleCompiler(recipe.env, recipe.marker)
 
 
 def compile_source(
@@ -130,6 +140,11 @@ def is_deployed(head: RuleHead, recipe: Recipe) -> bool:
     if head.status in RETIRED and not (recipe.retired and head.kind != "filter"):
         return False
     return not head.elastic.environments or recipe.env.name in head.elastic.environments
+
+
+def note(source: RuleHead, text: str | None) -> str:
+    """The investigation guide: the author's text, and the file the rule comes from."""
+    return f"{(text or '').rstrip()}\n\nSource: `{source.path}`".strip()
 
 
 def problems(found: Iterable[RuledeployError]) -> tuple[Problem, ...]:

@@ -1,36 +1,19 @@
-"""Many files over several processes: the same outcomes as in one, in the same order."""
+"""Many files, in one process or several: the same outcomes, in the same order."""
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import os
-import signal
-import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import msgpack
 
-from ruledeploy.errors import Location, RuledeployError
-
-if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
-
 # Below so many files, starting a process costs more than it saves.
 MIN_FILES = 150
-# Parts for each process: small enough that the last ones end together.
-_CHUNKS = 8
 MAX_PROCESSES = 8
 
 Files = Sequence[tuple[str, bytes]]
 Make = Callable[[str, bytes], object]
-# Forking and spawning contexts have no type in common that has what both have.
-Context: TypeAlias = Any
 
 
 def available_processes() -> int:
@@ -40,148 +23,25 @@ def available_processes() -> int:
     return min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
-def results(make: Make, files: Mapping[str, bytes], processes: int) -> dict[str, bytes]:
+def results(
+    make: Make, files: Mapping[str, bytes], processes: int, prepare: Callable[[], object] = dict
+) -> dict[str, bytes]:
     """What `make` gives for every file, as bytes (MessagePack), by path.
 
-    Raises `RuledeployError` for a file whose process is killed each time.
+    `prepare` is called before there are several processes, which then share what it loads. Raises
+    `RuledeployError` for a file whose process is killed each time.
     """
     todo = list(files.items())
     if processes > 1 and len(todo) >= MIN_FILES:
+        from ruledeploy.compile.pool import spread  # noqa: PLC0415 - loads slowly
+
+        prepare()
         # Where another process cannot be had, it is done here.
         with suppress(OSError):
-            return _spread(make, todo, processes)
-    return dict(_made(make, todo))
+            return spread(make, todo, processes)
+    return dict(made(make, todo))
 
 
-def _spread(make: Make, todo: Files, processes: int) -> dict[str, bytes]:
-    """Parts to whoever is free; what a killed process had in hand is done again, file by file."""
-    size = -(-len(todo) // (processes * _CHUNKS))
-    parts = deque(todo[at : at + size] for at in range(0, len(todo), size))
-    context = _context()
-    busy: dict[Connection, _Worker] = {}
-    done: dict[str, bytes] = {}
-
-    def employ(worker: _Worker) -> None:
-        busy[worker.pipe] = worker
-        worker.give(parts.popleft())
-
-    try:
-        for _ in range(min(processes, len(parts))):
-            employ(_Worker(make, context))
-        while busy:
-            for pipe in wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]  # of the connections we gave
-                made = worker.answer()
-                del busy[worker.pipe]
-                if made is None:
-                    worker.end()
-                    parts += _again(worker)
-                    worker = _Worker(make, context)
-                else:
-                    done.update(made)
-                if parts:
-                    employ(worker)
-                else:
-                    worker.end()
-    finally:
-        for worker in busy.values():
-            worker.end()
-    return {path: done[path] for path, _ in todo}
-
-
-def _again(worker: _Worker) -> list[Files]:
-    """Each file that a process had when it ended; raises when it was a single one."""
-    if len(worker.part) > 1:
-        return [[file] for file in worker.part]
-    ((path, _),) = worker.part
-    raise RuledeployError(
-        f"the process that compiles it ends each time ({worker.reason})",
-        location=Location(path),
-        hint="it may need more memory than there is",
-    )
-
-
-class _Worker:
-    """A process that makes one part after another; it shares no lock with any other."""
-
-    def __init__(self, make: Make, context: Context) -> None:
-        self.part: Files = ()
-        self.reason = "out of memory"
-        self.pipe: Connection
-        self.pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_work, args=(make, theirs), daemon=True)
-        with theirs:
-            self._process.start()
-
-    def give(self, part: Files) -> None:
-        """Let it make a part. That it has ended shows when its answer is read."""
-        self.part = part
-        with suppress(OSError):
-            self.pipe.send(part)
-
-    def answer(self) -> list[tuple[str, bytes]] | None:
-        """What it made, waited for; None when it cannot, which `reason` then explains."""
-        try:
-            said = self.pipe.recv()
-        except (EOFError, OSError):
-            self._process.join()
-            code = self._process.exitcode or 0
-            self.reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return None
-        if isinstance(said, BaseException):
-            raise said
-        made: list[tuple[str, bytes]] | None = said
-        return made
-
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
-        self._process.join()
-        self.pipe.close()
-
-
-def _work(make: Make, pipe: Connection) -> None:
-    """Answer part after part, until the parent ends this process or is gone."""
-    _start()
-    with suppress(EOFError, OSError):
-        while True:
-            pipe.send(_answer(make, pipe))
-            gc.collect()
-
-
-def _answer(make: Make, pipe: Connection) -> list[tuple[str, bytes]] | Exception | None:
-    try:
-        return _made(make, pipe.recv())
-    except MemoryError:
-        return None
-    except (EOFError, OSError):
-        raise
-    except Exception as error:  # noqa: BLE001 - the parent raises it
-        return error
-
-
-def _context() -> Context:
-    """Forking shares what is loaded, but is safe only on Linux and without threads."""
-    alone = sys.platform == "linux" and threading.active_count() == 1
-    return multiprocessing.get_context("fork" if alone else "spawn")
-
-
-def _made(make: Make, files: Files) -> list[tuple[str, bytes]]:
+def made(make: Make, files: Files) -> list[tuple[str, bytes]]:
+    """What `make` gives for each file, as bytes."""
     return [(path, msgpack.encode(make(path, data))) for path, data in files]
-
-
-def _start() -> None:
-    # The parent handles Ctrl-C; and what it shares is not worth collecting at all.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(RuntimeError):  # no memory for a thread
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.freeze()
-    gc.disable()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed closes no pool: its workers would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

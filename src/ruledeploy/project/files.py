@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -20,10 +21,13 @@ CONFIG = "ruledeploy.toml"
 SCENARIOS = "scenarios"
 CASES = "tests/detection"
 LOCKS = "ruledeploy.lock"
-YAML = frozenset({".yml", ".yaml"})
+_YAML = (".yml", ".yaml")
 # The mode that Git gives a symbolic link.
 _LINK = "120000"
-_SUFFIXES = YAML | frozenset({".txt", ".md", ".json", ".toml"})
+_SUFFIXES = frozenset({*_YAML, ".txt", ".md", ".json", ".toml"})
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Most rules are smaller.
+_PART = 1 << 14
 
 
 def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]:
@@ -40,60 +44,93 @@ def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]
             hint="run this where your rules are, or name the folder with --project",
         )
     collector = Collector() if errors is None else errors
-    paths = content_files(root, collector)
-    named = {path.relative_to(root).as_posix(): path for path in paths}
-    found = read_files(named, collector)
+    found = read_files(content_files(root, collector), collector)
     if errors is None:
         collector.raise_if_any()
     return found
 
 
-def content_files(root: Path, errors: Collector) -> list[Path]:
-    """The files that make up the content repository at `root`, sorted by their path below it.
+def content_files(root: Path, errors: Collector) -> dict[str, str]:
+    """The files that make up the content repository at `root`: where each is, sorted by name.
 
-    A folder that cannot be read goes to `errors`: what is in it must not pass for deleted. Raises
-    `ConfigError` when `ruledeploy.toml` cannot be read.
+    A file's name is its path below `root`. A folder that cannot be read goes to `errors`: what is
+    in it must not pass for deleted. Raises `ConfigError` when `ruledeploy.toml` cannot be read.
     """
     config = root / CONFIG
     if not config.is_file():
-        return []
-    found = {CONFIG: config}
-    for folder in _folders(_read(CONFIG, config)):
-        for path in _below(root / folder, root, errors):
-            name = path.relative_to(root).as_posix()
-            if _wanted(name) and (path.suffix in YAML or path.is_file()):
-                found[name] = path
-    return [path for _, path in sorted(found.items())]
+        return {}
+    found = {CONFIG: str(config)}
+    for folder in _folders(_read(CONFIG, str(config))):
+        below = files_below(root / folder, _name_below(root, folder), errors)
+        found |= {name: path for name, path in below if _is_content(name, path)}
+    return dict(sorted(found.items()))
 
 
-def _below(folder: Path, root: Path, errors: Collector) -> Iterator[Path]:
-    """Everything in a folder and its folders. There may be no folder.
+def _is_content(name: str, path: str) -> bool:
+    """A pipe or a folder is an error where a rule is expected, and else nobody's business."""
+    return is_yaml(name) or (_suffix(name) in _SUFFIXES and os.path.isfile(path))  # noqa: PTH113 - a string
 
-    A link to a folder is not followed (it may lead in circles, and Git does not), and is an error.
+
+def _name_below(root: Path, folder: str) -> str:
+    """A folder of the settings as the names of files below it begin; empty: the root itself."""
+    try:
+        name = (root / folder).relative_to(root).as_posix()
+    except ValueError:
+        return "."  # hidden: what is not below the root is not part of the repository
+    return "" if name == "." else name
+
+
+def files_below(folder: Path, name: str, errors: Collector) -> Iterator[tuple[str, str]]:
+    """Everything in a folder and its folders by name, and where it is; nothing that is hidden.
+
+    A link to a folder is not followed (it may lead in circles, and Git does not) and goes to
+    `errors`, as does a folder that cannot be read. There may be no such folder.
     """
+    if any(part.startswith(".") for part in name.split("/")):
+        return
+    waiting = [(name, str(folder))]
+    while waiting:
+        name, place = waiting.pop()
+        for entry in _entries(name, place, errors):
+            below = f"{name}/{entry.name}" if name else entry.name
+            yield below, entry.path
+            if _is_folder(entry):
+                if entry.is_symlink():
+                    message = "is a link to a folder, which is not followed"
+                    hint = "put the folder itself there, or name it in ruledeploy.toml"
+                    errors.add(ConfigError(message, location=Location(below), hint=hint))
+                else:
+                    waiting.append((below, entry.path))
 
-    def unreadable(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            place = Location(Path(error.filename).relative_to(root).as_posix())
-            errors.add(ConfigError(f"cannot be read: {error.strerror}", location=place))
 
-    for inside, folders, files in os.walk(folder, onerror=unreadable):
-        for name in folders:
-            linked = Path(inside, name)
-            if linked.is_symlink() and not name.startswith("."):
-                place = Location(linked.relative_to(root).as_posix())
-                message = "is a link to a folder, which is not followed"
-                hint = "put the folder itself there, or name it in ruledeploy.toml"
-                errors.add(ConfigError(message, location=place, hint=hint))
-        yield from (Path(inside, name) for name in (*folders, *files))
+def _entries(name: str, place: str, errors: Collector) -> list[os.DirEntry[str]]:
+    """What lies in a folder and is not hidden."""
+    try:
+        with os.scandir(place) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        errors.add(ConfigError(message, location=Location(name)))
+        return []
 
 
-def read_files(named: Mapping[str, Path], errors: Collector) -> dict[str, bytes]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def read_files(named: Mapping[str, str], errors: Collector) -> dict[str, bytes]:
     """Contents by name; a file that cannot be read is left out, and an error."""
     found = {}
     for name, path in named.items():
-        with errors.collect():
+        try:
             found[name] = _read(name, path)
+        except ConfigError as error:
+            errors.add(error)
     return found
 
 
@@ -157,26 +194,47 @@ def _folders(config: bytes) -> list[str]:
     return [folder for folder in folders if isinstance(folder, str)]
 
 
+def is_yaml(name: str) -> bool:
+    """Whether a file is named as rules and overlays are."""
+    return name.endswith(_YAML)
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1]  # noqa: PTH122 - names are strings here, for there are many
+
+
 def _wanted(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix in _SUFFIXES and not hidden
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return _suffix(name) in _SUFFIXES and not hidden
 
 
-def _read(name: str, path: Path) -> bytes:
+def _read(name: str, path: str) -> bytes:
     """The content; of a YAML file no more than shows that it is too large."""
     if not name.isprintable():
         shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
         message = "the file's name has characters that cannot be shown"
         raise ConfigError(message, location=Location(shown), hint="rename it")
-    place = Location(name)
     try:
-        if stat.S_ISREG(path.stat().st_mode):
-            with path.open("rb") as file:
-                return file.read(MAX_BYTES + 1 if path.suffix in YAML else -1)
+        if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a string, for there are many
+            return _bytes(path, MAX_BYTES + 1 if is_yaml(name) else sys.maxsize)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", location=place) from error
-    raise ConfigError("is no file, but is named like one", location=place, hint="rename it")
+        raise ConfigError(f"cannot be read: {error.strerror}", location=Location(name)) from error
+    raise ConfigError(
+        "is no file, but is named like one", location=Location(name), hint="rename it"
+    )
+
+
+def _bytes(path: str, most: int) -> bytes:
+    """A file's bytes, no more than `most`, without what a file object costs."""
+    descriptor = os.open(path, _READ)
+    try:
+        data = part = os.read(descriptor, min(_PART, most))
+        while part and len(data) < most:
+            part = os.read(descriptor, min(_PART, most - len(data)))
+            data += part
+        return data
+    finally:
+        os.close(descriptor)
 
 
 def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:

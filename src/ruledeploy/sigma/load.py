@@ -13,7 +13,6 @@ from ruledeploy.errors import Collector, RuleError
 from ruledeploy.model import Finding
 from ruledeploy.sigma.cases import read_tests
 from ruledeploy.sigma.collection import written_out
-from ruledeploy.sigma.correlation import read_correlation
 from ruledeploy.sigma.elastic import ElasticBlock, read_elastic
 from ruledeploy.sigma.filters import check_filter
 from ruledeploy.sigma.reading import Reader, nearest, refusing
@@ -84,6 +83,8 @@ def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
     if kind == "filter":
         check_filter(reader)
     if kind == "correlation":
+        from ruledeploy.sigma.correlation import read_correlation  # noqa: PLC0415 - loads slowly
+
         read_correlation(reader)
     return RuleSource(
         path=doc.path,

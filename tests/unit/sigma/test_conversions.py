@@ -9,7 +9,8 @@ import pytest
 
 from ruledeploy.errors import RuledeployError
 from ruledeploy.fields import load_table
-from ruledeploy.sigma import RuleSource, Target, convert, load_rules
+from ruledeploy.sigma import RuleSource, load_rules
+from ruledeploy.sigma.convert import Target, convert
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "sigma" / "conversions.txt"
 

@@ -12,8 +12,8 @@ import yaml
 
 from ruledeploy.engine import Document, EmbeddedEngine, EngineRule, Memory
 from ruledeploy.fields import load_table
-from ruledeploy.sigma import Target, convert, load_rules
-from ruledeploy.sigma.convert import LANGUAGES
+from ruledeploy.sigma import load_rules
+from ruledeploy.sigma.convert import LANGUAGES, Target, convert
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "sigma" / "meaning.txt"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

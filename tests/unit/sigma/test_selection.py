@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ruledeploy.errors import Location, OverlayError, Problems
-from ruledeploy.sigma import FieldMatch, Pattern, Wildcard, parse_selection
+from ruledeploy.sigma import FieldMatch, Pattern, Wildcard
+from ruledeploy.sigma.selection import parse_selection
 from ruledeploy.yamldoc import load_one
 
 ANY = Wildcard.ANY

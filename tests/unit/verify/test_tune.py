@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruledeploy.project import load_project, read_folder
-from ruledeploy.sigma import parse_selection
+from ruledeploy.sigma.selection import parse_selection
 from ruledeploy.telemetry import load_scenarios
 from ruledeploy.verify.past import FilePast
 from ruledeploy.verify.tune import Proposed, Tuned, Tuning, tune
