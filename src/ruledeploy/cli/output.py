@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -46,15 +47,29 @@ def say(text: str) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises `RuledeployError` when it cannot be written."""
+    """Write a file whole or not at all. Raises `RuledeployError` when it cannot be written.
+
+    A link stays one; what is no file, or stands in `/dev`, is written to and never replaced.
+    """
     if path.is_dir():
         raise RuledeployError(f"cannot write {path}: it is a folder", hint="name a file in it")
-    beside = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        device = path.absolute().is_relative_to("/dev") or not path.is_file()
+        if device and path.exists():
+            path.write_text(text, "utf-8")
+        else:
+            _replace(Path(os.path.realpath(path)), text)
+    except OSError as error:
+        raise RuledeployError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
         beside.write_text(text, "utf-8")
         beside.replace(path)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise RuledeployError(f"cannot write {path}: {error.strerror}") from error
+        raise

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ruledeploy.errors import Collector, ConfigError, Location, UsageError
+from ruledeploy.project.settings import is_below, read_toml
 from ruledeploy.yamldoc import MAX_BYTES
 
 # Repository-relative POSIX path → content.
@@ -22,6 +21,8 @@ SCENARIOS = "scenarios"
 CASES = "tests/detection"
 LOCKS = "ruledeploy.lock"
 _YAML = (".yml", ".yaml")
+# Of a file that is no YAML, such as a value list.
+MAX_OTHER = 64_000_000
 # The mode that Git gives a symbolic link.
 _LINK = "120000"
 _SUFFIXES = frozenset({*_YAML, ".txt", ".md", ".json", ".toml"})
@@ -37,6 +38,8 @@ def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]
     that cannot be read is left out, and its error goes to `errors`; without one it is raised.
     """
     config = root / CONFIG
+    if config.exists() and not config.is_file():
+        raise ConfigError("is no file, but is named like one", location=Location(CONFIG))
     if not config.is_file():
         raise ConfigError(
             f"no {CONFIG} in {root.resolve()}",
@@ -183,15 +186,15 @@ def _linked(root: Path, revision: str, name: str, target: bytes, names: Mapping[
 def _folders(config: bytes) -> list[str]:
     """The folders that hold content. A broken file gives the defaults; loading reports it."""
     try:
-        project: Any = tomllib.loads(config.decode("utf-8")).get("project", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        project: Any = read_toml(config, CONFIG)[1].get("project", {})
+    except ConfigError:
         project = {}
     project = project if isinstance(project, dict) else {}
     rules = project.get("rules", ["rules"])
     rules = rules if isinstance(rules, list) else ["rules"]
     exceptions = project.get("exceptions", "exceptions")
     folders = [*rules, exceptions, SCENARIOS, CASES, LOCKS]
-    return [folder for folder in folders if isinstance(folder, str)]
+    return [folder for folder in folders if isinstance(folder, str) and is_below(folder)]
 
 
 def is_yaml(name: str) -> bool:
@@ -216,7 +219,11 @@ def _read(name: str, path: str) -> bytes:
         raise ConfigError(message, location=Location(shown), hint="rename it")
     try:
         if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a string, for there are many
-            return _bytes(path, MAX_BYTES + 1 if is_yaml(name) else sys.maxsize)
+            data = _bytes(path, (MAX_BYTES if is_yaml(name) else MAX_OTHER) + 1)
+            if len(data) > MAX_OTHER:
+                message = f"the file has more than {MAX_OTHER:,} bytes"
+                raise ConfigError(message, location=Location(name), hint="split it")
+            return data
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", location=Location(name)) from error
     raise ConfigError(
@@ -230,7 +237,7 @@ def _bytes(path: str, most: int) -> bytes:
     try:
         data = part = os.read(descriptor, min(_PART, most))
         while part and len(data) < most:
-            part = os.read(descriptor, min(_PART, most - len(data)))
+            part = os.read(descriptor, min(max(_PART, len(data)), most - len(data)))
             data += part
         return data
     finally:

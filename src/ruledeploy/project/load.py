@@ -22,7 +22,7 @@ from ruledeploy.errors import (
 from ruledeploy.model import Connector, Environment, ExceptionPolicy, Secret
 from ruledeploy.project.files import CASES, CONFIG, SCENARIOS, Files
 from ruledeploy.project.lock import locked_tables
-from ruledeploy.project.settings import Settings, Table, parse_settings
+from ruledeploy.project.settings import Settings, Table, is_url, parse_settings
 
 _SYSMON = ("logs-windows.sysmon_operational-*",)
 # What Sysmon writes of a category; its rules need the fields of the event, not ECS alone.
@@ -237,7 +237,7 @@ class Project:
         return _VARIABLE.sub(value, text)
 
     def _refuse_no_url(self, text: str, keys: tuple[str, ...]) -> None:
-        parts = urlsplit(text)
+        parts = urlsplit(text if is_url(text) else "")
         if text != "embedded:" and (parts.scheme not in {"http", "https"} or not parts.hostname):
             # The value may hold a password, so it is not shown.
             raise ConfigError(
@@ -275,7 +275,7 @@ def load_project(files: Files, errors: Sequence[RuledeployError] = ()) -> Projec
 
 def _plain_url(url: str) -> str:
     """One spelling of a server's URL: host in lower case, no default port, no trailing slash."""
-    parts = urlsplit(url)
+    parts = urlsplit(url if is_url(url) else "")
     if not parts.hostname:
         return url
     ports = {"http": ":80", "https": ":443"}

@@ -37,7 +37,7 @@ def locked_tables(files: Files, env: str) -> dict[str, str]:
         for family, table in tables.items():
             if family not in FAMILIES or parse_table(table).family != family:
                 raise _unreadable(path, f"{family!r} is no family of ours")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     return {family: _text(table) for family, table in sorted(tables.items())}
 

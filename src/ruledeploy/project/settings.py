@@ -6,7 +6,9 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from ruledeploy.errors import Collector, ConfigError, Location
 from ruledeploy.project.positions import locate
@@ -57,7 +59,12 @@ SECRETS = frozenset({"api_key", "password"})
 LANGUAGES = ("lucene", "eql", "esql", "kuery")
 ATTACK_VERSIONS = ("v18", "v19")
 REQUIRABLE = ("owner", "reason", "ticket")
-DURATION = re.compile(r"^[1-9][0-9]*[smhd]\Z")
+DURATION = re.compile(r"^[1-9][0-9]{0,5}[smhd]\Z")
+# A hundred years: beyond lie dates that no calendar has.
+MAX_DAYS = 36_500
+MAX_BYTES = 1_000_000
+# TOML's reader takes a time that grows with the square of a key's parts.
+_LONG_KEY = re.compile(r"(?:[\w-]+[ \t]*\.[ \t]*){64}")
 _USERINFO = re.compile(r"^\w+://[^/@]+@")
 # Kibana's space ids; the project name goes into list ids and tags.
 SPACE = re.compile(r"^[a-z0-9_-]+\Z")
@@ -86,7 +93,7 @@ def parse_settings(data: bytes, path: str) -> Settings:
     Raises `ConfigError`, or `Problems` with all of them: not TOML, unknown keys (with the
     nearest known one), wrong types, unknown languages, secrets written out in the file.
     """
-    text, raw = _read(data, path)
+    text, raw = read_toml(data, path)
     checker = _Checker(text, path)
     checker.table(raw, (), {"project": TABLE, "defaults": TABLE, "env": TABLE})
     project, defaults = raw.get("project", {}), raw.get("defaults", {})
@@ -94,6 +101,7 @@ def parse_settings(data: bytes, path: str) -> Settings:
     checker.table(project, ("project",), PROJECT)
     checker.table(defaults, ("defaults",), DEFAULTS)
     checker.values(defaults, ("defaults",))
+    checker.folders(_as_table(project))
     for name, env in _tables(envs):
         checker.env(env, ("env", name))
     checker.collector.raise_if_any()
@@ -105,17 +113,27 @@ def parse_settings(data: bytes, path: str) -> Settings:
     return Settings(path, text, project, defaults, dict(envs))
 
 
-def _read(data: bytes, path: str) -> tuple[str, Table]:
+def read_toml(data: bytes, path: str) -> tuple[str, Table]:
+    """The text and what it says. Raises `ConfigError` for what is no TOML, or would hurt."""
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"the file has more than {MAX_BYTES:,} bytes", location=Location(path, 1))
     try:
-        text = data.decode("utf-8")
-        return text, tomllib.loads(text)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError("the file is not UTF-8", location=Location(path)) from error
-    except tomllib.TOMLDecodeError as error:
+        place = Location(path, data.count(b"\n", 0, error.start) + 1)
+        raise ConfigError("the file is not UTF-8", location=place, hint="save it so") from error
+    if long := _LONG_KEY.search(text):
+        place = Location(path, text.count("\n", 0, long.start()) + 1)
+        raise ConfigError("not TOML: a key of more than 64 parts", location=place)
+    try:
+        return text, tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         found = re.search(r"line (\d+), column (\d+)", str(error))
         place = Location(path, *(int(n) for n in found.groups())) if found else Location(path)
-        message = str(error).split(" (at ")[0]
-        raise ConfigError(f"not TOML: {message}", location=place) from error
+        message = "it nests too deep" if isinstance(error, RecursionError) else str(error)
+        if not isinstance(error, tomllib.TOMLDecodeError | RecursionError):
+            message = "a number has too many digits"
+        raise ConfigError(f"not TOML: {message.split(' (at ')[0]}", location=place) from error
 
 
 def _as_table(value: object) -> Table:
@@ -153,14 +171,7 @@ class _Checker:
         """One `[env.NAME]` with its policy."""
         self.table(env, keys, ENV)
         self.values(env, keys)
-        policy = _as_table(env.get("policy"))
-        self.table(policy, (*keys, "policy"), POLICY)
-        exceptions = _as_table(policy.get("exceptions"))
-        here = (*keys, "policy", "exceptions")
-        self.table(exceptions, here, POLICY_EXCEPTIONS)
-        for name in exceptions.get("require", ()):
-            if name not in REQUIRABLE:
-                self.fail((*here, "require"), f"cannot require {name!r}", _one_of(REQUIRABLE))
+        self.policy(_as_table(env.get("policy")), (*keys, "policy"))
         for secret in SECRETS & env.keys():
             if not re.fullmatch(r"\$\{\w+\}", str(env[secret])):
                 self.fail(
@@ -176,6 +187,8 @@ class _Checker:
             hint = "64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints them"
             self.fail((*keys, "ca_fingerprint"), "no SHA-256 fingerprint", hint)
         for url in ("kibana_url", "elasticsearch_url", "proxy"):
+            if not is_url(str(env.get(url, ""))):
+                self.fail((*keys, url), f"{url} is no URL", "such as https://kibana.example:5601")
             if _USERINFO.match(str(env.get(url, ""))):
                 hint = 'take them out of the URL: username, and password = "${VARIABLE}"'
                 if url == "proxy":
@@ -183,6 +196,30 @@ class _Checker:
                 self.fail((*keys, url), f"credentials are written out in {url}", hint)
         if not SPACE.match(str(env.get("space", "default"))):
             self.fail((*keys, "space"), "a space id takes a-z, 0-9, - and _ only", None)
+
+    def policy(self, policy: Table, keys: tuple[str, ...]) -> None:
+        """One `[env.NAME.policy]`."""
+        self.table(policy, keys, POLICY)
+        exceptions = _as_table(policy.get("exceptions"))
+        here = (*keys, "exceptions")
+        self.table(exceptions, here, POLICY_EXCEPTIONS)
+        for name in exceptions.get("require", ()):
+            if name not in REQUIRABLE:
+                self.fail((*here, "require"), f"cannot require {name!r}", _one_of(REQUIRABLE))
+        for name in ("max_days", "warn_days"):
+            days = exceptions.get(name, 0)
+            if _is(days, NUMBER) and not 0 <= days <= MAX_DAYS:
+                hint = f"from 0 to {MAX_DAYS}"
+                self.fail((*here, name), f"{name} is no number of days", hint)
+
+    def folders(self, project: Table) -> None:
+        """Folders of content lie below the project's own."""
+        rules = project.get("rules")
+        named = [("rules", folder) for folder in rules] if isinstance(rules, list) else []
+        for key, folder in [*named, ("exceptions", project.get("exceptions"))]:
+            if isinstance(folder, str) and not is_below(folder):
+                message = f"the folder {folder!r} does not lie below the project's own"
+                self.fail(("project", key), message, "name one that does; it may be a link")
 
     def connectors(self, env: Table, keys: tuple[str, ...]) -> None:
         """Each `[env.NAME.connectors.NAME]`."""
@@ -207,6 +244,23 @@ class _Checker:
                 if not _is(values, TEXTS):
                     here = (*keys, table_name, name)
                     self.fail(here, f"{name} must be a list of {what}", None)
+                elif table_name == "indices" and not (values and all(map(str.strip, values))):
+                    hint = "such as logs-endpoint.events.api-*"
+                    self.fail((*keys, table_name, name), f"{name} names no index pattern", hint)
+
+
+def is_below(folder: str) -> bool:
+    """Whether a folder of the settings lies below the project's own, or is it."""
+    path = PurePosixPath(folder)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in folder
+
+
+def is_url(text: str) -> bool:
+    """Whether a URL can be taken apart; what is still a `${VARIABLE}` is looked at later."""
+    try:
+        return "${" in text or (urlsplit(text).port or 1) > 0
+    except ValueError:
+        return False
 
 
 def _one_of(known: tuple[str, ...]) -> str:

@@ -68,3 +68,45 @@ def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(Problems) as caught:
         parse_settings((GOOD + 'spaec = "x"\nlanguage = "sql"\n').encode(), "ruledeploy.toml")
     assert len(caught.value.errors) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"x = " + b"[" * 100_000, "it nests too deep"),
+        (b"x = " + b"9" * 5000, "too many digits"),
+        (b"a." * 50_000 + b"b = 1", r"toml:1: not TOML: a key of more than 64 parts"),
+        (b"x = 1\n" * 200_000, "more than 1,000,000 bytes"),
+        ("name = 'ä'".encode("utf-16"), "toml:1: the file is not UTF-8"),
+    ],
+    ids=["deep", "digits", "key", "large", "utf-16"],
+)
+def test_a_file_that_would_hurt_is_refused(text: bytes, said: str) -> None:
+    """An error of the file, never a crash or a minute's work."""
+    with pytest.raises(ConfigError, match=said):
+        parse_settings(text, "ruledeploy.toml")
+
+
+def test_a_byte_order_mark_does_not_count() -> None:
+    """Some editors write one."""
+    assert parse_settings(b'\xef\xbb\xbf[project]\nname = "a"\n', "x").project == {"name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('[project]\nname = "a"\nrules = ["rules", "/etc"]', ":3: the folder '/etc' does not lie"),
+        ('[project]\nname = "a"\nexceptions = "../x"', ":3: the folder '../x' does not lie"),
+        ('[project]\nname = "a"\n[env.x]\nkibana_url = "http://[::1"', ":4: kibana_url is no URL"),
+        ('[project]\nname = "a"\n[env.x]\nproxy = "http://a:99999"', ":4: proxy is no URL"),
+        ('[project]\nname = "a"\n[env.x.indices]\n"windows" = []', ":4: windows names no index"),
+        ('[project]\nname = "a"\n[env.x.indices]\n"a" = ["x", " "]', ":4: a names no index"),
+        ('[project]\nname = "a"\n[env.x]\ninterval = "9999999d"', "is no duration"),
+        ('[project]\nname = "a"\n[env.x.policy.exceptions]\nmax_days = -1', ":4: max_days is no"),
+        ('[project]\nname = "a"\n[env.x.policy.exceptions]\nwarn_days = 99999', ":4: warn_days is"),
+    ],
+)
+def test_values_that_nothing_could_take_are_refused(line: str, said: str) -> None:
+    """At their line, before anything runs into them."""
+    with pytest.raises(ConfigError, match=said):
+        parse_settings(line.encode(), "ruledeploy.toml")
