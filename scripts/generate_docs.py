@@ -13,6 +13,7 @@ from pathlib import Path
 from ruledeploy.cli.app import COMMANDS
 from ruledeploy.cli.exits import EXITS
 from ruledeploy.fields import FAMILIES, load_table
+from ruledeploy.report.schemas import VERSIONS, output_schema
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "fields.md": fields_page(),
+        REFERENCE / "outputs.md": outputs_page(),
         EXIT_CODES: exit_codes_page(),
     }
 
@@ -71,6 +73,26 @@ def fields_page() -> str:
         "fields of its family's table: on any other field it would silently never match.\n"
     )
     return "\n".join([NOTE, "# Telemetry families\n", about, *rows, ""])
+
+
+def outputs_page() -> str:
+    """The forms of `--json` that have a schema: their versions and their keys."""
+    about = (
+        "What programs read has a JSON Schema, which comes with the program:\n"
+        "`ruledeploy schema NAME` prints it. The key `schema` is its version. The schemas allow\n"
+        "no other keys, so a key that comes, goes or changes makes a new version.\n"
+    )
+    parts = [NOTE, "# Output for programs\n", about]
+    for name, version in VERSIONS.items():
+        schema = output_schema(name)
+        parts.append(f"## {name}, version {version}\n")
+        parts.append(f"`{schema['title']}`. {schema['description']}\n")
+        parts += ["| key | always there | what |", "|---|---|---|"]
+        for key, one in schema["properties"].items():
+            always = "yes" if key in schema["required"] else "no"
+            parts.append(f"| `{key}` | {always} | {one.get('description', '')} |")
+        parts.append("")
+    return "\n".join(parts)
 
 
 def exit_codes_page() -> str:

@@ -15,22 +15,28 @@ app = command_app()
 
 
 class Which(StrEnum):
-    """Kinds of files that users write."""
+    """Kinds of files that users write, and of output that programs read."""
 
     settings = "settings"
     rule = "rule"
     overlay = "overlay"
     cases = "cases"
     scenario = "scenario"
+    plan = "plan"
+    push = "push"
+    doctor = "doctor"
+    history = "history"
+    drift = "drift"
 
 
 @app.command()
 def schema(
-    which: Annotated[Which | None, typer.Argument(help="One file's; all by name if none.")] = None,
+    which: Annotated[Which | None, typer.Argument(help="Which one; all by name if none.")] = None,
 ) -> None:
-    """Print JSON Schemas of the files you write, for editors.
+    """Print JSON Schemas of the files you write and of the JSON that commands print.
 
-    Settings (ruledeploy.toml), rules, allowlist overlays, files of test cases, scenarios.
+    For editors: settings (ruledeploy.toml), rules, allowlist overlays, files of test cases,
+    scenarios. For programs: plan, push (and rollback), doctor, history, drift.
     """
     every = schemas()
     print_json(every if which is None else every[which.value])
@@ -40,6 +46,7 @@ def schemas() -> dict[str, JsonObject]:
     """Every schema by name."""
     from ruledeploy.allowlist.overlay import OVERLAY_SCHEMA
     from ruledeploy.project.schema import settings_schema
+    from ruledeploy.report.schemas import VERSIONS, output_schema
     from ruledeploy.sigma.schema import case_file_schema, rule_schema
     from ruledeploy.telemetry.parsing import SCENARIO_SCHEMA
 
@@ -49,4 +56,5 @@ def schemas() -> dict[str, JsonObject]:
         "overlay": OVERLAY_SCHEMA,
         "cases": case_file_schema(),
         "scenario": SCENARIO_SCHEMA,
+        **{name: output_schema(name) for name in VERSIONS},
     }
