@@ -18,7 +18,8 @@ from ruledeploy.cli.output import print_json, say, write_file
 from ruledeploy.errors import Collector, RuledeployError, UsageError
 
 if TYPE_CHECKING:
-    from ruledeploy.model import DetectionRule, Environment
+    from ruledeploy.compile import WrittenRule
+    from ruledeploy.model import Environment
     from ruledeploy.project import Project
 
 app = command_app()
@@ -87,7 +88,7 @@ def convert(
     idle = sum(not each.rules and not each.problems for each in compiled)
     summary = _summary(rules, idle, collector.errors)
     if json_:
-        bodies = {} if output else {"rules": [dict(rule.body) for rule in rules]}
+        bodies = {} if output else {"rules": [rule.body for rule in rules]}
         print_json({**summary, **bodies})
     else:
         _say(summary, collector.errors)
@@ -96,7 +97,7 @@ def convert(
 
 
 def _summary(
-    rules: Sequence[DetectionRule], idle: int, errors: Sequence[RuledeployError]
+    rules: Sequence[WrittenRule], idle: int, errors: Sequence[RuledeployError]
 ) -> dict[str, Any]:
     """What became of the documents; `idle` of them make no rule here."""
     from ruledeploy.verify.check import as_findings
@@ -138,11 +139,11 @@ def _target(root: Path, env: str, paths: list[Path]) -> tuple[Project, Environme
     return project, project.environment(env or names[0])
 
 
-def _text(rules: Sequence[DetectionRule], format_: Format) -> str:
+def _text(rules: Sequence[WrittenRule], format_: Format) -> str:
     return "".join(f"{line}\n" for line in _lines(rules, format_))
 
 
-def _lines(rules: Sequence[DetectionRule], format_: Format) -> Iterator[str]:
+def _lines(rules: Sequence[WrittenRule], format_: Format) -> Iterator[str]:
     match format_:
         case Format.query:
             for rule in rules:
@@ -150,7 +151,7 @@ def _lines(rules: Sequence[DetectionRule], format_: Format) -> Iterator[str]:
                 yield str(rule.body["query"])
         case Format.ndjson:
             for rule in rules:
-                yield json.dumps(rule.body, ensure_ascii=False, sort_keys=True)
+                yield rule.line
         case Format.rules_json:
-            bodies = [dict(rule.body) for rule in rules]
+            bodies = [rule.body for rule in rules]
             yield json.dumps(bodies, ensure_ascii=False, indent=2, sort_keys=True)

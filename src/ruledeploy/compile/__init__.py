@@ -11,7 +11,7 @@ from ruledeploy.compile.release import (
     compile_rules,
     try_release,
 )
-from ruledeploy.compile.unit import CompiledRule
+from ruledeploy.compile.unit import CompiledRule, WrittenRule
 from ruledeploy.compile.workers import available_processes
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CompiledRule",
     "Means",
     "Task",
+    "WrittenRule",
     "available_processes",
     "cache_folder",
     "code_version",

@@ -90,7 +90,7 @@ def compile_all(
         known = [_known(each) for each in compiled]
         allowlist = compile_overlays(overlays, known, scope, files)
     _tell(collector, own.errors)
-    rules = [_linked(rule, allowlist) for each in compiled for rule in each.rules]
+    rules = [_linked(rule.read(), allowlist) for each in compiled for rule in each.rules]
     findings = [*said, *(f for each in compiled for f in each.findings), *allowlist.findings]
     release = Release(
         env=env.name,

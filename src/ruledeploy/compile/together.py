@@ -11,6 +11,7 @@ from ruledeploy.compile.unit import (
     RETIRED,
     CompiledRule,
     Recipe,
+    WrittenRule,
     check_environments,
     compile_source,
     compiler_of,
@@ -123,7 +124,7 @@ def correlated(
                 ]
                 one, said = compiler_of(recipe).correlate(source, parts)
                 idle = _undeployed(source, counted, recipe)
-                made = CompiledRule(rule.source, (one,), (*said, *idle))
+                made = CompiledRule(rule.source, (WrittenRule.of(one),), (*said, *idle))
         wrong = (*rule.problems, *problems(collector.errors))
         done[rule.source.id] = replace(made, problems=wrong)
     return [
@@ -226,5 +227,6 @@ def with_note(compiled: CompiledRule, files: Mapping[str, bytes]) -> CompiledRul
     if source.elastic.note_file is None:
         return compiled
     text = note(source, note_text(source, files))
-    rules = tuple(replace(rule, body={**rule.body, "note": text}) for rule in compiled.rules)
-    return replace(compiled, rules=rules)
+    rules = (replace(rule.read(), body={**rule.body, "note": text}) for rule in compiled.rules)
+    written = tuple(WrittenRule.of(rule) for rule in rules)
+    return replace(compiled, rules=written)
