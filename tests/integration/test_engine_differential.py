@@ -8,6 +8,7 @@ tests/fixtures/, which the unit tests then keep.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -86,7 +87,11 @@ def world(node: Node, degrade: Degrade, index: str, generator: Generator) -> Wor
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + WORLDS))
 def test_both_engines_find_the_same(
-    seed: int, node: Node, degrade: Degrade, fresh_index: FreshIndex
+    seed: int,
+    node: Node,
+    degrade: Degrade,
+    fresh_index: FreshIndex,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Lucene, ES|QL and exception items find the same events here and there, and fail alike."""
     index = fresh_index("world")
@@ -95,5 +100,8 @@ def test_both_engines_find_the_same(
     found = [both.compare(generator.case(f"c{number}")) for number in range(CASES)]
     different = [text for text in found if text not in (SAME, UNSUPPORTED)]
     assert not different, f"{len(different)} of {CASES} differ\n" + "\n".join(different)
+    # For --junitxml, which sums up a long run.
+    record_property("compared", CASES - found.count(UNSUPPORTED))
+    record_property("refused", found.count(UNSUPPORTED))
     # What we refuse does not count, but must be rare.
     assert found.count(UNSUPPORTED) < CASES / 4

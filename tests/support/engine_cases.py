@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from dataclasses import field as new
 from functools import partial
 from random import Random
 from typing import Any
@@ -20,6 +19,7 @@ from ruledeploy.query.text import lower, words
 from support.engine_values import (
     ADDRESSES,
     ALPHABET,
+    CONTRARY,
     DATE_MATH,
     DATES,
     ESQL_DEPTH,
@@ -28,7 +28,6 @@ from support.engine_values import (
     NETWORKS,
     NO_ADDRESSES,
     NORMALIZED,
-    NULLABLE,
     NUMBER_TEXTS,
     NUMBERS,
     NUMERIC,
@@ -59,7 +58,6 @@ class Generator:
 
     random: Random
     index: str = "generated"
-    nullable: list[str] = new(default_factory=list)
     # Only values that the types take: what else a query asks may decide before one is looked at.
     sound: bool = False
 
@@ -90,6 +88,12 @@ class Generator:
                 self.place(out, field, self.many(partial(self.value, field)))
         if self.random.random() < 0.5:
             out["flat"] = {"key": self.text(200), "other": [self.text(200)]}
+        elif self.random.random() < 0.2:
+            out["flat.key"] = self.text(200)
+        if self.random.random() < 0.1:
+            # A key with a dot is a nested object of its own.
+            out["sub.k"] = self.many(lambda: self.text(200))
+            out["sub.n"] = self.random.choice([1, 5, 12])
         if self.random.random() < 0.6:
             out["sub"] = [
                 {
@@ -201,6 +205,7 @@ class Generator:
                         f"{field}:{uncoded(value)}",
                         f"sub.k:{escaped(value)}",
                         f"na\\*:{escaped(value)}",
+                        f"_id:{random.choice(['d1', 'd*', '(d2 OR d3)', '/d1/', '[d1 TO d3]'])}",
                         escaped(value),
                     ]
                 )
@@ -294,7 +299,6 @@ class Generator:
 
     def esql(self) -> str:
         """A query that keeps rows of the index."""
-        self.nullable = list(NULLABLE)
         condition = self.esql_condition(ESQL_DEPTH)
         return f"from {self.index} metadata _id | where {condition}"
 
@@ -314,11 +318,22 @@ class Generator:
         random = self.random
         kind = random.random()
         if kind < 0.12:
-            # In a compound query `f is null` makes other conditions on f null: see docs/engine.md.
-            field = random.choice([*STRINGS, *NUMERIC, "ip", "at", "flag"])
-            if not compound or self.nullable:
-                field = self.nullable.pop() if compound else field
-                return f"{field} is {random.choice(['', 'not '])}null"
+            # A text below a keyword that is too long is null to some: see docs/engine.md.
+            options = [name for name in STRINGS if not (compound and name == "name.text")]
+            field = random.choice([*options, *NUMERIC, "ip", "at", "flag"])
+            return f"{field} is {random.choice(['', 'not '])}null"
+        if kind < 0.17 and compound:
+            # What cannot hold together, or only names what is null.
+            field = random.choice(["k", "t", "line"])
+            value = quoted(random.choice(CONTRARY))
+            return random.choice(
+                [
+                    f"{field} is null and {field} {random.choice(['==', '!=', '>'])} {value}",
+                    f"{field} == {value} and {field} > {quoted(random.choice(CONTRARY))}",
+                    f"{field} == {value} and {field} in ({quoted(random.choice(CONTRARY))})",
+                    f"n.long == {random.choice([1, 5, 12])} and n.long {sign_of(random)} 5",
+                ]
+            )
         if kind < 0.25:
             return self.esql_other(compound=compound)
         field = random.choice([name for name in STRINGS if not (compound and name == "name.text")])
@@ -350,7 +365,7 @@ class Generator:
         sign = random.choice(["==", "!=", "<", "<=", ">", ">="])
         match random.randint(0, 3):
             case 0:
-                field = random.choice([n for n in NUMERIC if n not in ("n.unsigned", *NULLABLE)])
+                field = random.choice([name for name in NUMERIC if name != "n.unsigned"])
                 # 0.1 is another number in a float's index than among the values it is read as.
                 fractions = [] if compound else [12.7, 0.1]
                 return f"{field} {sign} {random.choice([0, 1, -1, 5, 12, 1.5, 128, *fractions])}"
@@ -475,6 +490,11 @@ class Generator:
         query = "*:*" if self.random.random() < 0.7 else self.lucene(1)
         self.sound = query != "*:*"
         return Case(EngineRule(name, "lucene", query, (self.index,), self.items()))
+
+
+def sign_of(random: Random) -> str:
+    """An operator that compares in order."""
+    return random.choice(["<", "<=", ">", ">="])
 
 
 def escaped(text: str) -> str:

@@ -323,5 +323,6 @@ NORMALIZED = ("name.caseless", "low")
 # Fields that are analysed: see `query_text`.
 WORDED = ("name.text", "line.text", "t", "msg")
 ESQL_DEPTH = 2
-NULLABLE = ("n.byte", "n.short")
+# Texts to be compared with one another, none of which reads as a date or an address.
+CONTRARY = ("a b", "A B", "cmd.exe", "foo bar baz", "istanbul", "x1.y2")
 LOWERCASE = {"analysis": {"normalizer": {"lowercase": {"type": "custom", "filter": ["lowercase"]}}}}

@@ -18,11 +18,16 @@ from ruledeploy.query.ir import (
     And,
     Column,
     Exists,
+    Glob,
     Leaf,
+    Matcher,
     Never,
     Node,
     Not,
     Or,
+    Prefix,
+    Range,
+    Regexp,
     Within,
 )
 from ruledeploy.query.kql import Types
@@ -227,6 +232,10 @@ class Binder:
         found = self._visible(leaf.field)
         if found is None:
             return FALSE
+        if leaf.field in METADATA and not _answers(leaf.field, leaf.matcher):
+            if leaf.lenient:
+                return FALSE
+            raise QueryError(f"{leaf.field} cannot be asked for a pattern or a range")
         asked = meaning(leaf.matcher, found.type, self.now, lenient=leaf.lenient)
         if isinstance(asked, Dropped):
             return None if leaf.lenient else FALSE
@@ -263,6 +272,19 @@ class Binder:
         ]
         tests = [self._test(Leaf(name, leaf.matcher, lenient=True)) for name in names]
         return [test for test in tests if test is not None and test != FALSE]
+
+
+def _answers(name: str, matcher: Matcher) -> bool:
+    """Whether Elasticsearch asks a metadata field so: `_id` as a whole, `_index` by its start."""
+    match matcher:
+        case Regexp() | Range():
+            return False
+        case Prefix():
+            return name == "_index"
+        case Glob(analysed=analysed):
+            return name == "_index" and not analysed
+        case _:
+            return True
 
 
 def _joined(kind: type[AllOf | AnyPart], parts: list[Bound | None]) -> AllOf | AnyPart | None:

@@ -170,7 +170,8 @@ class _Builder:
 
     def __init__(self, wanted: Wanted) -> None:
         self._fields = FieldReader(wanted.paths, wanted.objects, wanted.keyed)
-        self._lines = LineReader({*wanted.paths, *wanted.objects, *wanted.keyed, _EVENT_ID})
+        whole = self._fields.whole
+        self._lines = LineReader({*wanted.paths, *whole, _EVENT_ID}, whole)
         self._builders = {name: ColumnBuilder() for name in sorted(wanted.names)}
         self._ids: list[str] = []
         self._rows: dict[tuple[str, bool], array[int]] = {}

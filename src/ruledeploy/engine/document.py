@@ -17,13 +17,15 @@ Values = dict[str, list[Any]]
 class Spot:
     """A place in an event: what is collected there, and the places below by any of their keys.
 
-    `below` has a key for each spelling: of `a.b.c` below `a` both `b` and `b.c`.
+    `below` has a key for each spelling: of `a.b.c` below `a` both `b` and `b.c`. `opens` tells
+    that what is collected whole lies below, of which a key may spell a part that no query names.
     """
 
     name: str
     is_path: bool = False
     is_object: bool = False
     is_keyed: bool = False
+    opens: bool = False
     below: dict[str, Spot] = field(default_factory=dict)
 
 
@@ -49,6 +51,11 @@ class FieldReader:
         """All fields that are collected."""
         return self.paths | self.objects | self.keyed
 
+    @property
+    def whole(self) -> frozenset[str]:
+        """The fields of which every key counts."""
+        return self.objects | self.keyed
+
     def is_plain(self, name: str) -> bool:
         """Whether only scalars are collected at a name."""
         return name in self.paths - self.objects - self.keyed
@@ -64,6 +71,7 @@ class FieldReader:
         for length in range(len(parts)):
             above = self._spot(".".join(parts[:length]))
             above.below[".".join(parts[length:])] = spot
+            above.opens = above.opens or spot.is_object or spot.is_keyed
         return spot
 
     def read(self, source: Any, prefix: str = "") -> Values:
@@ -88,11 +96,23 @@ def _object(spot: Spot, source: Any, out: Values) -> None:
     for key, value in source.items():
         found = below.get(key)
         if found is None or value is None:
+            if found is None and spot.opens and "." in key:
+                _dotted(spot, key, value, out)
             continue
         if value.__class__ is str and found.is_path and not found.is_keyed:
             out.setdefault(found.name, []).append(value)
         else:
             _value(found, value, out)
+
+
+def _dotted(spot: Spot, key: str, value: Any, out: Values) -> None:
+    """A key such as `sub.k`, where `sub` is collected whole: an object of its own."""
+    parts = key.split(".")
+    for length in range(1, len(parts)):
+        found = spot.below.get(".".join(parts[:length]))
+        if found is not None and (found.is_object or found.is_keyed):
+            _value(found, {".".join(parts[length:]): value}, out)
+            return
 
 
 def _value(spot: Spot, value: Any, out: Values) -> None:

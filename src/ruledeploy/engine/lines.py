@@ -54,10 +54,12 @@ class _Form:
 class LineReader:
     """Reads some fields; those that lie below another of them come with it.
 
-    `roots` are the fields that cells are of, in order.
+    `roots` are the fields that cells are of, in order. `whole` are those of which every key counts:
+    a line that spells a part of one with a dot must be decoded in full.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], whole: Iterable[str] = ()) -> None:
+        self._marks = _marks(whole)
         wanted = _outermost({*paths, *_PARTS})
         event, names = _event_type([tuple(path.split(".")) for path in wanted])
         self.roots = wanted
@@ -83,7 +85,7 @@ class LineReader:
 
         Bytes that are not UTF-8 are noticed in the fields that are decoded.
         """
-        if not self._fits:
+        if not self._fits or self._is_marked(line):
             return None
         # Lines of one file are mostly of one kind: that of the line before is tried first.
         for is_wrapped in (self._is_wrapped, not self._is_wrapped):
@@ -98,6 +100,9 @@ class LineReader:
             return self._line(event, None, None)
         return None
 
+    def _is_marked(self, line: bytes) -> bool:
+        return any(mark in line for mark in self._marks)
+
     def _line(self, event: Any, index: str | None, identity: Any) -> Line:
         stream, *named = self._stream(event)
         return index or _joined(named), stream is not self._none, identity, self._get(event)
@@ -106,7 +111,8 @@ class LineReader:
         """Many lines at once, if they are of one form; those of the other are odd."""
         if not self._fits:
             return Rows((), (), {}, range(len(lines)))
-        for form in self._forms:
+        marked = [self._is_marked(line) for line in lines] if self._marks else []
+        for form in () if any(marked) else self._forms:
             try:
                 events = list(map(form.decode, lines))
             except _ODD:
@@ -115,6 +121,9 @@ class LineReader:
         places, odd, events = [], [], []
         form = self._forms[0]
         for place, line in enumerate(lines):
+            if any(marked) and marked[place]:
+                odd.append(place)
+                continue
             try:
                 events.append(form.decode(line))
                 places.append(place)
@@ -161,6 +170,13 @@ def _index_of(named: Sequence[Any]) -> str:
 def _joined(parts: Sequence[Any]) -> str:
     """The index that the parts of `data_stream` name; "" if one is missing or no text."""
     return "-".join(parts) if all(part.__class__ is str for part in parts) else ""
+
+
+def _marks(whole: Iterable[str]) -> tuple[bytes, ...]:
+    """What a line has in it that spells a key of these with a dot: `"a.b.` and `"b.` of `a.b`."""
+    parts = [name.split(".") for name in sorted(whole)]
+    found = [f'"{".".join(each[at:])}.' for each in parts for at in range(len(each))]
+    return tuple(text.encode() for text in dict.fromkeys(found))
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:

@@ -35,6 +35,14 @@ def types_in(tables: Sequence[FieldTable]) -> Types:
     return type_of
 
 
+def has_column(table: FieldTable, name: str) -> bool:
+    """Whether a condition can ask a column: no nested object's, and no flattened field."""
+    found = resolve(table, name)
+    if found is None or found.root or found.type.type == "nested":
+        return False
+    return not innermost_nested(table, found.path)
+
+
 def _column(table: FieldTable, name: str) -> Resolved | None:
     """The field behind a column; None where ES|QL has no such column."""
     found = resolve(table, name)

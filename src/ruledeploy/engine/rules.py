@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from ruledeploy.engine.binding import Binder, Bound, resolve, types_of
-from ruledeploy.engine.pipes import types_in
+from ruledeploy.engine.pipes import has_column, types_in
 from ruledeploy.engine.protocol import EngineRule
 from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.errors import Collector, QueryError, UnsupportedQuery
@@ -17,7 +17,7 @@ from ruledeploy.model import JsonObject
 from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.esql_run import run_pipe
 from ruledeploy.query.exceptions import is_expired, item_clause
-from ruledeploy.query.ir import Node, fields_used, simplify
+from ruledeploy.query.ir import Node, simplify
 from ruledeploy.query.kql import Types
 from ruledeploy.query.parse import ParsedQuery, parse_query
 
@@ -112,8 +112,8 @@ def check_columns(item: Parsed, tables: Sequence[FieldTable], now: datetime) -> 
     """ES|QL fails on a column that no index has, and on types that do not go together."""
     if item.query.esql is None or not tables:
         return
-    for name in sorted(fields_used(item.query.node)):
-        if "*" not in name and not any(resolve(table, name) for table in tables):
+    for name in sorted(item.query.esql.columns):
+        if not any(has_column(table, name) for table in tables):
             raise QueryError(f"unknown column {name}")
     run_pipe(item.query.esql.pipe, types_in(tables), (), now)
 

@@ -260,7 +260,8 @@ class Run(Generic[Record]):
         if self._lines is None:
             programs = [program for _, program, _ in self._programs.values()]
             names = {name for program in programs for name in program.reader.names}
-            self._lines = LineReader(names)
+            whole = {name for program in programs for name in program.reader.whole}
+            self._lines = LineReader(names, whole)
             roots = self._lines.roots
             self._views = {id(program): View(program, roots) for program in programs}
         return self._lines

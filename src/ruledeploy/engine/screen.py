@@ -34,7 +34,8 @@ class Screens:
 
     def __init__(self, learnt: Sequence[tuple[Program, Calls]]) -> None:
         names = (screened(program, calls) for program, calls in learnt)
-        self._reader = LineReader(frozenset[str]().union(*names))
+        whole = frozenset[str]().union(*(program.reader.whole for program, _ in learnt))
+        self._reader = LineReader(frozenset[str]().union(*names), whole)
         roots = self._reader.roots
         self._screens = {id(program): Screen(program, calls, roots) for program, calls in learnt}
 

@@ -57,6 +57,10 @@ _IGNORED = frozenset(
 )
 
 
+# Clauses that read a star in a field's name as a pattern.
+_TAKES_PATTERNS = frozenset({"exists", "query_string", "multi_match", "simple_query_string"})
+
+
 def parse_dsl(body: JsonObject) -> Node:
     """The query as a node. Raises UnsupportedQuery naming a clause that we do not evaluate."""
     return _query(body, 0)
@@ -78,7 +82,14 @@ def _query(body: object, depth: int) -> Node:
     reader = _LEAVES.get(str(kind))
     if reader is None:
         raise UnsupportedQuery(f"query DSL clause {kind!r}")
-    return reader(_object(inner, str(kind)))
+    return _literally(reader(_object(inner, str(kind))), str(kind))
+
+
+def _literally(node: Node, kind: str) -> Node:
+    """A clause that takes a field's name as it is: no field is called so with a star in it."""
+    if isinstance(node, Leaf) and "*" in node.field and kind not in _TAKES_PATTERNS:
+        return NEVER
+    return node
 
 
 def _object(value: object, kind: str) -> JsonObject:

@@ -12,17 +12,19 @@ from fnmatch import fnmatchcase
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.cursor import Token
+from ruledeploy.query.esql_logic import Tri, both, plain
 from ruledeploy.query.esql_pipe import Command, Drop, Keep, Limit, Stats, parse_command
 from ruledeploy.query.esql_tokens import after_space, commands, source_names, tokenize
 from ruledeploy.query.esql_where import parse_condition
-from ruledeploy.query.ir import ALWAYS, Node, all_of, fields_used
+from ruledeploy.query.ir import ALWAYS, Node
 
 
 @dataclass(frozen=True, slots=True)
 class EsqlQuery:
     """`sources` are index patterns, `metadata` fields such as `_id`; `where` is null-safe.
 
-    `conditions` are the texts of the `where` commands that `where` stands for. `pipe` are the
+    `conditions` are the texts of the `where` commands that `where` stands for, `columns` what
+    these name. `pipe` are the
     commands over the rows they leave, none for a query that only finds; `rest` is the text after
     `from` and its sources, from the first pipe sign on.
     """
@@ -34,6 +36,7 @@ class EsqlQuery:
     conditions: tuple[str, ...] = ()
     pipe: tuple[Command, ...] = ()
     rest: str = ""
+    columns: frozenset[str] = frozenset()
 
     @property
     def aggregates(self) -> bool:
@@ -45,7 +48,7 @@ class EsqlQuery:
 class _Pipe:
     """What the commands read so far say; `commands` and `computes` once rows are computed."""
 
-    where: Node = ALWAYS
+    where: tuple[Tri, ...] = ()
     limit: int | None = None
     conditions: tuple[str, ...] = ()
     kept: tuple[str, ...] | None = None
@@ -64,10 +67,17 @@ def parse_esql(text: str) -> EsqlQuery:
     pipe = _Pipe()
     for start, end in spans[1:]:
         _command(text, start, end, pipe)
-    rest = text[spans[0][1] :]
-    if not pipe.computes:
-        return EsqlQuery(sources, metadata, pipe.where, pipe.limit, pipe.conditions, (), rest)
-    return EsqlQuery(sources, metadata, pipe.where, None, pipe.conditions, pipe.commands, rest)
+    where = both(pipe.where) if pipe.where else plain(ALWAYS)
+    return EsqlQuery(
+        sources,
+        metadata,
+        where.true,
+        None if pipe.computes else pipe.limit,
+        pipe.conditions,
+        pipe.commands if pipe.computes else (),
+        text[spans[0][1] :],
+        where.names,
+    )
 
 
 def esql_sources(text: str) -> tuple[str, ...]:
@@ -142,8 +152,8 @@ def _where(tokens: list[Token], pipe: _Pipe, at: int) -> None:
         raise UnsupportedQuery("where after limit", position=at, hint="filter first")
     condition = parse_condition(tokens)
     narrowed = pipe.kept is not None or pipe.dropped
-    for field in sorted(fields_used(condition)) if narrowed else ():
+    for field in sorted(condition.names) if narrowed else ():
         gone = any(fnmatchcase(field, glob) for glob in pipe.dropped)
         if gone or not (pipe.kept is None or any(fnmatchcase(field, g) for g in pipe.kept)):
             raise QueryError(f"column {field} is no longer there", position=at)
-    pipe.where = all_of(pipe.where, condition)
+    pipe.where += (condition,)

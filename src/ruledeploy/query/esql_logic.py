@@ -31,6 +31,7 @@ from ruledeploy.query.ir import (
     Node,
     OneValue,
     Prefix,
+    Range,
     Regexp,
     Scalar,
     Term,
@@ -38,7 +39,9 @@ from ruledeploy.query.ir import (
     any_of,
     negate,
 )
+from ruledeploy.query.kinds import between
 from ruledeploy.query.regexp import ANYTHING, literal_of, parse_regexp
+from ruledeploy.query.terms import parse_ip
 
 # The category of letters that no result of a function has, as the optimizer takes it.
 _NEVER_MADE = MappingProxyType({"lower": "Lu", "upper": "Ll"})
@@ -46,13 +49,19 @@ _NEVER_MADE = MappingProxyType({"lower": "Lu", "upper": "Ll"})
 FALLIBLE = frozenset({"ip"})
 
 
+_NONE = frozenset[str]()
+
+
 class Tri(Struct, frozen=True, gc=False):
     """When a condition is true and when it is false.
 
     `inverse` is what NOT right before it makes of it, where that is not just the two swapped.
     `several` says when a column that is a condition by itself has several values: whatever AND or
-    OR join it with is null then, even where the other side would decide. `equal` are the columns
-    that must equal a text or number for it to be true.
+    OR join it with is null then, even where the other side would decide. The rest is what the
+    optimizer sees of it: `equal` and `within` are the columns that must equal a text or number and
+    lie in a range for it to be true, `names` all columns. Of a conjunction `absent` and `present`
+    are those that it asks for by `is null` and `is not null`, `others` those of its other parts; of
+    a disjunction `spared` are those that an `is null` beside it makes it true of.
     """
 
     true: Node
@@ -60,13 +69,23 @@ class Tri(Struct, frozen=True, gc=False):
     inverse: Tri | None = None
     several: Node | None = None
     equal: tuple[tuple[Field, Scalar], ...] = ()
+    within: tuple[tuple[Field, Range], ...] = ()
+    names: frozenset[str] = _NONE
+    absent: frozenset[str] = _NONE
+    present: frozenset[str] = _NONE
+    others: frozenset[str] = _NONE
+    spared: frozenset[str] = _NONE
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it is null whatever the row is."""
+        return self.true == NEVER == self.false
 
     def negated(self) -> Tri:
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
-            kept = self.equal or self.several is not None
-            return Tri(self.false, self.true, self if kept else None)
+            return replace(_about(Tri(self.false, self.true), self.names), inverse=self)
         return replace(self.inverse, inverse=self)
 
 
@@ -87,12 +106,17 @@ class Literal(Struct, frozen=True, gc=False):
 Operand: TypeAlias = Field | Literal
 
 
+NULL = Tri(NEVER, NEVER)
+_FALSE = Tri(NEVER, ALWAYS)
+
+
 def single(field: Field, matcher: Matcher) -> Tri:
     """A comparison: on one value true or false, on none or several null."""
     converted = field.steps if FALLIBLE & set(field.steps) else ()
     guard = Leaf(field.name, Column(OneValue(), converted))
     asked = Leaf(field.name, Column(matcher, field.steps))
-    return Tri(all_of(guard, asked), all_of(guard, negate(asked)))
+    found = Tri(all_of(guard, asked), all_of(guard, negate(asked)))
+    return _about(found, frozenset({field.name}))
 
 
 def bare(name: str) -> Tri:
@@ -105,36 +129,86 @@ def bare(name: str) -> Tri:
 def both(parts: Sequence[Tri]) -> Tri:
     """AND: true if all are, false if one is.
 
-    The optimizer knows that two equalities cannot hold together, and writes false for all of it.
+    The optimizer knows what cannot hold together, and writes false for all of it. Where a column
+    `is null`, whatever else names the column is null to it, and then the whole.
     """
+    missing = frozenset[str]().union(*(part.absent for part in parts))
+    parts = [part for part in parts if not part.spared & missing]
     equal = tuple(one for part in parts for one in part.equal)
-    if _contradict(equal):
-        return Tri(NEVER, ALWAYS)
-    return replace(_joined(parts), equal=equal)
+    within = tuple(one for part in parts for one in part.within)
+    names, absent, present, others = (
+        frozenset[str]().union(*sets)
+        for sets in zip(*((p.names, p.absent, p.present, p.others) for p in parts), strict=True)
+    )
+    if _contradict(equal, within) or absent & present:
+        return replace(_FALSE, names=names)
+    found = _joined(parts)
+    if found.false != ALWAYS and (absent & others or any(part.is_null for part in parts)):
+        return replace(NULL, names=names)
+    return replace(
+        found,
+        equal=equal,
+        within=within,
+        names=names,
+        absent=absent,
+        present=present,
+        others=others,
+    )
 
 
-def _contradict(equal: Sequence[tuple[Field, Scalar]]) -> bool:
-    """Whether a column must equal two values; of dates the optimizer does not say so."""
+def _contradict(
+    equal: Sequence[tuple[Field, Scalar]], within: Sequence[tuple[Field, Range]]
+) -> bool:
+    """Whether a column must equal two values, or one out of a range it must be in.
+
+    Of dates the optimizer does not say so.
+    """
     known: dict[Field, Scalar] = {}
     for field, value in equal:
         first = known.setdefault(field, value)
         if first != value and moment_of(str(first)) is None:
             return True
-    return False
+    return any(
+        field in known and moment_of(str(known[field])) is None and _is_out(known[field], bounds)
+        for field, bounds in within
+    )
+
+
+def _is_out(value: Scalar, bounds: Range) -> bool:
+    """Whether a value lies below or above a range of its kind."""
+    given = [one for one in (value, bounds.lower, bounds.upper) if one is not None]
+    if len({isinstance(one, str) for one in given}) > 1:
+        return False
+    inside: tuple[Scalar | None, ...] = (value, bounds.lower, bounds.upper)
+    if None not in map(parse_ip, given):
+        inside = tuple(map(parse_ip, inside))
+    asked, low, high = inside
+    return not between(low, high, bounds).test(asked)
 
 
 def _joined(parts: Sequence[Tri]) -> Tri:
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     if any(part.false == ALWAYS for part in parts):
-        return Tri(NEVER, ALWAYS)  # the optimizer never asks the column
+        return _FALSE  # the optimizer never asks the column
     return reduce(
         lambda a, b: _strict(a, b, all_of(a.true, b.true), any_of(a.false, b.false)), parts
     )
 
 
 def either(parts: Sequence[Tri]) -> Tri:
-    """OR: true if one is, false if all are."""
+    """OR: true if one is, false if all are. The optimizer drops what is null by itself."""
+    names = frozenset[str]().union(*(part.names for part in parts))
+    if any(part.is_null for part in parts):
+        # It drops what is false before it looks for nulls.
+        parts = [p for p in parts if not p.is_null and p.false != ALWAYS] or [NULL]
+    # A lone check of a column; of two in a conjunction neither is enough.
+    lone = [part.absent for part in parts if len(part.absent) == 1 and not part.others]
+    spared = frozenset[str]().union(*lone)
+    return replace(_about(_alternatives(parts), names), spared=spared)
+
+
+def _alternatives(parts: Sequence[Tri]) -> Tri:
     if all(part.several is None for part in parts):
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
     if any(part.true == ALWAYS for part in parts):
@@ -149,9 +223,26 @@ def _strict(left: Tri, right: Tri, true: Node, false: Node) -> Tri:
     return Tri(all_of(*known, true), all_of(*known, false))
 
 
-def plain(node: Node) -> Tri:
-    """A condition that is never null."""
-    return Tri(node, negate(node))
+def plain(node: Node, *names: str) -> Tri:
+    """A condition on some columns that is never null."""
+    return _about(Tri(node, negate(node)), frozenset(names))
+
+
+def null_check(field: Field, *, absent: bool) -> Tri:
+    """`is null` or `is not null`, which the optimizer tells from the other conditions."""
+    matcher = Column(Exists(), field.steps) if field.steps else Exists()
+    leaf = Leaf(field.name, matcher)
+    found = plain(negate(leaf) if absent else leaf, field.name)
+    if field.steps:
+        return found
+    if absent:
+        return replace(found, absent=found.names, others=_NONE)
+    return replace(found, present=found.names, others=_NONE)
+
+
+def _about(tri: Tri, names: frozenset[str]) -> Tri:
+    """The condition, with the columns that it names and says nothing more of."""
+    return replace(tri, names=names, others=names)
 
 
 def apply(operand: Operand, step: str) -> Operand:
@@ -179,7 +270,8 @@ def equals(field: Field, value: Scalar) -> Tri:
     if forbidden and any(unicodedata.category(char) == forbidden for char in str(value)):
         bare = len(field.steps) == 1
         present = Leaf(field.name, Exists() if bare else Column(Exists()))
-        return Tri(NEVER, ALWAYS, Tri(present, negate(present)))
+        names = frozenset({field.name})
+        return _about(Tri(NEVER, ALWAYS, _about(Tri(present, negate(present)), names)), names)
     if forbidden:
         # The function is dropped for a comparison that ignores case, but of ASCII letters only.
         found = single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
@@ -203,8 +295,15 @@ def pattern(field: Field, matcher: Matcher) -> Tri:
             return single(field, matcher)
     if fits_all:
         # Of a bare column the index is asked, of a function the values are read.
-        return plain(Leaf(field.name, Column(Exists()) if field.steps else Exists()))
+        if not field.steps:
+            return null_check(field, absent=False)
+        return plain(Leaf(field.name, Column(Exists())), field.name)
     return single(field, matcher) if literal is None else equals(field, literal)
+
+
+def ranged(field: Field, bounds: Range) -> Tri:
+    """`<`, `<=`, `>` or `>=`."""
+    return replace(single(field, bounds), within=((field, bounds),))
 
 
 def affix(name: str, text: str) -> Matcher:

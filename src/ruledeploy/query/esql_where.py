@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
+from msgspec.structs import replace
+
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.cursor import Cursor, Token
 from ruledeploy.query.esql_logic import (
@@ -20,8 +22,10 @@ from ruledeploy.query.esql_logic import (
     either,
     equals,
     like,
+    null_check,
     pattern,
     plain,
+    ranged,
     single,
 )
 from ruledeploy.query.esql_tokens import RESERVED
@@ -30,19 +34,14 @@ from ruledeploy.query.ir import (
     MAX_DEPTH,
     NEVER,
     AnyOf,
-    Column,
-    Exists,
     Glob,
     Leaf,
     Match,
     Matcher,
-    Node,
     Phrase,
     Range,
     Regexp,
     Scalar,
-    all_of,
-    any_of,
 )
 from ruledeploy.query.lucene import parse_lucene
 
@@ -63,17 +62,19 @@ _CASTS = frozenset(
 )
 # Those that a text needs only because it is compared with such a column.
 _READ = frozenset({"to_ip", "to_datetime", "to_dt"})
+# Types that a text is read as in any case.
+_READ_AS = frozenset({"ip", "datetime", "date"})
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
-def parse_condition(tokens: list[Token]) -> Node:
-    """The condition of a `where`: true exactly for the rows it keeps."""
+def parse_condition(tokens: list[Token]) -> Tri:
+    """The condition of a `where`, which keeps the rows for which it is true."""
     parser = _Parser(tokens)
     tri = parser.disjunction()
     if parser.token.kind != "end":
         parser.fail()
-    return tri.true
+    return tri
 
 
 class _Parser(Cursor):
@@ -149,7 +150,8 @@ class _Parser(Cursor):
         if self.token.sign in _COMPARISONS:
             return self.binary(left, self.take().text)
         if self.accept(":"):
-            return plain(Leaf(self.column(left), Match(self.value()), lenient=True))
+            name = self.column(left)
+            return plain(Leaf(name, Match(self.value()), lenient=True), name)
         negated = self.accept("not")
         tri = self.membership(left)
         return tri.negated() if negated else tri
@@ -157,7 +159,9 @@ class _Parser(Cursor):
     def membership(self, left: Operand) -> Tri:
         """`in (…)`, `like`, `rlike`; or a boolean column on its own."""
         if self.accept("in"):
-            return single(self.field(left), AnyOf(tuple(self.values())))
+            field, among = self.field(left), tuple(self.values())
+            found = single(field, AnyOf(among))
+            return found if len(among) > 1 else replace(found, equal=((field, among[0]),))
         if self.accept("like"):
             patterns = self.values() if self.token.sign == "(" else [self.value()]
             return self.patterns(self.field(left), [Glob(like(p)) for p in patterns])
@@ -175,15 +179,14 @@ class _Parser(Cursor):
         if len(matchers) == 1:
             return pattern(field, matchers[0])
         parts = [single(field, matcher) for matcher in matchers]
-        return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
+        return either(parts)
 
     def null_check(self, left: Operand, *, absent: bool) -> Tri:
         """`is null` is never null itself."""
         field = self.field(left)
         if field.steps and not FALLIBLE & set(field.steps):
             raise UnsupportedQuery("a bare column is expected", position=self.token.at)
-        tri = plain(Leaf(field.name, Column(Exists(), field.steps) if field.steps else Exists()))
-        return tri.negated() if absent else tri
+        return null_check(field, absent=absent)
 
     def binary(self, left: Operand, operator: str) -> Tri:
         """A comparison of a column with a literal, in either order."""
@@ -203,9 +206,9 @@ class _Parser(Cursor):
             case "!=":
                 return equals(left, value).negated()
             case ">" | ">=":
-                return single(left, Range(value, None, include_lower=operator == ">="))
+                return ranged(left, Range(value, None, include_lower=operator == ">="))
             case _:
-                return single(left, Range(None, value, include_upper=operator == "<="))
+                return ranged(left, Range(None, value, include_upper=operator == "<="))
 
     # -------------------------------------------------------------------------------- operands
 
@@ -226,9 +229,14 @@ class _Parser(Cursor):
         """A literal, a column, or a function of one; then casts (`::ip`)."""
         found = self.bare_operand()
         while self.accept("::"):
-            kind = self.take().text.lower()
+            token = self.take()
+            kind = token.text.lower()
             if kind in ("string", "keyword"):
                 found = apply(found, "string")
+            elif isinstance(found, Field) or (
+                isinstance(found.value, str) and kind not in _READ_AS
+            ):
+                raise UnsupportedQuery(f"a cast to {kind} at {token.at}", position=token.at)
         if self.token.kind == "op" and self.token.text in "+-*/%":
             raise UnsupportedQuery(f"arithmetic at {self.token.at}", position=self.token.at)
         return found
@@ -323,7 +331,7 @@ class _Parser(Cursor):
             case "match" | "match_phrase":
                 field, (value,) = self.call(1)
                 matcher = Match(value) if name == "match" else Phrase(value)
-                return plain(Leaf(field.name, matcher, lenient=True))
+                return plain(Leaf(field.name, matcher, lenient=True), field.name)
             case "qstr":
                 self.take()
                 (text,) = self.values()

@@ -117,7 +117,9 @@ def _literal(value: Scalar, type_: FieldType) -> Scalar:
         return moment
     numeric = type_.type in WHOLE or type_.type in FLOATS
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if numeric != number and type_.type not in DATES:
+    # A literal that no long holds is an unsigned one, which goes with no other type.
+    unsigned = isinstance(value, int) and 2**63 <= value < 2**64
+    if numeric != number or (unsigned and type_.type != "unsigned_long"):
         raise QueryError(f"a column of type {type_.type} is compared with {value!r}")
     if isinstance(value, int) and type_.type in WHOLE and whole_of(value, type_.type) is None:
         return float(value)
