@@ -91,7 +91,7 @@ def test_both_engines_find_the_same(
     node: Node,
     degrade: Degrade,
     fresh_index: FreshIndex,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """Lucene, ES|QL and exception items find the same events here and there, and fail alike."""
     index = fresh_index("world")
@@ -100,8 +100,8 @@ def test_both_engines_find_the_same(
     found = [both.compare(generator.case(f"c{number}")) for number in range(CASES)]
     different = [text for text in found if text not in (SAME, UNSUPPORTED)]
     assert not different, f"{len(different)} of {CASES} differ\n" + "\n".join(different)
-    # For --junitxml, which sums up a long run.
-    record_property("compared", CASES - found.count(UNSUPPORTED))
-    record_property("refused", found.count(UNSUPPORTED))
+    # A long run is summed up from what --junitxml writes.
+    record_testsuite_property(f"compared-{seed}", CASES - found.count(UNSUPPORTED))
+    record_testsuite_property(f"refused-{seed}", found.count(UNSUPPORTED))
     # What we refuse does not count, but must be rare.
     assert found.count(UNSUPPORTED) < CASES / 4
