@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ruledeploy.allowlist.verbatim import KibanaItem, KibanaList, read_item, read_list
-from ruledeploy.errors import Collector, Location, OverlayError
+from ruledeploy.errors import Collector, Location, OverlayError, RuledeployError
 from ruledeploy.model import JsonObject
 from ruledeploy.sigma import FieldMatch
 from ruledeploy.yamldoc import YamlDoc, load_all
@@ -114,20 +114,42 @@ class Overlay:
     kibana: KibanaList | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedOverlays:
+    """What one file says: a wrong document never hides what is wrong in another."""
+
+    overlays: tuple[Overlay, ...]
+    errors: tuple[RuledeployError, ...]
+
+
 def parse_overlays(files: Mapping[str, bytes]) -> tuple[Overlay, ...]:
     """The overlays of one folder, in path order.
 
     Raises `OverlayError`, `YamlError` or `Problems` with everything that is wrong in any file.
     """
+    return one_folder(parse_overlay_file(path, data) for path, data in files.items())
+
+
+def parse_overlay_file(path: str, data: bytes) -> ParsedOverlays:
+    """The overlays of one file, and what is wrong in it."""
     collector = Collector()
     overlays: list[Overlay] = []
-    for path, data in files.items():
-        with collector.collect():
-            for doc in load_all(data, path):
-                if isinstance(doc.value, dict) and "filter" in doc.value:
-                    continue  # a Sigma filter narrows rules, and is compiled with them
-                with collector.collect():
-                    overlays.append(_Reader(doc).overlay())
+    with collector.collect():
+        for doc in load_all(data, path):
+            if isinstance(doc.value, dict) and "filter" in doc.value:
+                continue  # a Sigma filter narrows rules, and is compiled with them
+            with collector.collect():
+                overlays.append(_Reader(doc).overlay())
+    return ParsedOverlays(tuple(overlays), tuple(collector.errors))
+
+
+def one_folder(files: Iterable[ParsedOverlays]) -> tuple[Overlay, ...]:
+    """The overlays of a folder's files. Raises everything that is wrong in any of them."""
+    collector = Collector()
+    overlays: list[Overlay] = []
+    for each in files:
+        overlays += each.overlays
+        collector.errors += each.errors
     for first, second in _repeated(overlays):
         message = f"the overlay id {second.id} is already used in {first.location}"
         collector.add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ruledeploy.compile.cache import Cache, cache_folder, code_version
 from ruledeploy.compile.means import PLAIN, Means, Task, each_file
+from ruledeploy.compile.overlays import overlays_of
 from ruledeploy.compile.release import (
     Compiled,
     compile_all,
@@ -29,5 +30,6 @@ __all__ = [
     "compile_release",
     "compile_rules",
     "each_file",
+    "overlays_of",
     "try_release",
 ]

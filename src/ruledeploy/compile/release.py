@@ -12,12 +12,11 @@ from ruledeploy.allowlist import (
     KnownRule,
     Overlay,
     compile_overlays,
-    effective_overlays,
-    parse_overlays,
     parse_value_files,
 )
 from ruledeploy.allowlist.compile import Scope
 from ruledeploy.compile.means import PLAIN, Means, Task, each_file
+from ruledeploy.compile.overlays import overlays_of
 from ruledeploy.compile.together import (
     Library,
     correlated,
@@ -84,7 +83,7 @@ def compile_all(
     overlays: Sequence[Overlay] = ()
     own = Collector()
     with own.collect():
-        overlays = _overlays(project, env)
+        overlays = overlays_of(project, env, means)
     with own.collect():
         files = parse_value_files(project.value_files)
         known = [_known(each) for each in compiled]
@@ -155,16 +154,6 @@ def _without_repeats(rules: list[CompiledRule], collector: Collector) -> list[Co
     by_source = {id(rule.source): rule for rule in rules}
     heads = without_repeats((rule.source for rule in rules), collector)
     return [by_source[id(head)] for head in heads]
-
-
-def _overlays(project: Project, env: Environment) -> Sequence[Overlay]:
-    collector = Collector()
-    folders = []
-    for folder in env.overlays:
-        with collector.collect():
-            folders.append(parse_overlays(project.overlay_files(folder)))
-    collector.raise_if_any()
-    return effective_overlays(folders)
 
 
 def _known(compiled: CompiledRule) -> KnownRule:

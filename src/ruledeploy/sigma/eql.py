@@ -252,7 +252,7 @@ def _asked(form: Value | Regex) -> _Asked:
         return "in", plain
     if not _WILD.search(literal):
         wild = "".join(
-            part.value if isinstance(part, Wildcard) else part for part in form.pattern.parts
+            part.sign if isinstance(part, Wildcard) else part for part in form.pattern.parts
         )
         return (":" if folds else "like"), wild
     if plain is not None:

@@ -274,7 +274,7 @@ def field_name(name: str) -> str:
 def like(pattern: Pattern) -> str:
     r"""A pattern of LIKE: `*`, `?`, and `\` before their literals and its own."""
     return "".join(
-        part.value if isinstance(part, Wildcard) else re.sub(r"[\\*?]", r"\\\g<0>", part)
+        part.sign if isinstance(part, Wildcard) else re.sub(r"[\\*?]", r"\\\g<0>", part)
         for part in pattern.parts
     )
 

@@ -166,7 +166,7 @@ def pattern_text(pattern: Pattern) -> str:
     plain = pattern.plain
     if plain is None:
         return "".join(
-            part.value if isinstance(part, Wildcard) else _SPECIAL.sub(r"\\\g<0>", part)
+            part.sign if isinstance(part, Wildcard) else _SPECIAL.sub(r"\\\g<0>", part)
             for part in pattern.parts
         )
     return plain if _BARE.fullmatch(plain) and plain not in _OPERATORS else quote(plain)

@@ -15,8 +15,14 @@ from ruledeploy.query.text import lower
 class Wildcard(Enum):
     """The two wildcards of Sigma, which are those of Elasticsearch's wildcard query."""
 
-    ANY = "*"
-    ONE = "?"
+    # Numbers, so that a wildcard that is stored differs from the text it is written as.
+    ANY = 1
+    ONE = 2
+
+    @property
+    def sign(self) -> str:
+        """How it is written."""
+        return "*" if self is Wildcard.ANY else "?"
 
 
 class Pattern(Struct, frozen=True, gc=False):
@@ -53,7 +59,7 @@ class Pattern(Struct, frozen=True, gc=False):
     def to_wildcard(self) -> str:
         r"""The pattern of a wildcard query or entry: `*`, `?`, and `\` before their literals."""
         return "".join(
-            part.value if isinstance(part, Wildcard) else _escape(part) for part in self.parts
+            part.sign if isinstance(part, Wildcard) else _escape(part) for part in self.parts
         )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from ruledeploy.allowlist import Overlay, OverlayItem, effective_overlays, parse_overlays
+from ruledeploy.allowlist import Overlay, OverlayItem
 from ruledeploy.errors import Collector, OverlayError
-from ruledeploy.model import DetectionRule, Environment, Expectation, Release, TestCase
-from ruledeploy.project import Project
+from ruledeploy.model import DetectionRule, Expectation, Release, TestCase
 from ruledeploy.telemetry import Scenario, load_scenarios
 from ruledeploy.verify.cases import CaseResult, judge, result_of
 from ruledeploy.verify.running import Bench
@@ -17,21 +16,18 @@ _PREFIX = "scenario:"
 
 
 def run_evidence(
-    project: Project,
-    env: Environment,
+    overlays: Sequence[Overlay],
     release: Release,
     bench: Bench,
     library: Mapping[str, Scenario] | None = None,
 ) -> tuple[CaseResult, ...]:
-    """One result per scenario that an item of the environment's overlays names.
+    """One result per scenario that an item of the overlays names.
 
     `suppresses`: the item hides every event of it that the overlay's rules match. `keeps`: they
     still alert on it, whatever item might hide it. Items that have expired are not asked.
     Raises `OverlayError` for evidence that is no known scenario.
     """
     known = load_scenarios() if library is None else library
-    folders = [parse_overlays(project.overlay_files(folder)) for folder in env.overlays]
-    overlays = effective_overlays(folders)
     _refuse_unknown(overlays, known)
     return tuple(
         result_of(overlay.title or overlay.id, case, release.env, why)

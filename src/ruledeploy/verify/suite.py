@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ruledeploy.compile import PLAIN, Compiled, Means, compile_all
+from ruledeploy.compile import PLAIN, Compiled, Means, compile_all, overlays_of
 from ruledeploy.engine import Engine
 from ruledeploy.errors import Collector
 from ruledeploy.model import TestCase
@@ -76,7 +76,8 @@ def run_suite(project: Project, wanted: Wanted) -> Suite:
         tried = bench(engine, release, env.tables)
         results += run_cases(release, cases, tried, wanted.library)
         if not wanted.only:
-            results += run_evidence(project, env, release, tried, wanted.library)
+            overlays = overlays_of(project, env, wanted.means)
+            results += run_evidence(overlays, release, tried, wanted.library)
         if wanted.labelled:
             scores.append(score(release, wanted.labelled, engine))
     return Suite(tuple(results), tuple(scores))

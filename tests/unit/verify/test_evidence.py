@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from ruledeploy.compile import compile_release
+from ruledeploy.compile import compile_release, overlays_of
 from ruledeploy.engine import EmbeddedEngine
 from ruledeploy.errors import OverlayError
 from ruledeploy.project import load_project
@@ -64,7 +64,7 @@ def evidence(
     project = load_project(files)
     env = project.environment("dev")
     release = compile_release(project, env, date(2026, 11, 24))
-    return list(run_evidence(project, env, release, bench(EmbeddedEngine(), release)))
+    return list(run_evidence(overlays_of(project, env), release, bench(EmbeddedEngine(), release)))
 
 
 def test_true_evidence_passes() -> None:
