@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Iterator
-from urllib.parse import quote, quote_plus
+from html.entities import codepoint2name
 
 HIDDEN = "***"
 # Shorter texts occur in any message; hiding them would only garble it.
@@ -17,12 +16,11 @@ _SHORTEST_ENCODED = 6
 
 def redactor(*secrets: str | None) -> Callable[[str], str]:
     """A function that hides these secrets in a text, however they are spelled there."""
-    spellings = {text for secret in secrets if secret for text in _spellings(secret)}
-    if not spellings:
+    patterns = {one for secret in secrets if secret for one in _patterns(secret)}
+    if not patterns:
         return lambda text: text
     # The longest first: a secret may begin like another.
-    longest = sorted(spellings, key=len, reverse=True)
-    pattern = re.compile("|".join(re.escape(text) for text in longest), re.IGNORECASE)
+    pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE)
     return lambda text: pattern.sub(HIDDEN, text)
 
 
@@ -37,24 +35,44 @@ def inner_secrets(api_key: str) -> Iterator[str]:
     yield pair.partition(":")[2]
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """The secret as JSON, Python, URLs, HTML and base64 write it."""
-    plain = (
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-        ascii(secret)[1:-1],
-        quote(secret, safe=""),
-        quote(secret),
-        quote_plus(secret),
-        secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
-    )
-    yield from (text for text in plain if len(text) >= _SHORTEST)
+def _patterns(secret: str) -> Iterator[str]:
+    """Regular expressions of the secret: escaped in any way, in hexadecimal, in base64."""
+    if len(secret) >= _SHORTEST:
+        yield "".join(_letter(found[0]) for found in re.finditer(r"\\+|[^\\]", secret, re.DOTALL))
     data = secret.encode("utf-8", "surrogatepass")
-    yield data.hex()
+    if len(data.hex()) >= _SHORTEST_ENCODED:
+        yield data.hex()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield from (text for text in _base64(data, encode) if len(text) >= _SHORTEST_ENCODED)
+        texts = _base64(data, encode)
+        yield from (re.escape(text) for text in texts if len(text) >= _SHORTEST_ENCODED)
+
+
+# What one program escaped the next may escape again: backslashes pile up, `%` becomes `%25`, `&`
+# becomes `&amp;`. Four times, and possessive, so that no text makes the search slow.
+_BACKSLASHES, _PERCENT, _AMPERSAND = r"\\{0,15}+", "%(?:25){0,4}", "&(?:amp;){0,4}"
+_SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}  # JSON's and Python's
+
+
+def _letter(letter: str) -> str:
+    """Every way to write one character, or one run of backslashes: JSON, Python, URLs, HTML."""
+    run, letter = len(letter), letter[0]
+    data = letter.encode("utf-8", "surrogatepass")
+    units = letter.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
+    named = codepoint2name.get(ord(letter))
+    ways = [
+        "".join(f"{_BACKSLASHES}u{unit}" for unit in units),
+        "".join(f"{_BACKSLASHES}x{byte:02x}" for byte in data),
+        f"{_BACKSLASHES}x{ord(letter):02x}",
+        f"{_BACKSLASHES}U{ord(letter):08x}",
+        "".join(f"{_PERCENT}{byte:02x}" for byte in data),
+        f"{_AMPERSAND}#(?:0*{ord(letter)}|x0*{ord(letter):x});",
+        *([f"{_AMPERSAND}{named};"] if named else []),
+        *([r"\+"] if letter == " " else []),
+        *([_BACKSLASHES + _SHORT_ESCAPES[letter]] if letter in _SHORT_ESCAPES else []),
+    ]
+    if letter == "\\":
+        return rf"(?:(?:{'|'.join(ways)}){{{run}}}|\\{{{run},{16 * run}}}+)"
+    return f"(?:{'|'.join(ways)}|{_BACKSLASHES}{re.escape(letter)})"
 
 
 def _base64(data: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 from hypothesis import given
@@ -59,3 +60,12 @@ def test_what_is_no_secret_stays() -> None:
     assert Connection("http://k").redact("a message") == "a message"
     short = Connection("http://k", username="u", password=Secret("a"))
     assert short.redact("a banana") == "a banana"
+
+
+def test_no_answer_makes_it_slow() -> None:
+    """A hostile peer sends long runs of what could begin a secret."""
+    hide = redactor("p\\\\a\\b%%&& x")
+    for text in ("\\" * 20_000, "%25" * 10_000, "&amp;" * 5_000, "p" * 20_000):
+        before = time.process_time()
+        assert hide(text) == text
+        assert time.process_time() - before < 1.0
