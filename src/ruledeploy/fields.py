@@ -138,6 +138,9 @@ class FieldTable:
     _types: dict[str, FieldType | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _nested: dict[str, str | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Name every object that holds a field: asked of each name that is not mapped."""
@@ -202,6 +205,11 @@ class FieldTable:
 
     def nested_path(self, name: str) -> str | None:
         """The outermost `nested` object that holds the field, or None."""
+        if name not in self._nested:
+            self._nested[name] = self._find_nested(name)
+        return self._nested[name]
+
+    def _find_nested(self, name: str) -> str | None:
         parts = name.split(".")
         for length in range(1, len(parts)):
             above = self.fields.get(".".join(parts[:length]))

@@ -8,16 +8,19 @@ from typing import NoReturn
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.cursor import Cursor, Token, unescape
 
+_SPACE = " \t\r\n"
+# What comes next, after white space; `none` is a comment or the end.
 _PIECES = re.compile(
-    r"""
-    (?P<space>[ \t\r\n]+ | //[^\r\n]* | /\*.*?\*/)
+    r"""[ \t\r\n]*
+  (?:
+    (?P<none>//[^\r\n]* | /\*.*?\*/ | \Z)
   | (?P<raw>\"{3}[^\r\n]*?\"{3}\"{0,2})
   | (?P<string>"[^"\\\r\n]*(?:\\(?:[btnfr"\\']|u\{[0-9A-Fa-f]{2,8}\})[^"\\\r\n]*)*")
   | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<name>[A-Za-z_@][A-Za-z0-9_]*~?)
   | (?P<quoted>`(?:[^`]|``)*`)
   | (?P<op>==|!=|<=|>=|!\[|[<>=:+\-*/%.,\[\]()|?])
-    """,
+  )""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|(.))", re.DOTALL)
@@ -39,11 +42,11 @@ def tokenize(text: str) -> list[Token]:
     while at < len(text):
         found = _PIECES.match(text, at)
         if found is None:
-            _fail(text, at)
+            _fail(text, len(text) - len(text[at:].lstrip(_SPACE)))
         kind = str(found.lastgroup)
-        if kind != "space":
-            out.append(_token(kind, found.group(), at))
-        at = found.end()
+        start, at = found.span(kind)
+        if kind != "none":
+            out.append(_token(kind, text[start:at], start))
     out.append(Token("end", "", len(text)))
     return out
 

@@ -12,14 +12,16 @@ _STRING = r"""
     (?P<raw>\"{3}.*?\"{3}(?:\"{0,2}(?!\"))?)
   | (?P<string>"[^"\\\n\r]*(?:\\[tnr"\\][^"\\\n\r]*)*")
 """
+# What comes next, after white space; `none` is a comment or the end.
 _PIECES = re.compile(
-    rf"""
-    (?P<space>\s+ | {_COMMENT})
+    rf"""\s*
+  (?:
+    (?P<none>{_COMMENT} | \Z)
   | {_STRING}
   | (?P<number>\d+\.?\d*(?:[eE][+-]?\d+)? | \.\d+(?:[eE][+-]?\d+)?)
   | (?P<name>[A-Za-z_@][A-Za-z0-9_@]* | `(?:[^`]|``)*`)
   | (?P<op>==|!=|<=|>=|=~|::|[<>=(),.:+\-*/%?\[\]|])
-    """,
+  )""",
     re.VERBOSE | re.DOTALL,
 )
 # A pipe, or a stretch of text without one that counts; what is no token is reported by its command.
@@ -45,6 +47,8 @@ def tokenize(text: str, start: int, end: int) -> list[Token]:
     at = start
     while at < end:
         found = _PIECES.match(text, at, end)
+        if found is None:
+            at = after_space(text, at, end)
         if found is None and text[at] == "{":
             raise UnsupportedQuery(f"ES|QL options in braces at {at}", position=at)
         if found is None:
@@ -54,9 +58,9 @@ def tokenize(text: str, start: int, end: int) -> list[Token]:
                 hint=r'in a string a backslash is written \\, or use """raw text"""',
             )
         kind = str(found.lastgroup)
-        if kind != "space":
-            out.append(_token(kind, found.group(), at))
-        at = found.end()
+        start, at = found.span(kind)
+        if kind != "none":
+            out.append(_token(kind, text[start:at], start))
     out.append(Token("end", "", end))
     return out
 

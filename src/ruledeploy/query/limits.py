@@ -17,6 +17,7 @@ which no index can hold, finds nothing.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 
 from ruledeploy.errors import QueryError
@@ -45,6 +46,11 @@ MAX_LITERAL_BYTES = 1_000
 # A character as it is, escaped, or in both cases; and `.*`.
 _PIECE = re.compile(r"\.\*|\\[^A-Za-z]|\[[^\W\d_]{2}\]|[^.?+*|{}\[\]()\"\\#@&<>~]")
 _FOLDED = re.compile(f"(?:{_PIECE.pattern})*")
+# The same of ASCII, with nothing but a letter's two cases in brackets.
+_PAIRS = "|".join(f"{low}{low.upper()}|{low.upper()}{low}" for low in string.ascii_lowercase)
+_FOLDED_ASCII = re.compile(
+    rf"(?:[^.?+*|{{}}\[\]()\"\\#@&<>~\x80-\U0010ffff]|\[(?:{_PAIRS})\]|\.\*|\\[^A-Za-z\x80-\U0010ffff])*"
+)
 
 __all__ = [
     "MAX_CLAUSES",
@@ -70,8 +76,8 @@ def check_limits(language: str, node: Node) -> None:
                 hint="split the rule; indices.query.bool.max_clause_count",
             )
     for leaf in leaves(node):
-        if language != "esql":
-            _regex(leaf)
+        if language != "esql" and isinstance(leaf.matcher, Regexp):
+            _regex(leaf.field, leaf.matcher.pattern)
         _automaton(leaf)
 
 
@@ -89,16 +95,13 @@ def _clauses(node: Node) -> int:
     return count
 
 
-def _regex(leaf: Leaf) -> None:
-    match leaf.matcher:
-        case Regexp(pattern) if len(pattern) > MAX_REGEX_LENGTH:
-            raise LimitExceeded(
-                f"the regular expression on {leaf.field} has {len(pattern)} characters, "
-                f"Elasticsearch allows {MAX_REGEX_LENGTH}",
-                hint="split it; index.max_regex_length",
-            )
-        case _:
-            pass
+def _regex(field: str, pattern: str) -> None:
+    if len(pattern) > MAX_REGEX_LENGTH:
+        raise LimitExceeded(
+            f"the regular expression on {field} has {len(pattern)} characters, "
+            f"Elasticsearch allows {MAX_REGEX_LENGTH}",
+            hint="split it; index.max_regex_length",
+        )
 
 
 def _automaton(leaf: Leaf) -> None:
@@ -121,6 +124,8 @@ def _automaton(leaf: Leaf) -> None:
 
 
 def _short(field: str, text: str) -> None:
+    if 4 * len(text) <= MAX_LITERAL_BYTES:
+        return  # a character has at most four bytes
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_LITERAL_BYTES:
         raise LimitExceeded(
@@ -142,6 +147,10 @@ def _is_cheap(pattern: str) -> bool:
 
     Most of Lucene's are: they need not be parsed to be judged.
     """
+    if _FOLDED_ASCII.fullmatch(pattern):
+        letters = pattern.count("[") - pattern.count("\\[")  # of those in brackets, at least
+        if _is_short(pattern.count(".*"), len(pattern) - 3 * letters):
+            return True
     if not _FOLDED.fullmatch(pattern):
         return False
     found = [one.lower() for one in _PIECE.findall(pattern)]
@@ -157,12 +166,19 @@ def _may_be_dear(pieces: Sequence[tuple[str, bool]]) -> bool:
     Without `?` the sets are those of a search for several words: of all prefixes of the stars'
     texts, with as many positions at once as there are stars and equal characters.
     """
-    text = "".join(text for text, wild in pieces if not wild)
-    stars = sum(1 for mark, wild in pieces if wild and mark == "*")
-    if any(wild and mark != "*" for mark, wild in pieces):
+    text = "".join([text for text, wild in pieces if not wild])
+    stars = pieces.count(("*", True))
+    if ("?", True) in pieces:
         return stars > 0
+    if _is_short(stars, len(text)):
+        return False
     most = max(map(text.count, set(text)), default=0)
     return (stars + 1) * (len(text) + 1) * (stars + most) >= MAX_EFFORT
+
+
+def _is_short(stars: int, length: int) -> bool:
+    """Whether the sum is below the limit even if all characters are the same."""
+    return (stars + 1) * (length + 1) * (stars + length) < MAX_EFFORT
 
 
 def _expression(pieces: Sequence[tuple[str, bool]]) -> Expr:

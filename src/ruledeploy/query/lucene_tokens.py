@@ -14,9 +14,10 @@ _ESCAPED = r"\\[\s\S]"
 # What a word goes on with, and the same where wildcards may be in it.
 _REST = rf"{_PLAIN}*(?:{_ESCAPED}{_PLAIN}*)*"
 _WILD = rf"(?:{_PLAIN}|{_ESCAPED}|[*?])"
-# The longest token at a place; its kind is the name of the last group that took part.
+# The longest token after white space; its kind is the name of the last group that took part.
 _TOKEN = re.compile(
-    rf"""
+    rf"""[{_SPACE}]*
+  (?:
     "(?P<quoted>[^"\\]*(?:{_ESCAPED}[^"\\]*)*)"
   | (?P<term>(?![-+])(?:{_PLAIN}|{_ESCAPED}){_REST})
         (?: (?P<prefix>\*)(?!{_WILD}) | (?P<affixed>[*?]{_WILD}*) )?
@@ -25,13 +26,15 @@ _TOKEN = re.compile(
   | (?P<regexp>/(?:\\/|[^/])*/)
   | (?P<bare>[-+!][{_SPACE}])
   | (?P<sign>[-+!():^\[{{]|~{_REST})
-    """,
+  | (?P<end>\Z)
+  )""",
     re.VERBOSE,
 )
 # A character, or `u` and its digits; neither at the end of the text.
 _DIGITS = 4
 _ESCAPE = re.compile(r"\\(?:([^u])|(u[0-9a-fA-F]{0,4}|))", re.DOTALL)
 _OPERATORS = {"&&": "and", "AND": "and", "||": "or", "OR": "or", "NOT": "not"}
+_SPACES = re.compile(f"[{_SPACE}]*")
 _IN_RANGE = re.compile(r'(?P<quoted>"(?:\\"|[^"])+")|[\]}]|[^ \]}]+')
 
 
@@ -47,28 +50,27 @@ def tokenize(text: str) -> list[Token]:
     """All tokens, an `end` last. Inside a range they are `goop`, `quoted`, `]` and `}`."""
     out: list[Token] = []
     at, in_range = 0, False
-    while at < len(text):
-        if text[at] in _SPACE:
-            at += 1
-            continue
+    while True:
         token = _range_token(text, at) if in_range else _token(text, at)
         out.append(token)
-        if token.kind in ("[", "{", "]", "}"):
-            in_range = token.kind in ("[", "{")
-        at += len(token.text)
-    out.append(Token("end", "", len(text)))
-    return out
+        kind = token.kind
+        if kind == "end":
+            return out
+        if kind in "[{]}":
+            in_range = kind in "[{"
+        at = token.at + len(token.text)
 
 
 def _token(text: str, at: int) -> Token:
     found = _TOKEN.match(text, at)
     if found is None:
+        at = _after_space(text, at)
         raise QueryError(
             f"unexpected {text[at]!r} at {at}",
             position=at,
             hint="quote the value or put a backslash before the character",
         )
-    kind, written = str(found.lastgroup), found.group()
+    kind, written = str(found.lastgroup), found.group().lstrip(_SPACE)
     match kind:
         case "term":
             kind = _OPERATORS.get(written, kind)
@@ -76,10 +78,18 @@ def _token(text: str, at: int) -> Token:
             kind = "wild"
         case "sign":
             kind = "not" if written == "!" else written[0]
-    return Token(kind, written, at)
+    return Token(kind, written, found.end() - len(written))
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACES.match(text, at)
+    return found.end() if found else at
 
 
 def _range_token(text: str, at: int) -> Token:
+    at = _after_space(text, at)
+    if at == len(text):
+        return Token("end", "", at)
     found = _IN_RANGE.match(text, at)
     if found is None:
         raise QueryError(f"range not closed at {at}", position=at, hint="[low TO high]")

@@ -133,7 +133,7 @@ class _Positions:
 
 def _effort(part: _Part, positions: _Positions) -> int:
     """The sum of the sizes of all sets of positions that some text leads to, up to the limit."""
-    letters, follow = _letters(positions.classes), positions.follow
+    letters, jumps = _letters(positions.classes), _jumps(positions.follow)
     seen = {part.first & letter for letter in letters} - {0}
     # Many sets leave to the same one.
     left: set[int] = set()
@@ -141,11 +141,10 @@ def _effort(part: _Part, positions: _Positions) -> int:
     while todo and effort < MAX_EFFORT:
         state = todo.pop()
         effort += state.bit_count()
-        after = 0
-        while state:  # `_bits` and `_all_bits` written out: most of the time is spent here
-            low = state & -state
-            after |= follow[low.bit_length() - 1]
-            state ^= low
+        after = (state & jumps.on) << 1 | state & jumps.stay
+        for goal, sources in jumps.others:
+            if state & sources:
+                after |= goal
         if after in left:
             continue
         left.add(after)
@@ -153,6 +152,32 @@ def _effort(part: _Part, positions: _Positions) -> int:
         seen |= new
         todo.extend(new)
     return effort
+
+
+@dataclass(frozen=True, slots=True)
+class _Jumps:
+    """What follows a set of positions, told by a few sets instead of position by position.
+
+    Most positions lead to the one after them (`on`) or back to themselves (`stay`); those that lead
+    elsewhere mostly do so together: `others` has where to, and from which positions.
+    """
+
+    on: int
+    stay: int
+    others: tuple[tuple[int, int], ...]
+
+
+def _jumps(follow: list[int]) -> _Jumps:
+    on = stay = 0
+    others: dict[int, int] = {}
+    for position, goals in enumerate(follow):
+        here = 1 << position
+        on |= here if goals & here << 1 else 0
+        stay |= goals & here
+        elsewhere = goals & ~(here | here << 1)
+        if elsewhere:
+            others[elsewhere] = others.get(elsewhere, 0) | here
+    return _Jumps(on, stay, tuple(others.items()))
 
 
 def _letters(classes: list[Chars]) -> list[int]:

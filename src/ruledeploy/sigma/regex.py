@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 
 from ruledeploy.query.regexp import MAX_REGEX_LENGTH
 from ruledeploy.query.regexp_cost import regex_is_too_complex
@@ -57,7 +56,7 @@ def fold(pattern: Pattern) -> str:
 def _part(part: str | Wildcard) -> str:
     if isinstance(part, Wildcard):
         return ".*" if part is Wildcard.ANY else "."
-    return "".join(map(_any_case, part))
+    return part.translate(_ANY_CASE)
 
 
 def has_case(text: str) -> bool:
@@ -67,10 +66,18 @@ def has_case(text: str) -> bool:
     return any(cases(char) != (char,) for char in text)
 
 
-@cache
-def _any_case(char: str) -> str:
-    both = cases(char)
-    return escape(char) if len(both) == 1 else f"[{''.join(both)}]"
+class _AnyCase(dict[int, str]):
+    """What stands for a character in any letter case, filled as characters come."""
+
+    def __missing__(self, code: int) -> str:
+        """Work a character out for good."""
+        both = cases(chr(code))
+        made = escape(both[0]) if len(both) == 1 else f"[{''.join(both)}]"
+        self[code] = made
+        return made
+
+
+_ANY_CASE = _AnyCase()
 
 
 def _finish(regex: str) -> str:

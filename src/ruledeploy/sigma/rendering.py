@@ -1,11 +1,14 @@
-"""What the languages' renderers share: pySigma walks the logic, forms become text."""
+"""What the languages' renderers share: how AND, OR and NOT are walked, and forms become text."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sigma.conditions import (
+    ConditionAND,
     ConditionFieldEqualsValueExpression,
     ConditionNOT,
     ConditionOR,
@@ -24,7 +27,7 @@ _LEAVES = (ConditionFieldEqualsValueExpression, ConditionValueExpression)
 
 
 class Rendering:
-    """Mixed in before a published backend: its AND, OR and NOT stay, its leaves are ours.
+    """Mixed in before a published backend: its words and precedence stay, its leaves are ours.
 
     Made for one rule and thrown away. A subclass says how forms are written (`render`), which
     may share their field (`group_key`) and how (`render_group`).
@@ -99,11 +102,44 @@ class Rendering:
             return self.fallback
         known = self._places.get(id(source))
         if known is None:
-            known = Location(_path(source), source.line, source.char or 0)
+            known = Location(_path(source.path), source.line, source.char or 0)
             self._places[id(source)] = known
         return known
 
-    # ---------------------------------------------------------- pySigma calls these by name
+    # ------------------------------------------------------------ as pySigma has these by name
+
+    def convert_condition(self, cond: Any, state: Any) -> Any:
+        """One node and what is below it; None where that asks nothing."""
+        match cond:
+            case ConditionFieldEqualsValueExpression():
+                return self.convert_condition_field_eq_val(cond, state)
+            case ConditionValueExpression():
+                return self.convert_condition_val(cond, state)
+            case ConditionOR() if self.decide_convert_condition_as_in_expression(cond, state):
+                return self.convert_condition_as_in_expression(cond, state)
+            case ConditionOR():
+                return self.convert_condition_or(cond, state)
+            case ConditionAND():
+                return self._chained(cond, state, self.and_token)  # type: ignore[attr-defined]  # pySigma's
+            case ConditionNOT():
+                return self.convert_condition_not(cond, state)
+            case None:
+                return None
+            case _:
+                raise AssertionError(cond)  # there are no other nodes in a condition
+
+    def convert_condition_or(self, cond: Any, state: Any) -> Any:
+        """OR that is no list."""
+        return self._chained(cond, state, self.or_token)  # type: ignore[attr-defined]  # pySigma's
+
+    def _chained(self, cond: Any, state: Any, word: str) -> str | None:
+        parts = []
+        for arg in cond.args:
+            bare = self.compare_precedence(cond, arg)
+            text = self.convert_condition(arg, state)
+            if text is not None:
+                parts.append(text if bare else f"({text})")
+        return f" {word} ".join(parts) if parts else None
 
     def compare_precedence(self, outer: Any, inner: Any) -> bool:
         """Whether `inner` stands in `outer` without parentheses: our clauses and lists do."""
@@ -130,7 +166,7 @@ class Rendering:
                 form = self.form(inner)
                 text = self.render(negate(form), self.place(inner))
                 return text[1:-1] if isinstance(negate(form), Not) else text
-            text = self.convert_condition(inner, state)  # type: ignore[attr-defined]  # pySigma's
+            text = self.convert_condition(inner, state)
             if text is None:
                 return None
             one = self.decide_convert_condition_as_in_expression(inner, state)
@@ -143,23 +179,25 @@ class Rendering:
         if len(cond.args) <= _CHAIN:
             return None
         chunks = [cond.args[at : at + _CHAIN] for at in range(0, len(cond.args), _CHAIN)]
-        convert = self.convert_condition  # type: ignore[attr-defined]  # pySigma's
-        groups = (convert(ConditionOR(chunk), state) for chunk in chunks)
+        groups = (self.convert_condition(ConditionOR(chunk), state) for chunk in chunks)
         return f" {self.or_token} ".join(f"({group})" for group in groups)  # type: ignore[attr-defined]  # pySigma's
 
     def decide_convert_condition_as_in_expression(self, cond: Any, state: Any) -> bool:  # noqa: ARG002
         """Whether the arguments are comparisons that can be written as one list."""
+        if type(cond) is not ConditionOR:
+            return False
         known = self._lists.get(id(cond))
         if known is None:
             known = self._lists[id(cond)] = cond, self._is_list(cond)
         return known[1]
 
     def _is_list(self, cond: Any) -> bool:
-        if not isinstance(cond, ConditionOR) or len(cond.args) < 2:  # noqa: PLR2004 - a list
+        args = cond.args
+        if len(args) < 2:  # noqa: PLR2004 - a list
             return False
-        if not all(isinstance(arg, ConditionFieldEqualsValueExpression) for arg in cond.args):
+        if {type(arg) for arg in args} != {ConditionFieldEqualsValueExpression}:
             return False
-        keys = {self.group_key(self.form(arg)) for arg in cond.args}
+        keys = {self.group_key(self.form(arg)) for arg in args}
         return len(keys) == 1 and None not in keys
 
     def convert_condition_as_in_expression(self, cond: Any, state: Any) -> str:  # noqa: ARG002
@@ -167,6 +205,7 @@ class Rendering:
         return self.render_group([self.form(arg) for arg in cond.args], self.place(cond.args[0]))
 
 
-def _path(source: SigmaRuleLocation) -> str:
-    """The file: a filter's comparisons are not in the rule's."""
-    return source.path.as_posix()
+@lru_cache(maxsize=8)
+def _path(path: Path) -> str:
+    """The file as we name it: of its every line it is the same."""
+    return path.as_posix()

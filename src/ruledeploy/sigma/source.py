@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Literal
 
 from ruledeploy.errors import Location, RuledeployError
@@ -68,6 +69,9 @@ class RuleHead:
     tests: tuple[TestCase, ...] = ()
 
 
+_head_of = attrgetter(*(each.name for each in fields(RuleHead)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSource(RuleHead):
     """One document of a rule file, with its text's positions; `raw` is the document itself."""
@@ -77,7 +81,7 @@ class RuleSource(RuleHead):
 
     def head(self) -> RuleHead:
         """The same without the document: small, and fit to be stored."""
-        return RuleHead(**{each.name: getattr(self, each.name) for each in fields(RuleHead)})
+        return RuleHead(*_head_of(self))
 
 
 @dataclass(frozen=True, slots=True)
