@@ -20,6 +20,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 
+from ruledeploy.errors import Collector
+from ruledeploy.project.files import files_below
+
 # Packages whose code decides what a rule becomes.
 _PACKAGES = ("pysigma", "pysigma-backend-elasticsearch", "pyyaml", "msgspec")
 # With an index apart from the values: to find a key among large values reads none of them.
@@ -63,10 +66,10 @@ def code_version() -> bytes:
         with suppress(PackageNotFoundError):
             found.update(f"{name} {version(name)}\n".encode())
     root = Path(str(files("ruledeploy")))
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".json"}:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            found.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    for name, path in sorted(files_below(root, "", Collector())):
+        if name.endswith((".py", ".json")):
+            content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            found.update(f"{name} {content}\n".encode())
     return found.digest()
 
 

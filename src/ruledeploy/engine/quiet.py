@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ def without_warnings() -> Iterator[None]:
 
     The limit on headers is one of the interpreter, not of a connection, and only ever goes up.
     """
+    import http.client  # noqa: PLC0415 - loads slowly
+
     from elasticsearch import ElasticsearchWarning  # noqa: PLC0415 - loads slowly
 
     with _LOCK:
