@@ -46,8 +46,12 @@ def up(
     root: Root = HERE,
     data: Data = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Kibana's port; 0 picks one.")] = 5601,
-    es_port: Annotated[int, typer.Option(help="Elasticsearch's port; 0 picks one.")] = 9200,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Kibana's port; 0 picks one.")
+    ] = 5601,
+    es_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Elasticsearch's port; 0 picks one.")
+    ] = 9200,
     profile: Annotated[
         str,
         typer.Option(help="Version to imitate: 8.19 or 9.5; switches as in 9.5,too_large=400."),

@@ -6,6 +6,7 @@ Everything runs on one event loop, so a request is carried out whole before the 
 from __future__ import annotations
 
 import logging
+import sqlite3
 from dataclasses import replace
 from email.utils import formatdate
 
@@ -124,6 +125,9 @@ def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
         return _refused(refusal)
     except RecursionError:
         return _refused(platform(400, "Invalid request payload JSON format"))
+    except sqlite3.OperationalError as error:
+        _LOG.error("%s %s: the store: %s", call.method, call.url, error)
+        return Answer(platform(500, f"the local stack's store: {error}").body, 500)
     except Exception:  # noqa: BLE001 - a server answers 500 and goes on
         _LOG.exception("%s %s", call.method, call.url)
         return Answer(platform(500, _BROKEN).body, 500)

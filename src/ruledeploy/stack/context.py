@@ -12,7 +12,7 @@ from ruledeploy.stack.config import Profile, StackConfig
 from ruledeploy.stack.faults import Trouble
 from ruledeploy.stack.http import Answer, Call
 from ruledeploy.stack.node import Node
-from ruledeploy.stack.store import Store
+from ruledeploy.stack.store import FILE, Store, usable
 
 # Called after each request was answered, for tests that look at the state in between.
 Hook = Callable[[Call, Answer], None]
@@ -41,24 +41,29 @@ class Stack:
 
     def close(self) -> None:
         """Close the store and the connections to the node."""
-        self.store.close()
-        if self.node is not None:
-            self.node.close()
+        try:
+            with usable(self.config.data / FILE):
+                self.store.close()
+        finally:
+            if self.node is not None:
+                self.node.close()
 
 
 def open_stack(config: StackConfig, hook: Hook | None = None) -> Stack:
     """Open the store in the data folder and put the parts together.
 
-    Raises ServerError when there should be a node and none answers.
+    Raises ServerError when there should be a node and none answers, RuledeployError when SQLite
+    cannot use the file.
     """
     config.data.mkdir(parents=True, exist_ok=True)
     node = Node(config.elasticsearch) if config.elasticsearch else None
     if node is not None:
         node.check()
-    store = Store(config.data / "stack.sqlite")
-    clock = Clock(store)
-    if store.get_meta("uuid") is None:
-        store.set_meta("uuid", str(uuid.uuid4()))
-    return Stack(
-        config, store, clock, Auth(config, store, clock), Trouble(config.faults), hook, node
-    )
+    path = config.data / FILE
+    with usable(path):
+        store = Store(path)
+        clock = Clock(store)
+        if store.get_meta("uuid") is None:
+            store.set_meta("uuid", str(uuid.uuid4()))
+        auth = Auth(config, store, clock)
+    return Stack(config, store, clock, auth, Trouble(config.faults), hook, node)

@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ruledeploy.errors import RuledeployError
+from ruledeploy.errors import RuledeployError, UsageError
 from ruledeploy.stack.alerts.schedule import schedule
 from ruledeploy.stack.app import create_app
 from ruledeploy.stack.config import StackConfig
@@ -225,7 +225,7 @@ def _sockets(config: StackConfig) -> Iterator[tuple[socket.socket, socket.socket
 
 def _bound(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _LAST_PORT:
-        raise RuledeployError(f"{port} is no port", hint=f"0 to {_LAST_PORT}; 0 picks one")
+        raise UsageError(f"{port} is no port", hint=f"0 to {_LAST_PORT}; 0 picks one")
     # asyncio turns Nagle's algorithm off only for sockets that say they are TCP; with it on,
     # each answer would wait 40 ms for the client's acknowledgement.
     bound = socket.socket(proto=socket.IPPROTO_TCP)

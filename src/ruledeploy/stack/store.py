@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ruledeploy.errors import RefusedError
+from ruledeploy.errors import RefusedError, RuledeployError
 
 Kind = Literal[
     "rule", "exception_list", "exception_item", "value_list", "value_item",
@@ -25,6 +25,8 @@ Kind = Literal[
 
 # Objects of every space, as `namespace_type: agnostic` and spaces themselves are.
 EVERYWHERE = "*"
+
+FILE = "stack.sqlite"
 
 # Raised whenever the tables change.
 _LAYOUT = 2
@@ -68,6 +70,19 @@ class Saved:
     state: dict[str, Any] = field(default_factory=dict)
 
 
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Raise `RuledeployError` when SQLite cannot use the file: a full disk, a damaged file."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise RuledeployError(
+            f"{path} cannot be used: {error}",
+            hint="free some space if the disk is full, and do it again: what was stored stays; "
+            "`ruledeploy stack reset` empties a damaged one",
+        ) from error
+
+
 class Store:
     """All reads and writes of the stack, over one connection used by one thread."""
 
@@ -76,8 +91,8 @@ class Store:
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=NORMAL")
         self._check_layout(path)
-        self.db.executescript(_TABLES)
-        self.db.execute(f"PRAGMA user_version={_LAYOUT}")
+        # All or nothing: a disk that is full must not leave half of the tables behind.
+        self.db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={_LAYOUT};COMMIT;")
         self._seq = self._last_seq()
 
     def _check_layout(self, path: Path) -> None:
@@ -93,8 +108,10 @@ class Store:
 
     def close(self) -> None:
         """Note the counter and close the file."""
-        self.set_meta("seq", self._seq)
-        self.db.close()
+        try:
+            self.set_meta("seq", self._seq)
+        finally:
+            self.db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -105,10 +122,12 @@ class Store:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            # SQLite has rolled back by itself when the disk was full, but not always.
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def next_seq(self) -> int:
         """The next number of the counter that orders all writes."""

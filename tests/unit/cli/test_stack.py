@@ -121,13 +121,23 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             assert refused.stderr.count("choose another port") == 1
 
 
+@pytest.mark.parametrize("option", ["--port", "--es-port"])
+@pytest.mark.parametrize("port", ["70000", "-1", "http"])
+def test_no_port_is_a_usage_error(tmp_path: Path, option: str, port: str) -> None:
+    """Exit code 64, before anything is made; in the background too."""
+    for more in ([], ["--detach"]):
+        refused = stack(*up(tmp_path / "data"), option, port, *more)
+        assert refused.returncode == 64
+        assert f"Invalid value for '{option}'" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--data", "{file}"], "cannot be used: "),
         (["--data", "{file}/below", "--detach"], "cannot be used: "),
         (["--request-log", "{file}/below"], "cannot be written: Not a directory"),
-        (["--port", "70000"], "70000 is no port"),
         (["--elasticsearch", "nonsense"], "the URL of the Elasticsearch node is none"),
         (["--elasticsearch", "http://127.0.0.1:9"], "http://127.0.0.1:9: no answer"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -181,6 +182,9 @@ def _answer(stack: Stack, endpoint: Endpoint, call: Call) -> Answer:
             return endpoint.handler(stack, call)
     except Refusal as refusal:
         return Answer(_elastic_body(refusal), refusal.status, refusal.headers)
+    except sqlite3.OperationalError as error:
+        _LOG.error("%s %s: the store: %s", call.method, call.url, error)
+        return Answer(elastic(500, "exception", f"the local stack's store: {error}").body, 500)
     except Exception as error:  # noqa: BLE001 - a server answers 500 and goes on
         _LOG.exception("%s %s", call.method, call.url)
         return Answer(elastic(500, "exception", str(error)).body, 500)
