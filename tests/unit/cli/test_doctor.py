@@ -16,6 +16,7 @@ import pytest
 from ruledeploy.cli.boundary import run
 from ruledeploy.deploy.lock import locked
 from ruledeploy.deploy.store import open_store
+from ruledeploy.errors import ServerError
 from ruledeploy.kibana import Peer
 from ruledeploy.model import Environment, Secret
 from ruledeploy.stack import ApiKey, Running, running_stack
@@ -86,6 +87,49 @@ def test_all_is_well(tmp_path: Path, capsys: Captured, monkeypatch: pytest.Monke
         out = capsys.readouterr().out
         assert "1 of 1 rules in 7 days; most by Writers 2" in out
         assert "matches Writers" not in out
+
+
+def test_many_rules_are_counted_in_one_request(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty-one rules; what is counted alone are the events of their index pattern."""
+    log = tmp_path / "log"
+    made = ApiKey("the-id", "the-secret", "ci")
+    monkeypatch.setenv("KEY", base64.b64encode(b"the-id:the-secret").decode())
+    with running_stack(
+        tmp_path / "stack", api_keys=(made,), scheduler=False, request_log=log
+    ) as stack:
+        root = content(tmp_path, stack)
+        text = RULE.partition("tests:")[0]
+        for n in range(20):
+            named = text.replace("Writers", f"Rule {n}").replace("5a74d2c8", f"5a74d2{n:02d}")
+            (root / f"rules/r{n}.yml").write_text(named, "utf-8")
+        ingest(root, stack, 3)
+        found = doctor(root, capsys)
+    assert found["matches Writers"]["said"].startswith("2 in 7 days, 1 allowlist items")
+    assert {found[f"matches Rule {n}"]["said"] for n in range(20)} == {"3 in 7 days"}
+    urls = [json.loads(line)["url"] for line in log.read_text().splitlines()]
+    assert urls.count("/_msearch") == 1
+    assert len([url for url in urls if "/_count" in url]) == 1  # of the one index pattern
+
+
+def test_a_refused_msearch_loses_no_count(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be counted together is counted alone."""
+    whole = Peer.request
+
+    def refusing(peer: Peer, method: str, path: str, **more: Any) -> Any:
+        if path == "/_msearch":
+            raise ServerError("one of them does not parse", url="u", status=400)
+        return whole(peer, method, path, **more)
+
+    with secured(tmp_path) as (stack, key):
+        monkeypatch.setenv("KEY", key)
+        root = content(tmp_path, stack)
+        ingest(root, stack, 3)
+        monkeypatch.setattr(Peer, "request", refusing)
+        assert doctor(root, capsys)["matches Writers"]["said"].startswith("2 in 7 days")
 
 
 def ingest(root: Path, stack: Running, count: int) -> None:
