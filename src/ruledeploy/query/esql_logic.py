@@ -151,11 +151,12 @@ def both(parts: Sequence[Tri]) -> Tri:
         return replace(_FALSE, names=names, early=True, equal=equal, within=within)
     if absent & present or any(part.is_false and not part.early for part in parts):
         return replace(_FALSE, names=names)
-    if absent & others or any(part.is_null for part in parts):
-        early = bool(absent & others) or any(part.is_null and part.early for part in parts)
-        return replace(NULL, names=names, early=early)
+    if absent & others or any(part.is_null and part.early for part in parts):
+        return replace(NULL, names=names, early=True)
     if any(part.is_false for part in parts):
         return replace(_FALSE, names=names, early=True)
+    if any(part.is_null for part in parts):
+        return replace(NULL, names=names)
     found = _joined(parts)
     return replace(
         found,
@@ -199,6 +200,9 @@ def _is_out(value: Scalar, bounds: Range) -> bool:
 
 
 def _joined(parts: Sequence[Tri]) -> Tri:
+    parts = [part for part in parts if part.true != ALWAYS] or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     if any(part.false == ALWAYS for part in parts):
@@ -232,6 +236,9 @@ def _without_nulls(parts: Sequence[Tri]) -> Sequence[Tri]:
 
 
 def _alternatives(parts: Sequence[Tri]) -> Tri:
+    parts = [part for part in parts if not part.is_false] or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
     if all(part.several is None for part in parts):
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
     if any(part.true == ALWAYS for part in parts):
