@@ -38,7 +38,7 @@ COMMANDS: dict[str, str] = {
     "review": "Show what an edit of rules or allowlists hides.",
     "stack": "Run the local stack: Kibana's detection API on this machine.",
     "fields": "Read the types of fields from an environment's indices.",
-    "schema": "Print JSON Schemas of the files you write, for editors.",
+    "schema": "Print JSON Schemas of the files you write and of the JSON that commands print.",
     "env": "List the environments of this project.",
     "demo": "Push to the local stack, replay two days, and show the alerts.",
 }
