@@ -92,7 +92,9 @@ class Tri(Struct, frozen=True, gc=False):
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
-            return replace(_about(Tri(self.false, self.true), self.names), inverse=self)
+            swapped = replace(_about(Tri(self.false, self.true), self.names), inverse=self)
+            lone = not self.others and len(self.absent) + len(self.present) == 1
+            return replace(swapped, others=_NONE) if lone else swapped
         return replace(self.inverse, inverse=self)
 
 
