@@ -61,8 +61,7 @@ class Tri(Struct, frozen=True, gc=False):
     optimizer sees of it: `equal` and `within` are the columns that must equal a text or number and
     lie in a range for it to be true, `names` all columns. Of a conjunction `absent` and `present`
     are those that it asks for by `is null` and `is not null`, `others` those of its other parts; of
-    a disjunction `spared` are those that an `is null` beside it makes it true of. `early` tells of
-    what is false or null to it whatever the row is that it finds so in its first pass.
+    a disjunction `spared` are those that an `is null` beside it makes it true of.
     """
 
     true: Node
@@ -76,12 +75,6 @@ class Tri(Struct, frozen=True, gc=False):
     present: frozenset[str] = _NONE
     others: frozenset[str] = _NONE
     spared: frozenset[str] = _NONE
-    early: bool = False
-
-    @property
-    def is_false(self) -> bool:
-        """Whether it is false whatever the row is."""
-        return self.false == ALWAYS
 
     @property
     def is_null(self) -> bool:
@@ -92,9 +85,7 @@ class Tri(Struct, frozen=True, gc=False):
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
-            swapped = replace(_about(Tri(self.false, self.true), self.names), inverse=self)
-            lone = not self.others and len(self.absent) + len(self.present) == 1
-            return replace(swapped, others=_NONE) if lone else swapped
+            return replace(_about(Tri(self.false, self.true), self.names), inverse=self)
         return replace(self.inverse, inverse=self)
 
 
@@ -149,17 +140,11 @@ def both(parts: Sequence[Tri]) -> Tri:
         frozenset[str]().union(*sets)
         for sets in zip(*((p.names, p.absent, p.present, p.others) for p in parts), strict=True)
     )
-    if _contradict(equal, within):
-        return replace(_FALSE, names=names, early=True, equal=equal, within=within)
-    if absent & present or any(part.is_false and not part.early for part in parts):
+    if _contradict(equal, within) or absent & present:
         return replace(_FALSE, names=names)
-    if absent & others or any(part.is_null and part.early for part in parts):
-        return replace(NULL, names=names, early=True)
-    if any(part.is_false for part in parts):
-        return replace(_FALSE, names=names, early=True)
-    if any(part.is_null for part in parts):
-        return replace(NULL, names=names)
     found = _joined(parts)
+    if found.false != ALWAYS and (absent & others or any(part.is_null for part in parts)):
+        return replace(NULL, names=names)
     return replace(
         found,
         equal=equal,
@@ -202,9 +187,6 @@ def _is_out(value: Scalar, bounds: Range) -> bool:
 
 
 def _joined(parts: Sequence[Tri]) -> Tri:
-    parts = [part for part in parts if part.true != ALWAYS] or parts[:1]
-    if len(parts) == 1:
-        return parts[0]
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     if any(part.false == ALWAYS for part in parts):
@@ -217,30 +199,16 @@ def _joined(parts: Sequence[Tri]) -> Tri:
 def either(parts: Sequence[Tri]) -> Tri:
     """OR: true if one is, false if all are. The optimizer drops what is null by itself."""
     names = frozenset[str]().union(*(part.names for part in parts))
-    parts = _without_nulls(parts)
+    if any(part.is_null for part in parts):
+        # It drops what is false before it looks for nulls.
+        parts = [p for p in parts if not p.is_null and p.false != ALWAYS] or [NULL]
     # A lone check of a column; of two in a conjunction neither is enough.
     lone = [part.absent for part in parts if len(part.absent) == 1 and not part.others]
     spared = frozenset[str]().union(*lone)
-    early = any(part.early for part in parts)
-    return replace(_about(_alternatives(parts), names), spared=spared, early=early)
-
-
-def _without_nulls(parts: Sequence[Tri]) -> Sequence[Tri]:
-    """The parts of an OR that decide: what is null drops out, but not after all else was false."""
-    nulls = [part for part in parts if part.is_null]
-    if not nulls:
-        return parts
-    known = [part for part in parts if not (part.is_null or part.is_false)]
-    if known:
-        return known
-    early = [part for part in parts if part.is_false and part.early]
-    return early if early and all(part.early for part in nulls) else nulls[:1]
+    return replace(_about(_alternatives(parts), names), spared=spared)
 
 
 def _alternatives(parts: Sequence[Tri]) -> Tri:
-    parts = [part for part in parts if not part.is_false] or parts[:1]
-    if len(parts) == 1:
-        return parts[0]
     if all(part.several is None for part in parts):
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
     if any(part.true == ALWAYS for part in parts):
@@ -303,8 +271,7 @@ def equals(field: Field, value: Scalar) -> Tri:
         bare = len(field.steps) == 1
         present = Leaf(field.name, Exists() if bare else Column(Exists()))
         names = frozenset({field.name})
-        inverse = _about(Tri(present, negate(present)), names)
-        return _about(Tri(NEVER, ALWAYS, inverse, early=True), names)
+        return _about(Tri(NEVER, ALWAYS, _about(Tri(present, negate(present)), names)), names)
     if forbidden:
         # The function is dropped for a comparison that ignores case, but of ASCII letters only.
         found = single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
