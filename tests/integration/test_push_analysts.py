@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ruledeploy.deploy import ApplyOptions, PartlyApplied, Progress, apply
+from ruledeploy.deploy import (
+    ApplyOptions,
+    PartlyApplied,
+    Progress,
+    apply,
+    of_analysts,
+    rollback_release,
+    without_lost,
+)
 from ruledeploy.errors import RefusedError
 from ruledeploy.stack import Running, running_stack
 from support.deploy_bench import (
@@ -204,3 +213,33 @@ def test_what_analysts_change_during_a_long_push_is_not_written_over(tmp_path: P
         assert bench.rules()["r2"]["note"] == "by hand"
         assert bench.rules()["r2"]["query"] == "process.name:new.exe"
         assert bench.plan(wanted).empty
+
+
+def test_a_rollback_gives_a_deleted_rule_its_connectors_again(bench: Bench) -> None:
+    """What an analyst had added before it was deleted is there again, and stays."""
+    edit(bench, "r2", enabled=False, actions=[ACTION])
+    dropped = release(rule("r1", "l1", note="by us"), exception_list("l1"))
+    bench.push(dropped, prune=True)
+    assert set(bench.rules()) == {"r1"}
+    wanted, _ = rollback_release(bench.store, 1, datetime(2026, 11, 24, tzinfo=UTC))
+    done = of_analysts(bench.store, 1)
+    kept, said = without_lost(done, bench.kibana.connectors())
+    assert (kept, said) == (done, ())
+    bench.push(wanted, prune=True, restored=kept)
+    r2 = bench.rules()["r2"]
+    assert (r2["enabled"], [one["id"] for one in r2["actions"]]) == (False, ["c1"])
+    assert bench.plan(FIRST, prune=True).empty
+
+
+def test_a_rollback_tells_of_a_connector_that_is_gone(bench: Bench) -> None:
+    """Kibana refuses a rule with such an action, so the rule comes back without it."""
+    edit(bench, "r2", actions=[ACTION])
+    bench.push(release(rule("r1", "l1"), exception_list("l1")), prune=True)
+    space = bench.kibana.connection.space
+    bench.kibana._peer.request("DELETE", f"/s/{space}/api/actions/connector/c1")
+    kept, said = without_lost(of_analysts(bench.store, 1), bench.kibana.connectors())
+    assert kept == {"r2": {}}
+    assert said == ("rule r2 comes back without connector c1, which is gone",)
+    wanted, _ = rollback_release(bench.store, 1, datetime(2026, 11, 24, tzinfo=UTC))
+    bench.push(wanted, prune=True, restored=kept)
+    assert bench.rules()["r2"]["actions"] == []

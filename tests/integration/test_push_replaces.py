@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ruledeploy.deploy import disabled_before, rollback_release
+from ruledeploy.deploy import of_analysts, rollback_release
 from ruledeploy.errors import RefusedError
 from ruledeploy.model import DetectionRule, Release
 from ruledeploy.stack import Running, running_stack
@@ -214,9 +214,9 @@ def test_a_rollback_leaves_disabled_what_an_analyst_had_disabled(
         bench.push(both)
         bench.kibana.rules.update({**_writable(bench.rules()["loud"]), "enabled": False})
         bench.push(release(*LISTS))
-        off = disabled_before(bench.store, 1)
-        assert off == {"loud"}
-        bench.push(back_to_first(bench), prune=True, disabled=off)
+        done = of_analysts(bench.store, 1)
+        assert done == {"loud": {"enabled": False}}
+        bench.push(back_to_first(bench), prune=True, restored=done)
         flags = {rule_id: body["enabled"] for rule_id, body in bench.rules().items()}
         assert flags == {"old": True, "loud": False}
         assert bench.plan(both).empty

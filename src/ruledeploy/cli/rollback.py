@@ -33,7 +33,9 @@ from ruledeploy.cli.workspace import open_project
 from ruledeploy.errors import PartialError, RuledeployError, ServerError
 
 if TYPE_CHECKING:
+    from ruledeploy.cli.session import Server
     from ruledeploy.deploy import RecordStore
+    from ruledeploy.model import JsonObject
 
 app = command_app()
 
@@ -70,13 +72,13 @@ def rollback(
         write_plan,
     )
     from ruledeploy.cli.session import connected
-    from ruledeploy.deploy import Options, disabled_before, rollback_release
+    from ruledeploy.deploy import Options, rollback_release
     from ruledeploy.report.plan import print_plan
 
     if plan_file is not None:
         beside = {"-o": output is not None, "--ours": ours, "--theirs": theirs}
         refuse_beside_plan(beside)
-    # Rules that record N does not know came later, so they go; what it held disabled stays so.
+    # Rules that record N does not know came later, so they go.
     options = Options(prune=True, side=side(ours=ours, theirs=theirs))
     how = Applying(yes, json_, jobs, allow_mass_change, wait, health_wait)
     reviewed = read_plan(plan_file) if plan_file else None
@@ -84,7 +86,7 @@ def rollback(
         for warning in here.warnings:
             say(f"warning: {warning}")
         release, record = rollback_release(here.store, to, datetime.now(UTC))
-        options = replace(options, disabled=disabled_before(here.store, to))
+        options = replace(options, restored=_restored(here, to))
         if reviewed is not None and plan_file is not None:
             refuse_other(reviewed, plan_file, here)
         planned = reviewed or here.plan(release, options)
@@ -97,6 +99,19 @@ def rollback(
             carry_out(planned, here, record.commit, how)
     if not planned.empty:
         say("held: pushes of that commit or an older one are refused; `push --release` lifts it")
+
+
+def _restored(here: Server, to: int) -> dict[str, JsonObject]:
+    """What analysts had done to rules that come back, without connectors that are gone."""
+    from ruledeploy.deploy import of_analysts, without_lost
+
+    found = of_analysts(here.store, to)
+    if not any("actions" in done for done in found.values()):
+        return found
+    kept, said = without_lost(found, here.kibana.connectors())
+    for line in said:
+        say(f"warning: {line}")
+    return kept
 
 
 @contextmanager

@@ -20,14 +20,15 @@ from ruledeploy.deploy.drift import Drift, find_drift, read_applied
 from ruledeploy.deploy.health import NOT_RUN, Health, changed_rules, read_health
 from ruledeploy.deploy.history import (
     Hold,
-    disabled_before,
     history,
     lift_hold,
+    of_analysts,
     place_hold,
     read_hold,
     refuse_held,
     restore_hold,
     rollback_release,
+    without_lost,
 )
 from ruledeploy.deploy.live import Live, read_live
 from ruledeploy.deploy.objects import Owner, Ref
@@ -67,13 +68,13 @@ __all__ = [
     "Write",
     "apply",
     "changed_rules",
-    "disabled_before",
     "find_drift",
     "history",
     "key_moves",
     "licence_warnings",
     "lift_hold",
     "make_plan",
+    "of_analysts",
     "only_overlay",
     "open_store",
     "place_hold",
@@ -91,5 +92,6 @@ __all__ = [
     "restore_hold",
     "rollback_release",
     "stages",
+    "without_lost",
     "write_adoption",
 ]

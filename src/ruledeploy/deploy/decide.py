@@ -223,10 +223,10 @@ def _carried(desired: Desired, heir: Succession | None, situation: Situation) ->
     From the rule whose place it takes, from before it went, and from a push that died while it
     made the rule anew.
     """
-    off = {"enabled": False} if desired.ref.id in situation.options.disabled else {}
+    restored = situation.options.restored.get(desired.ref.id, {})
     entries = situation.applied.objects.get(desired.ref, ())
     before = next((entry.carried for entry in entries if entry.carried), {})
-    return {**off, **(heir.carried(desired.body) if heir else {}), **before}
+    return {**restored, **(heir.carried(desired.body) if heir else {}), **before}
 
 
 def _contested_succession(desired: Desired, heir: Succession) -> Decision:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ruledeploy.deploy.lock import who
-from ruledeploy.deploy.normalise import instant
+from ruledeploy.deploy.normalise import instant, same
 from ruledeploy.deploy.objects import Ref
 from ruledeploy.deploy.records import Entry, Record
 from ruledeploy.deploy.store import RecordStore
@@ -72,19 +72,47 @@ def rollback_release(store: RecordStore, n: int, now: datetime) -> tuple[Release
     return replace(release, rules=tuple(rules)), record
 
 
-def disabled_before(store: RecordStore, n: int) -> frozenset[str]:
-    """Rules of record `n` that were disabled on the server when a later push dropped them.
+def of_analysts(store: RecordStore, n: int) -> dict[str, JsonObject]:
+    """What analysts had done to rules of record `n` that a later push dropped, by rule_id.
 
-    That push says in `before` what it changed: of a rule that ran, that it was enabled.
+    That push says in `before` what it changed: `enabled` is False here for a rule that did not
+    run. One that was deleted has the `actions` that the files did not give it.
     """
     record, later = store.record(n), list(_since(store, n))
-    found = set()
+    found: dict[str, JsonObject] = {}
     for ref, entry in record.after.items() if record else ():
-        gone = next((one for one in later if ref not in one.after or one.after[ref].retired), None)
-        ran = gone is None or gone.before.get(ref, {}).get("enabled", False)
-        if ref.kind == "rule" and not entry.retired and not ran:
-            found.add(ref.id)
-    return frozenset(found)
+        if ref.kind != "rule" or entry.retired:
+            continue
+        gone = (one for one in later if ref not in one.after or one.after[ref].retired)
+        dropped = next(gone, None)
+        deleted = next((one for one in later if ref not in one.after), None)
+        done: dict[str, Any] = {}
+        if dropped and not dropped.before.get(ref, {}).get("enabled", False):
+            done["enabled"] = False
+        actions = deleted.before.get(ref, {}).get("actions") if deleted else None
+        if actions and not same("actions", actions, entry.body.get("actions", [])):
+            done["actions"] = actions
+        if done:
+            found[ref.id] = done
+    return found
+
+
+def without_lost(
+    restored: Mapping[str, JsonObject], connectors: Collection[str]
+) -> tuple[dict[str, JsonObject], tuple[str, ...]]:
+    """The same without actions whose connector is gone, which Kibana refuses; what to say of it."""
+    kept: dict[str, JsonObject] = {}
+    said: list[str] = []
+    for rule_id, done in restored.items():
+        actions = done.get("actions", ())
+        lost = sorted({str(one["id"]) for one in actions if one["id"] not in connectors})
+        said += [
+            f"rule {rule_id} comes back without connector {id_}, which is gone" for id_ in lost
+        ]
+        known = [one for one in actions if one["id"] in connectors]
+        rest = {name: value for name, value in done.items() if name != "actions"}
+        kept[rule_id] = {**rest, "actions": known} if known else rest
+    return kept, tuple(said)
 
 
 def _since(store: RecordStore, n: int) -> Iterator[Record]:

@@ -140,6 +140,11 @@ class Kibana:
                 return found
             page += 1
 
+    def connectors(self) -> frozenset[str]:
+        """The ids of the space's connectors, those of Kibana's own configuration included."""
+        answer = self.send(Request("GET", "/api/actions/connectors"))
+        return frozenset(str(one.get("id")) for one in map(_object, answer))
+
     def licence(self) -> str:
         """The licence's type: `basic`, `platinum`, `enterprise`, `trial` …."""
         answer = self._peer.request("GET", "/api/licensing/info")
