@@ -85,7 +85,10 @@ class Tri(Struct, frozen=True, gc=False):
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
-            return replace(_about(Tri(self.false, self.true), self.names), inverse=self)
+            swapped = replace(_about(Tri(self.false, self.true), self.names), inverse=self)
+            # A check for null is not seen behind a NOT, but is no other condition either.
+            is_check = not self.others and len(self.absent) + len(self.present) == 1
+            return replace(swapped, others=_NONE) if is_check else swapped
         return replace(self.inverse, inverse=self)
 
 
@@ -186,7 +189,19 @@ def _is_out(value: Scalar, bounds: Range) -> bool:
     return not between(low, high, bounds).test(asked)
 
 
+def _lone_column(parts: Sequence[Tri]) -> Tri | None:
+    """What is left of AND or OR by itself, if that is a column that is a condition, or its NOT."""
+    if len(parts) != 1:
+        return None
+    (part,) = parts
+    column = part if part.inverse is None else part.inverse
+    return part if column.several is not None else None
+
+
 def _joined(parts: Sequence[Tri]) -> Tri:
+    lone = _lone_column([part for part in parts if part.true != ALWAYS])
+    if lone is not None:
+        return lone
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     if any(part.false == ALWAYS for part in parts):
@@ -209,6 +224,9 @@ def either(parts: Sequence[Tri]) -> Tri:
 
 
 def _alternatives(parts: Sequence[Tri]) -> Tri:
+    lone = _lone_column([part for part in parts if part.false != ALWAYS])
+    if lone is not None:
+        return lone
     if all(part.several is None for part in parts):
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
     if any(part.true == ALWAYS for part in parts):
