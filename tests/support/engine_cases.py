@@ -229,7 +229,8 @@ class Generator:
             return text if words(text) or field not in WORDED else "a"
         odd = random.random() < 0.15 and not self.sound
         if field in ("ip", "sub.ip"):
-            return random.choice(NO_ADDRESSES if odd else [*ADDRESSES, *NETWORKS, MAPPED_NETWORK])
+            mapped = [] if self.sound else [MAPPED_NETWORK]
+            return random.choice(NO_ADDRESSES if odd else [*ADDRESSES, *NETWORKS, *mapped])
         if field == "at":
             return random.choice(ODD_DATES if odd else [*DATES, *DATES, *DATE_MATH])
         if field == "flag":

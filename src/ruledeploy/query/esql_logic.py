@@ -81,14 +81,18 @@ class Tri(Struct, frozen=True, gc=False):
         """Whether it is null whatever the row is."""
         return self.true == NEVER == self.false
 
+    @property
+    def is_check(self) -> bool:
+        """Whether it is one `is null` or `is not null` and nothing else."""
+        return not self.others and len(self.absent) + len(self.present) == 1
+
     def negated(self) -> Tri:
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
             swapped = replace(_about(Tri(self.false, self.true), self.names), inverse=self)
             # A check for null is not seen behind a NOT, but is no other condition either.
-            is_check = not self.others and len(self.absent) + len(self.present) == 1
-            return replace(swapped, others=_NONE) if is_check else swapped
+            return replace(swapped, others=_NONE) if self.is_check else swapped
         return replace(self.inverse, inverse=self)
 
 
@@ -135,6 +139,9 @@ def both(parts: Sequence[Tri]) -> Tri:
     The optimizer knows what cannot hold together, and writes false for all of it. Where a column
     `is null`, whatever else names the column is null to it, and then the whole.
     """
+    lone = _lone([part for part in parts if part.true != ALWAYS])
+    if lone is not None:
+        return lone
     missing = frozenset[str]().union(*(part.absent for part in parts))
     parts = [part for part in parts if not part.spared & missing]
     equal = tuple(one for part in parts for one in part.equal)
@@ -189,19 +196,19 @@ def _is_out(value: Scalar, bounds: Range) -> bool:
     return not between(low, high, bounds).test(asked)
 
 
-def _lone_column(parts: Sequence[Tri]) -> Tri | None:
-    """What is left of AND or OR by itself, if that is a column that is a condition, or its NOT."""
+def _lone(parts: Sequence[Tri]) -> Tri | None:
+    """What is left of AND or OR by itself, if the optimizer sees more of it than of others.
+
+    That is a column that is a condition, its NOT, and a check for null.
+    """
     if len(parts) != 1:
         return None
     (part,) = parts
     column = part if part.inverse is None else part.inverse
-    return part if column.several is not None else None
+    return part if column.several is not None or part.is_check else None
 
 
 def _joined(parts: Sequence[Tri]) -> Tri:
-    lone = _lone_column([part for part in parts if part.true != ALWAYS])
-    if lone is not None:
-        return lone
     if all(part.several is None for part in parts):
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     if any(part.false == ALWAYS for part in parts):
@@ -217,16 +224,16 @@ def either(parts: Sequence[Tri]) -> Tri:
     if any(part.is_null for part in parts):
         # It drops what is false before it looks for nulls.
         parts = [p for p in parts if not p.is_null and p.false != ALWAYS] or [NULL]
+    lone = _lone([part for part in parts if part.false != ALWAYS])
+    if lone is not None:
+        return lone
     # A lone check of a column; of two in a conjunction neither is enough.
-    lone = [part.absent for part in parts if len(part.absent) == 1 and not part.others]
-    spared = frozenset[str]().union(*lone)
+    alone = [part.absent for part in parts if len(part.absent) == 1 and not part.others]
+    spared = frozenset[str]().union(*alone)
     return replace(_about(_alternatives(parts), names), spared=spared)
 
 
 def _alternatives(parts: Sequence[Tri]) -> Tri:
-    lone = _lone_column([part for part in parts if part.false != ALWAYS])
-    if lone is not None:
-        return lone
     if all(part.several is None for part in parts):
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
     if any(part.true == ALWAYS for part in parts):
