@@ -86,10 +86,9 @@ def rollback(
         for warning in here.warnings:
             say(f"warning: {warning}")
         release, record = rollback_release(here.store, to, datetime.now(UTC))
-        options = replace(options, restored=_restored(here, to))
         if reviewed is not None and plan_file is not None:
             refuse_other(reviewed, plan_file, here)
-        planned = reviewed or here.plan(release, options)
+        planned = reviewed or here.plan(release, replace(options, restored=_restored(here, to)))
         if output is not None:
             write_plan(planned, output)
             print_json(planned.to_json()) if json_ else print_plan(planned.to_json())

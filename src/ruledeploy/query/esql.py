@@ -24,9 +24,8 @@ class EsqlQuery:
     """`sources` are index patterns, `metadata` fields such as `_id`; `where` is null-safe.
 
     `conditions` are the texts of the `where` commands that `where` stands for, `columns` what
-    these name. `pipe` are the
-    commands over the rows they leave, none for a query that only finds; `rest` is the text after
-    `from` and its sources, from the first pipe sign on.
+    these name. `pipe` are the commands over the rows they leave, none for a query that only finds;
+    `rest` is the text after `from` and its sources, from the first pipe sign on.
     """
 
     sources: tuple[str, ...]

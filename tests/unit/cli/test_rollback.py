@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ruledeploy.deploy.normalise import SERVER_OWNED
 from ruledeploy.errors import ServerError
 from ruledeploy.kibana import Connection, Kibana, Request
 from support.content import OVERLAY, RULE, RULE_ID, write_content
+from support.deploy_world import _writable
 
 DAY = ["--date", "2026-11-24"]
 OTHER_ID = "c0ffee00-0000-4000-8000-000000000001"
@@ -60,13 +62,20 @@ def rollback(root: Path, *more: str) -> int:
     return run(["rollback", "--env", "local", "-C", str(root), *more])
 
 
-def live(root: Path) -> dict[str, Any]:
-    """Everything in the space but what the server owns, by kind and id."""
+@contextmanager
+def server(root: Path) -> Iterator[Kibana]:
+    """A client of the stack that the commands start by themselves."""
     data = root / ".ruledeploy" / "stack"
     with (
         embedded_stack(data, ["default"]) as stack,
         Kibana(Connection(stack.kibana_url)) as kibana,
     ):
+        yield kibana
+
+
+def live(root: Path) -> dict[str, Any]:
+    """Everything in the space but what the server owns, by kind and id."""
+    with server(root) as kibana:
         rules = kibana.rules.find().objects
         lists = kibana.lists.find().objects
         items = kibana.items.find([one["list_id"] for one in lists])
@@ -225,6 +234,31 @@ def test_what_a_push_had_disabled_stays_disabled(root: Path) -> None:
     assert push(root) == 0
     assert rollback(root, "--to", "2") == 0
     assert live(root) == before
+
+
+def test_connectors_that_analysts_added_come_back(root: Path, capsys: Captured) -> None:
+    """A pruned rule has its actions again; one whose connector is gone is named, and lacks them."""
+    commit(root, **{"rules__others.yml": OTHER_RULE})
+    assert push(root) == 0
+    action = {"id": "c1", "action_type_id": ".slack", "group": "default", "params": {}}
+    connector = {"name": "c1", "connector_type_id": ".slack"}
+    with server(root) as kibana:
+        kibana._peer.request("POST", "/api/actions/connector/c1", body=connector)
+        kibana.rules.update({**_writable(kibana.rules.get(OTHER_ID)), "actions": [action]})
+    (root / "rules" / "others.yml").unlink()
+    commit(root)
+    assert push(root, "--prune") == 0
+    plan = root / "plan.json"
+    assert rollback(root, "--to", "1", "-o", str(plan)) == 0
+    assert rollback(root, str(plan), "--to", "1") == 0
+    assert [one["id"] for one in live(root)[f"rule/{OTHER_ID}"]["actions"]] == ["c1"]
+    assert push(root, "--prune", "--release") == 0
+    with server(root) as kibana:
+        kibana._peer.request("DELETE", "/api/actions/connector/c1")
+    capsys.readouterr()
+    assert rollback(root, "--to", "1") == 0
+    assert "without connector c1, which is gone" in capsys.readouterr().err
+    assert live(root)[f"rule/{OTHER_ID}"]["actions"] == []
 
 
 def test_a_rollback_is_a_plan_like_any_other(root: Path, tmp_path: Path, capsys: Captured) -> None:
