@@ -16,7 +16,8 @@ from ruledeploy.cli.boundary import run
 from ruledeploy.cli.embedded import embedded_stack
 from ruledeploy.deploy import Plan, find_drift, history, read_applied
 from ruledeploy.deploy import stages as stages_of
-from ruledeploy.kibana import Connection, Kibana
+from ruledeploy.errors import ServerError
+from ruledeploy.kibana import Connection, Kibana, Request
 from ruledeploy.model import PrebuiltLinks, Provenance, Release
 from ruledeploy.report.plan import step_json
 from ruledeploy.report.schemas import VERSIONS, output_schema
@@ -168,6 +169,26 @@ def test_what_the_commands_print(tmp_path: Path, capsys: pytest.CaptureFixture[s
     hold("drift", printed(capsys, 0, "drift", *where, *DAY, "--adopt"))
     hold("push", printed(capsys, 0, "rollback", *where, "--to", "1", "--yes", "--ours"))
     assert hold("history", printed(capsys, 0, "history", *where))["hold"]
+
+
+def test_a_push_that_is_partly_applied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what is done and what is left, in the form that the schema gives."""
+    root = write_content(tmp_path)
+    send = Kibana.send
+
+    def sending(self: Kibana, request: Request) -> Any:
+        if request.method == "POST" and request.path == "/api/detection_engine/rules":
+            raise ServerError("it will not", url=self.connection.url, status=500)
+        return send(self, request)
+
+    monkeypatch.setattr(Kibana, "send", sending)
+    found = hold("push", printed(capsys, 4, "push", "--env", "local", "-C", str(root), *DAY))
+    outcome = found["outcome"]
+    assert outcome["state"] == "partial"
+    assert outcome["done"]
+    assert outcome["left"] or outcome["unknown"]
 
 
 @pytest.mark.parametrize("name", list(VERSIONS))

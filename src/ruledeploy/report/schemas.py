@@ -14,7 +14,7 @@ _WITHIN = {"push": ("plan",)}
 
 def output_schema(name: str) -> dict[str, Any]:
     """The schema of one command's output, whole: what it refers to is in its `$defs`."""
-    text = (files("ruledeploy.data") / "schemas" / f"{name}-{VERSIONS[name]}.json").read_text()
-    schema: dict[str, Any] = json.loads(text)
+    file = files("ruledeploy.data") / "schemas" / f"{name}-{VERSIONS[name]}.json"
+    schema: dict[str, Any] = json.loads(file.read_text("utf-8"))
     within = {inner: output_schema(inner) for inner in _WITHIN.get(name, ())}
     return {**schema, "$defs": {**schema.get("$defs", {}), **within}} if within else schema
