@@ -35,7 +35,7 @@ from ruledeploy.query.ir import (
 from ruledeploy.query.parse import parse_query
 from ruledeploy.telemetry.validate import leaves
 from ruledeploy.verify.running import Bench
-from ruledeploy.verify.words import fits, listed, quoted, wanted
+from ruledeploy.verify.words import fits, listed, shown, wanted
 
 # How near a field's name must be to another to be meant for it.
 _NEAR = 0.8
@@ -112,7 +112,8 @@ def _alternatives(children: tuple[Node, ...], truth: Truth) -> Iterator[str]:
     """Alternatives on one field are told together; otherwise the nearest one."""
     alike = [child for child in children if isinstance(child, Leaf)]
     if len(alike) == len(children) and len({leaf.field for leaf in alike}) == 1:
-        asked = [wanted(leaf.matcher) for leaf in alike]
+        type_ = _type(alike[0].field, truth)
+        asked = [wanted(leaf.matcher, type_) for leaf in alike]
         yield _said(alike[0].field, listed(asked), truth, [leaf.matcher for leaf in alike])
         return
     nearest = min((tuple(_reasons(child, truth)) for child in children), key=len)
@@ -140,11 +141,12 @@ def _held(node: Node, truth: Truth) -> str:
         case Leaf(field, Exists()):
             return f"{field} exists"
         case Leaf(field, matcher):
-            return f"{field} ({_values(field, truth)}) {fits(matcher)}"
+            return f"{field} ({_values(field, truth)}) {fits(matcher, _type(field, truth))}"
         case Not(Leaf(field, Exists())):
             return f"{field} is missing"
         case Not(Leaf(field, matcher)):
-            return f"{field} ({_values(field, truth)}) is not {wanted(matcher)}"
+            asked = wanted(matcher, _type(field, truth))
+            return f"{field} ({_values(field, truth)}) is not {asked}"
         case Or(children):
             return next(_held(one, truth) for one in children if truth.holds(one))
         case And(children):
@@ -159,7 +161,8 @@ def _leaf(leaf: Leaf, truth: Truth) -> str:
             fields = ", ".join(sorted(fields_used(inner)))
             return f"no object of {leaf.field} satisfies what is asked of {fields}"
         case _:
-            return _said(leaf.field, wanted(leaf.matcher), truth, [leaf.matcher])
+            asked = wanted(leaf.matcher, _type(leaf.field, truth))
+            return _said(leaf.field, asked, truth, [leaf.matcher])
 
 
 def _said(field: str, asked: str, truth: Truth, matchers: list[Matcher]) -> str:
@@ -215,5 +218,11 @@ def _literals(pattern: str) -> Iterator[str]:
 
 
 def _values(field: str, truth: Truth) -> str:
-    values = [quoted(value) for value in truth.values(field)]
+    type_ = _type(field, truth)
+    values = [shown(value, type_) for value in truth.values(field)]
     return listed(values, "and") if values else "missing"
+
+
+def _type(field: str, truth: Truth) -> str | None:
+    found = truth.type_of(field)
+    return found.type if found else None

@@ -19,29 +19,34 @@ from ruledeploy.query.ir import (
     Regexp,
     Term,
 )
+from ruledeploy.query.numbers import WHOLE
+from ruledeploy.query.terms import FLOATS, STRINGS, as_text
 
 _SHOWN = 4
 _LONGEST = 80
 _ANY_CASE = " in any case"
 _STEPS = {"lower": "in lower case", "upper": "in upper case"}
+# Types of fields whose values are no texts, however a query or an event writes them.
+_BARE = frozenset({*WHOLE, *FLOATS, "boolean"})
 # What makes a regular expression more than a pattern with wildcards.
 _OPERATORS = frozenset('*+?|(){}[]^$#&<>~@"')
 
 
-def wanted(matcher: Matcher) -> str:
-    """What a leaf asks for."""
+def wanted(matcher: Matcher, type_: str | None = None) -> str:
+    """What a leaf asks for, of a field of a type."""
     match matcher:
         case Column(inner, ("lower",)):
             # Lower-casing is how a rule says that it does not look at case.
-            return wanted(inner) + _ANY_CASE
+            return wanted(inner, type_) + _ANY_CASE
         case Column(inner, steps):
-            return wanted(inner) + "".join(f", {_STEPS.get(one, f'after {one}')}" for one in steps)
+            after = (f", {_STEPS.get(one, f'after {one}')}" for one in steps)
+            return wanted(inner, type_) + "".join(after)
         case Match(value) | Phrase(value):
-            return quoted(value)
+            return shown(value, type_)
         case Term(value, fold):
-            return quoted(value) + _ANY_CASE * fold
+            return shown(value, type_) + _ANY_CASE * fold
         case AnyOf(values):
-            return listed([quoted(value) for value in values])
+            return listed([shown(value, type_) for value in values])
         case Prefix(value, fold):
             return f"something that starts with {quoted(value)}" + _ANY_CASE * fold
         case Glob(pattern, fold):
@@ -58,8 +63,8 @@ def wanted(matcher: Matcher) -> str:
             return "an object"
 
 
-def fits(matcher: Matcher) -> str:
-    """What a value does that the leaf asks for."""
+def fits(matcher: Matcher, type_: str | None = None) -> str:
+    """What a value does that the leaf asks for, of a field of a type."""
     match matcher:
         case Prefix() | Column(Prefix()):
             return wanted(matcher).replace("something that starts", "starts", 1)
@@ -68,7 +73,7 @@ def fits(matcher: Matcher) -> str:
         case Range():
             return f"is {_range(matcher)}"
         case _:
-            return f"is {wanted(matcher)}"
+            return f"is {wanted(matcher, type_)}"
 
 
 def _expression(pattern: str) -> str:
@@ -120,6 +125,13 @@ def listed(words: list[str], last: str = "or") -> str:
     if len(words) > _SHOWN:
         return f"{', '.join(words[:_SHOWN])} {last} {len(words) - _SHOWN} more"
     return f" {last} ".join(words)
+
+
+def shown(value: Any, type_: str | None = None) -> str:
+    """A value as its field holds it: numbers and truth values without quotes, texts in them."""
+    if type_ in _BARE:
+        return str(value).lower()
+    return quoted((as_text(value) or value) if type_ in STRINGS else value)
 
 
 def quoted(value: Any) -> str:

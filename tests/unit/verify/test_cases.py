@@ -93,10 +93,7 @@ def test_a_case_that_holds_passes(
                 events=({**SENSOR, "process.code_signature.trusted": False},),
                 item="edr-sensor",
             ),
-            (
-                "trusted.yml:12) does not: process.code_signature.trusted is false,"
-                " it asks for 'true'"
-            ),
+            ("trusted.yml:12) does not: process.code_signature.trusted is false, it asks for true"),
         ),
         (
             case("suppressed", events=(WRITE,), item="nosuch"),

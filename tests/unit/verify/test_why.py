@@ -115,6 +115,26 @@ SAYINGS = [
         "the query excludes an event where process.pid (9) is >= 7",
     ),
     (
+        "process.pid:(5 OR 6)",
+        {"process.pid": "4"},
+        "process.pid is 4, the query asks for 5 or 6",
+    ),
+    (
+        "NOT process.pid:5",
+        {"process.pid": 5},
+        "the query excludes an event where process.pid (5) is 5",
+    ),
+    (
+        "process.code_signature.trusted:true",
+        {"process.code_signature.trusted": False},
+        "process.code_signature.trusted is false, the query asks for true",
+    ),
+    (
+        "process.name:5",
+        {"process.name": 4},
+        "process.name is '4', the query asks for '5'",
+    ),
+    (
         "NOT process.name:a*",
         {"process.name": "abc"},
         "the query excludes an event where process.name ('abc') starts with 'a'",
@@ -198,7 +218,7 @@ def test_the_nearest_alternative_is_told(make_rule: RuleMaker) -> None:
     """Of alternatives on several fields the one with the fewest failing parts."""
     rule = make_rule(query="(process.name:a AND user.name:b AND host.name:c) OR process.pid:5")
     told = explain_silence(rule, Document("", "1", {"process.pid": 4}), BENCH)
-    assert told == ("process.pid is 4, the query asks for '5' (nearest of 2 alternatives)",)
+    assert told == ("process.pid is 4, the query asks for 5 (nearest of 2 alternatives)",)
 
 
 _NAMES = st.sampled_from(["process.name", "user.name", "Target.process.name"])
