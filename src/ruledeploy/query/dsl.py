@@ -56,6 +56,9 @@ _IGNORED = frozenset(
     }
 )
 
+# What `terms` takes beside its field.
+_SCORING = frozenset({"_name", "boost"})
+
 
 # Clauses that read a star in a field's name as a pattern.
 _TAKES_PATTERNS = frozenset({"exists", "query_string", "multi_match", "simple_query_string"})
@@ -171,10 +174,10 @@ def _field_and_value(
     given: JsonObject, kind: str, value_key: str, extra: set[str]
 ) -> tuple[str, Any, JsonObject]:
     """`{field: value}` or `{field: {value_key: value, …}}` as field, value and parameters."""
-    fields = {key: value for key, value in given.items() if key not in _IGNORED}
-    if len(fields) != 1:
+    # Elasticsearch takes every key here as a field: a field may be called `type` or `boost`.
+    if len(given) != 1:
         raise QueryError(f"{kind}: one field expected")
-    ((field, value),) = fields.items()
+    ((field, value),) = given.items()
     if not isinstance(value, Mapping):
         return field, value, {}
     options = _options(value, kind, {value_key, *extra})
@@ -201,15 +204,20 @@ def _flag(options: JsonObject) -> bool:
 
 
 def _terms(given: JsonObject) -> Node:
-    fields = {key: value for key, value in given.items() if key not in _IGNORED}
+    # Here a scalar is a parameter and a list the field's values, whatever the key.
+    fields = {key: value for key, value in given.items() if key not in _SCORING or _listed(value)}
     if len(fields) != 1:
         raise QueryError("terms: one field expected")
     ((field, values),) = fields.items()
-    if isinstance(values, str) or not isinstance(values, Sequence):
+    if not _listed(values):
         raise UnsupportedQuery("terms: a look-up in another index")
     if not values:
         return NEVER
     return Leaf(field, AnyOf(tuple(_scalar(value, "terms") for value in values)))
+
+
+def _listed(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _match(given: JsonObject) -> Node:
