@@ -6,6 +6,7 @@ columns it made, so that every value of every row is compared.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 from types import MappingProxyType
@@ -53,6 +54,9 @@ DATES = (
     "2025-12-31T23:00:00.000Z", "2026-01-01T10:14:59.000Z",
 )  # fmt: skip
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "192.168.1.1", "::1", "fe80::1")
+FORMS = ("", '"yyyy-MM-dd", ', '"HH:mm", ', "\"dd/MM/uuuu'T'ss.SSS\", ")
+UNITS = ("ms", "seconds", "minute", "hours", "days", "weeks")
+PARTS = ("year", "month_of_year", "day_of_year", "day_of_week", "hour_of_day", "second_of_day")
 VALUES: dict[str, tuple[Any, ...]] = {
     "n": (0,), "k": TEXTS, "j": TEXTS, "x": TEXTS, "l": WHOLES, "i": WHOLES, "d": FRACTIONS,
     "t": DATES, "ip": ADDRESSES, "b": (True, False),
@@ -67,6 +71,7 @@ class PipeGenerator:
         self.index = index
         self.columns: dict[str, str] = {}
         self.made: list[str] = []
+        self.constant: set[str] = set()
         self.filtering = False
         self.count = 0
 
@@ -93,6 +98,7 @@ class PipeGenerator:
         """A query: conditions and computed columns, then groups."""
         self.columns = dict(TYPES)
         self.made = []
+        self.constant = set()
         steps = [self._step() for _ in range(self.random.randint(1, 4))]
         steps.append(self._ending())
         return f"from {self.index} | {' | '.join(step for step in steps if step)}"
@@ -119,10 +125,20 @@ class PipeGenerator:
         text = f"eval {name} = {expression}"
         self.made.append(name)
         self.columns[name] = type_
+        if not self._varies(expression):
+            self.constant.add(name)
         return text
 
     def _other(self) -> str:
-        match self.random.randint(0, 3):
+        match self.random.randint(0, 4):
+            case 4:
+                kept = ["n, k, l, i", "d, t, ip, b", *self.made]
+                if "k" not in self.columns:
+                    return ""
+                for gone in ("j", "x"):
+                    self.columns.pop(gone, None)
+                self.random.shuffle(kept)
+                return f"keep {', '.join(kept)}"
             case 0:
                 old = self.random.choice([*self.made, "k", "j"])
                 if old not in self.columns:
@@ -130,6 +146,7 @@ class PipeGenerator:
                 self.count += 1
                 new = f"r{self.count}"
                 self.columns[new] = self.columns.pop(old)
+                self.constant |= {new} if old in self.constant else set()
                 self.made = [name for name in self.made if name != old] + [new]
                 return f"rename {old} as {new}"
             case 1:
@@ -150,8 +167,17 @@ class PipeGenerator:
         aggregates = [f"a{n} = {self._aggregate(grouped=bool(groups))}" for n in range(count)]
         tail = f" by {', '.join(groups)}" if groups else ""
         after = ""
-        if self.random.random() < 0.3:
-            after = f" | where a0 is {self.random.choice(('', 'not '))}null"
+        if self.random.random() < 0.5:
+            after = self.random.choice(
+                (
+                    " | where a0 is null",
+                    " | where a0 is not null",
+                    ' | eval z = concat(to_string(a0), "!") | keep z',
+                    " | eval z = mv_count(a0) | stats s = sum(z), most = max(z), rows = count(*)",
+                    " | rename a0 as z | stats rows = count(z) by z",
+                    " | where mv_count(a0) < 2 | sort a0 desc | limit 1 | keep a0",
+                )
+            )
         return f"stats {', '.join(aggregates)}{tail}{after}"
 
     def _aggregate(self, *, grouped: bool) -> str:
@@ -240,8 +266,22 @@ class PipeGenerator:
                 f"mv_first({inner})",
                 f'mv_concat({inner}, ",")',
                 f"mv_max({inner})",
+                f'replace({inner}, "{self.random.choice(("[a-c]+", "C", "[^.a]", "a?."))}", "-")',
+                f"{self.random.choice(('md5', 'sha1', 'sha256', 'ltrim', 'rtrim'))}({inner})",
+                f'split({inner}, ".")',
+                f"date_format({self.random.choice(FORMS)}{self.date(depth - 1)})",
             )
         )
+
+    def _varying(self, depth: int) -> str:
+        """A text of some column: what folds to null is null to what the optimizer makes of it."""
+        found = self.text(depth)
+        return found if self._varies(found) else "to_string(n)"
+
+    def _varies(self, expression: str) -> bool:
+        """Whether it names a column that is no constant."""
+        names = re.findall(r"\w+", re.sub(r'"(?:\\.|[^"])*"', "", expression))
+        return any(name in self.columns and name not in self.constant for name in names)
 
     def integer(self, depth: int) -> str:
         """A whole number of 32 bits."""
@@ -251,12 +291,15 @@ class PipeGenerator:
             (
                 f"length({self.text(depth - 1)})",
                 f"mv_count({self.random.choice(('k', 'l', 'd')) if 'k' in self.columns else 'l'})",
-                f"to_integer({self.text(depth - 1)})",
+                f"to_integer({self._varying(depth - 1)})",
                 f"({self.integer(depth - 1)} + {self.integer(depth - 1)})",
                 f"({self.integer(depth - 1)} - 2)",
                 f"({self.integer(depth - 1)} / {self.integer(depth - 1)})",
                 f"({self.integer(depth - 1)} % 3)",
                 f"abs({self.integer(depth - 1)})",
+                f"locate({self.text(depth - 1)}, {self.text(0)})",
+                f"locate({self.text(depth - 1)}, {self.text(0)}, {self.integer(0)})",
+                f'date_diff("{self.random.choice(UNITS)}", {self.date(depth - 1)}, {self.date(0)})',
             )
         )
 
@@ -271,6 +314,7 @@ class PipeGenerator:
                 f"mv_min({self.long(depth - 1)})",
                 f"(-{self.long(depth - 1)})",
                 f"greatest({self.long(depth - 1)}, {self.long(depth - 1)})",
+                f'date_extract("{self.random.choice(PARTS)}", {self.date(depth - 1)})',
             )
         )
 
@@ -282,10 +326,12 @@ class PipeGenerator:
             (
                 f"({self.double(depth - 1)} + {self.integer(depth - 1)})",
                 f"({self.double(depth - 1)} / 2)",
-                f"to_double({self.text(depth - 1)})",
+                f"to_double({self._varying(depth - 1)})",
                 f"round({self.double(depth - 1)})",
                 f"floor({self.double(depth - 1)})",
                 f"ceil({self.double(depth - 1)})",
+                f"sqrt({self.double(depth - 1)})",
+                f"pow({self.long(depth - 1)}, {self.integer(depth - 1)})",
             )
         )
 
@@ -308,7 +354,7 @@ class PipeGenerator:
         """An address."""
         if depth <= 0 or self.random.random() < 0.5:
             return self._column("ip") or "ip"
-        return f"to_ip({self.text(depth - 1)})"
+        return f"to_ip({self._varying(depth - 1)})"
 
     def boolean(self, depth: int) -> str:
         """A condition."""
@@ -329,7 +375,7 @@ class PipeGenerator:
         right = self.of(kind, max(depth - 1, 0))
         if right == left:
             # What the optimizer makes of a column compared with itself is its own affair.
-            return self.boolean(0)
+            return f"(n % 7) {operator} {self.random.randint(0, 6)}"
         # In a condition the optimizer reads whatever else names the column as null.
         if self.random.random() < 0.15 and not self.filtering and kind != "boolean":
             return f"({left}) is {self.random.choice(('', 'not '))}null"

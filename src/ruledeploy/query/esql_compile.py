@@ -9,13 +9,16 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.dates import from_ms, moment_of, to_ms
+from ruledeploy.query.esql_dates import DATE_FUNCTIONS, moment
 from ruledeploy.query.esql_expr import Call, Const, Expr, Name, Span, Star
 from ruledeploy.query.esql_functions import FUNCTIONS, scalar
 from ruledeploy.query.esql_logic import like
+from ruledeploy.query.esql_texts import TEXT_FUNCTIONS
 from ruledeploy.query.esql_types import (
     NUMERIC_TYPES,
     STRING_TYPES,
@@ -36,6 +39,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul,
 }  # fmt: skip
+_FUNCTIONS = MappingProxyType({**FUNCTIONS, **TEXT_FUNCTIONS, **DATE_FUNCTIONS})
+_HINTS = {"contains": 'not in Elasticsearch 8.19: write like "*text*"'}
 _DAY = 86_400_000
 _WEEK = 7 * _DAY
 
@@ -99,11 +104,12 @@ class _Compiler:
             case Call("date_trunc" | "bucket"):
                 return self._bucket(call)
             case Call("now", ()):
-                moment = to_ms(self.now)
-                return Typed("date", lambda _: moment, (moment,))
-        maker = FUNCTIONS.get(call.name)
+                present = to_ms(self.now)
+                return Typed("date", lambda _: present, (present,))
+        maker = _FUNCTIONS.get(call.name)
         if maker is None:
-            raise UnsupportedQuery(f"{call.name} at {call.at}", position=call.at)
+            hint = _HINTS.get(call.name)
+            raise UnsupportedQuery(f"{call.name} at {call.at}", position=call.at, hint=hint)
         return maker(call.name, [self.compile(arg) for arg in call.args], call.at)
 
     def _column(self, name: str, at: int) -> Typed:
@@ -227,14 +233,12 @@ class _Compiler:
             case _:
                 raise UnsupportedQuery(f"{call.name} at {call.at} with months", position=call.at)
         by = -milliseconds if call.name == "-" else milliseconds
-        moment = self._moment(arg)
-        return scalar("date", lambda value: value + by, (moment,))
+        return scalar("date", lambda value: value + by, (self._moment(arg),))
 
     def _bucket(self, call: Call) -> Typed:
         match call:
             case Call("date_trunc", (Span() as span, arg)) | Call("bucket", (arg, Span() as span)):
-                moment = self._moment(arg)
-                return scalar("date", _rounding(span), (moment,))
+                return scalar("date", _rounding(span), (self._moment(arg),))
             case Call("bucket", (arg, Const(int() | float() as size))) if size > 0:
                 inner = self.compile(arg)
                 numeric([inner.type], "bucket", call.at)
@@ -243,12 +247,7 @@ class _Compiler:
                 raise UnsupportedQuery(f"this form of {call.name} at {call.at}", position=call.at)
 
     def _moment(self, expr: Expr) -> Typed:
-        found = self.compile(expr)
-        if found.type == "keyword" and found.const is not None:
-            found = self._cast(found, Typed("date", lambda _: None))
-        if found.type not in ("date", "null"):
-            raise QueryError(f"a date is expected at {expr.at}, not {found.type}", position=expr.at)
-        return found
+        return moment(self.compile(expr), expr.at)
 
 
 def _kind(type_: str) -> str:
@@ -292,6 +291,6 @@ def _rounding(span: Span) -> Callable[[int], int]:
 def _first_of_months(value: int, months: int) -> int:
     if months not in (1, 3, 12):
         raise UnsupportedQuery(f"buckets of {months} months")
-    moment = from_ms(value)
-    month = (moment.month - 1) // months * months + 1
-    return to_ms(datetime(moment.year, month, 1, tzinfo=UTC))
+    there = from_ms(value)
+    month = (there.month - 1) // months * months + 1
+    return to_ms(datetime(there.year, month, 1, tzinfo=UTC))

@@ -73,13 +73,15 @@ def mapped(type_: str, function: Callable[[Any], Any], arg: Typed) -> Typed:
     return Typed(type_, of)
 
 
-def _count(name: str, args: Sequence[Typed], at: int, low: int, high: int | None = None) -> None:
+def count(name: str, args: Sequence[Typed], at: int, low: int, high: int | None = None) -> None:
+    """Raise QueryError unless there are as many arguments as a function takes."""
     most = low if high is None else high
     if not low <= len(args) <= most:
         raise QueryError(f"{name} at {at} takes {low} arguments, not {len(args)}", position=at)
 
 
-def _texts(name: str, args: Sequence[Typed], at: int) -> None:
+def texts(name: str, args: Sequence[Typed], at: int) -> None:
+    """Raise QueryError unless all are texts."""
     for arg in args:
         if arg.type not in STRING_TYPES | {"null"}:
             raise QueryError(f"{name} at {at} takes text, not {arg.type}", position=at)
@@ -90,8 +92,8 @@ def _texts(name: str, args: Sequence[Typed], at: int) -> None:
 
 def _of_texts(low: int, type_: str, function: Callable[..., Any]) -> Maker:
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, low)
-        _texts(name, args, at)
+        count(name, args, at, low)
+        texts(name, args, at)
         return scalar(type_, function, args)
 
     return make
@@ -99,22 +101,22 @@ def _of_texts(low: int, type_: str, function: Callable[..., Any]) -> Maker:
 
 def _case_of(change: Callable[[str], str]) -> Maker:
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, 1)
-        _texts(name, args, at)
+        count(name, args, at, 1)
+        texts(name, args, at)
         return mapped("keyword", change, args[0])
 
     return make
 
 
 def _concat(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 2, 100)
-    _texts(name, args, at)
-    return scalar("keyword", lambda *texts: "".join(texts), args)
+    count(name, args, at, 2, 100)
+    texts(name, args, at)
+    return scalar("keyword", lambda *parts: "".join(parts), args)
 
 
 def _substring(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 2, 3)
-    _texts(name, args[:1], at)
+    count(name, args, at, 2, 3)
+    texts(name, args[:1], at)
     numeric([arg.type for arg in args[1:]], name, at)
 
     def of(text: str, start: int, length: int | None = None) -> str:
@@ -128,8 +130,8 @@ def _substring(name: str, args: Sequence[Typed], at: int) -> Typed:
 
 def _side(*, left: bool) -> Maker:
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, 2)
-        _texts(name, args[:1], at)
+        count(name, args, at, 2)
+        texts(name, args[:1], at)
         numeric([args[1].type], name, at)
 
         def of(text: str, count: int) -> str:
@@ -143,8 +145,8 @@ def _side(*, left: bool) -> Maker:
 
 
 def _split(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 2)
-    _texts(name, args, at)
+    count(name, args, at, 2)
+    texts(name, args, at)
     text, by = args
     return Typed("keyword", lambda row: _pieces(text.of(row), by.of(row)))
 
@@ -159,7 +161,7 @@ def _pieces(text: Value, by: Value) -> Value:
 
 
 def _coalesce(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 1, 100)
+    count(name, args, at, 1, 100)
     type_ = wider((arg.type for arg in args), name, at)
     getters = [arg.of for arg in args]
 
@@ -170,7 +172,7 @@ def _coalesce(name: str, args: Sequence[Typed], at: int) -> Typed:
 
 
 def _case(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 2, 200)
+    count(name, args, at, 2, 200)
     pairs = [(args[n], args[n + 1]) for n in range(0, len(args) - 1, 2)]
     default = args[-1] if len(args) % 2 else None
     for condition, _ in pairs:
@@ -194,7 +196,7 @@ def _extreme(choose: Callable[..., Any]) -> Maker:
     """The greatest or least of all values of all arguments, none of which may be null."""
 
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, 1, 100)
+        count(name, args, at, 1, 100)
         type_ = wider((arg.type for arg in args), name, at)
 
         def of(row: Row) -> Value:
@@ -211,7 +213,7 @@ def _extreme(choose: Callable[..., Any]) -> Maker:
 
 def _to(type_: str, functions: Mapping[str, Callable[[Any], Any]]) -> Maker:
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, 1)
+        count(name, args, at, 1)
         (arg,) = args
         kind = "keyword" if arg.type == "text" else arg.type
         if kind == "null":
@@ -226,7 +228,7 @@ def _to(type_: str, functions: Mapping[str, Callable[[Any], Any]]) -> Maker:
 
 
 def _to_string(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 1)
+    count(name, args, at, 1)
     (arg,) = args
     if arg.type in STRING_TYPES | {"null"}:
         return Typed("keyword", arg.of)
@@ -262,14 +264,25 @@ _WHOLE_FROM: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 
 def _of_number(function: Callable[[Any], Any]) -> Maker:
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, 1)
+        count(name, args, at, 1)
         return scalar(numeric([args[0].type], name, at), function, args)
 
     return make
 
 
+def _double(taken: int, function: Callable[..., float]) -> Maker:
+    """A function of numbers that gives a double of whatever numbers they are."""
+
+    def make(name: str, args: Sequence[Typed], at: int) -> Typed:
+        count(name, args, at, taken)
+        numeric([arg.type for arg in args if arg.type != "null"] or ["double"], name, at)
+        return scalar("double", function, args)
+
+    return make
+
+
 def _round(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 1, 2)
+    count(name, args, at, 1, 2)
     type_ = numeric([arg.type for arg in args[:1]], name, at)
     if len(args) > 1:
         numeric([args[1].type], name, at)
@@ -287,7 +300,7 @@ def _round(name: str, args: Sequence[Typed], at: int) -> Typed:
 
 def _of_values(type_: str | None, function: Callable[[tuple[Any, ...]], Value]) -> Maker:
     def make(name: str, args: Sequence[Typed], at: int) -> Typed:
-        _count(name, args, at, 1)
+        count(name, args, at, 1)
         (arg,) = args
         kept = "keyword" if arg.type == "text" else arg.type
 
@@ -301,8 +314,8 @@ def _of_values(type_: str | None, function: Callable[[tuple[Any, ...]], Value]) 
 
 
 def _mv_concat(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 2)
-    _texts(name, args, at)
+    count(name, args, at, 2)
+    texts(name, args, at)
     values, by = args
 
     def of(row: Row) -> Value:
@@ -324,10 +337,10 @@ def _network(text: str) -> tuple[int, int] | None:
 
 
 def _cidr_match(name: str, args: Sequence[Typed], at: int) -> Typed:
-    _count(name, args, at, 2, 100)
+    count(name, args, at, 2, 100)
     if args[0].type not in ("ip", "null"):
         raise QueryError(f"{name} at {at} takes an address, not {args[0].type}", position=at)
-    _texts(name, args[1:], at)
+    texts(name, args[1:], at)
     bounds = []
     for arg in args[1:]:
         if arg.const is None:
@@ -354,7 +367,6 @@ FUNCTIONS: Mapping[str, Maker] = MappingProxyType(
         "split": _split,
         "starts_with": _of_texts(2, "boolean", str.startswith),
         "ends_with": _of_texts(2, "boolean", str.endswith),
-        "contains": _of_texts(2, "boolean", lambda text, part: part in text),
         "coalesce": _coalesce,
         "case": _case,
         "greatest": _extreme(max),
@@ -381,6 +393,8 @@ FUNCTIONS: Mapping[str, Maker] = MappingProxyType(
         "floor": _of_number(lambda number: type(number)(math.floor(number))),
         "ceil": _of_number(lambda number: type(number)(math.ceil(number))),
         "round": _round,
+        "pow": _double(2, math.pow),
+        "sqrt": _double(1, math.sqrt),
         "mv_count": _of_values("integer", len),
         "mv_min": _of_values(None, min),
         "mv_max": _of_values(None, max),

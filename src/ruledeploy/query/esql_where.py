@@ -322,7 +322,7 @@ class _Parser(Cursor):
         if self.token.kind != "name" or self.following.text != "(":
             return None
         match name:
-            case "starts_with" | "ends_with" | "contains":
+            case "starts_with" | "ends_with":
                 field, (text,) = self.call(1)
                 return single(field, affix(name, str(text)))
             case "cidr_match":
