@@ -132,25 +132,36 @@ class _Positions:
 
 
 def _effort(part: _Part, positions: _Positions) -> int:
-    """The sum of the sizes of all sets of positions that some text leads to, up to the limit."""
+    """The sum of the sizes of all sets of positions that some text leads to, up to the limit.
+
+    A set counts as soon as it is found, and the largest is left first: what is over the limit shows
+    early.
+    """
     letters, jumps = _letters(positions.classes), _jumps(positions.follow)
-    seen = {part.first & letter for letter in letters} - {0}
-    # Many sets leave to the same one.
-    left: set[int] = set()
-    todo, effort = list(seen), 1
-    while todo and effort < MAX_EFFORT:
+    narrow = _narrow(letters, len(positions.classes))
+    # What the letters leave of a set, by the positions of it that few of them fit.
+    kinds: dict[int, set[int]] = {}
+    # Many sets lead to the same one, which the letters then divide.
+    whole = part.first
+    todo: list[int] = []
+    seen, left, effort = {0}, {0}, 1
+    while effort < MAX_EFFORT:
+        if whole not in left:
+            left.add(whole)
+            asked = whole & narrow
+            if asked not in kinds:
+                kinds[asked] = {letter & (asked | ~narrow) for letter in letters}
+            new = {whole & kind for kind in kinds[asked]} - seen
+            seen |= new
+            todo += sorted(new, key=int.bit_count) if len(new) > 1 else new
+            effort += sum(map(int.bit_count, new))
+        if not todo:
+            break
         state = todo.pop()
-        effort += state.bit_count()
-        after = (state & jumps.on) << 1 | state & jumps.stay
+        whole = (state & jumps.on) << 1 | state & jumps.stay
         for goal, sources in jumps.others:
             if state & sources:
-                after |= goal
-        if after in left:
-            continue
-        left.add(after)
-        new = {after & letter for letter in letters} - seen - {0}
-        seen |= new
-        todo.extend(new)
+                whole |= goal
     return effort
 
 
@@ -191,6 +202,14 @@ def _letters(classes: list[Chars]) -> list[int]:
         fits[one] = fits.get(one, 0) | 1 << position
     return list(
         {_all_bits(bits for one, bits in fits.items() if one.has(code)) for code in bounds} - {0}
+    )
+
+
+def _narrow(letters: list[int], count: int) -> int:
+    """The positions that few letters fit."""
+    fitting = (sum(letter >> position & 1 for letter in letters) for position in range(count))
+    return _all_bits(
+        1 << position for position, fit in enumerate(fitting) if fit * 2 <= len(letters)
     )
 
 
