@@ -14,7 +14,7 @@ from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.cursor import Token
 from ruledeploy.query.esql_logic import Tri, both, plain
 from ruledeploy.query.esql_pipe import Command, Drop, Keep, Limit, Stats, parse_command
-from ruledeploy.query.esql_tokens import after_space, commands, source_names, tokenize
+from ruledeploy.query.esql_tokens import after_space, commands, source_names
 from ruledeploy.query.esql_where import parse_condition
 from ruledeploy.query.ir import ALWAYS, Node
 
@@ -126,7 +126,7 @@ def _found(text: str, head: Token, end: int, pipe: _Pipe) -> bool:
     """Take a condition in that the index answers; False for one that needs computing."""
     rest = head.at + len(head.text)
     try:
-        _where(tokenize(text, rest, end), pipe, head.at)
+        _where(text, (rest, end), pipe, head.at)
     except UnsupportedQuery:
         return False
     except QueryError:
@@ -146,10 +146,10 @@ def _is_computed(text: str, start: int, end: int) -> bool:
     return True
 
 
-def _where(tokens: list[Token], pipe: _Pipe, at: int) -> None:
+def _where(text: str, span: tuple[int, int], pipe: _Pipe, at: int) -> None:
     if pipe.limit is not None:
         raise UnsupportedQuery("where after limit", position=at, hint="filter first")
-    condition = parse_condition(tokens)
+    condition = parse_condition(text, *span)
     narrowed = pipe.kept is not None or pipe.dropped
     for field in sorted(condition.names) if narrowed else ():
         gone = any(fnmatchcase(field, glob) for glob in pipe.dropped)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -23,12 +23,14 @@ from ruledeploy.query.dates import moment_of
 from ruledeploy.query.ir import (
     ALWAYS,
     NEVER,
+    And,
     Column,
     Exists,
     Glob,
     Leaf,
     Matcher,
     Node,
+    Not,
     OneValue,
     Prefix,
     Range,
@@ -49,6 +51,8 @@ _NEVER_MADE = MappingProxyType({"lower": "Lu", "upper": "Ll"})
 FALLIBLE = frozenset({"ip"})
 
 
+# The text of a LIKE pattern.
+_ESCAPED = re.compile(r"(?:[^\\]|\\[*?\\])*", re.DOTALL)
 _NONE = frozenset[str]()
 
 
@@ -117,13 +121,19 @@ NULL = Tri(NEVER, NEVER)
 _FALSE = Tri(NEVER, ALWAYS)
 
 
-def single(field: Field, matcher: Matcher) -> Tri:
+def single(field: Field, matcher: Matcher, equal: tuple[tuple[Field, Scalar], ...] = ()) -> Tri:
     """A comparison: on one value true or false, on none or several null."""
-    converted = field.steps if FALLIBLE & set(field.steps) else ()
-    guard = Leaf(field.name, Column(OneValue(), converted))
+    guard, names = _guarded(field)
     asked = Leaf(field.name, Column(matcher, field.steps))
-    found = Tri(all_of(guard, asked), all_of(guard, negate(asked)))
-    return _about(found, frozenset({field.name}))
+    true, false = And((guard, asked)), And((guard, Not(asked)))
+    return Tri(true, false, equal=equal, names=names, others=names)
+
+
+@lru_cache(maxsize=4096)
+def _guarded(field: Field) -> tuple[Leaf, frozenset[str]]:
+    """What a comparison needs of its column to be true or false, and the names in it."""
+    converted = field.steps if FALLIBLE & set(field.steps) else ()
+    return Leaf(field.name, Column(OneValue(), converted)), frozenset({field.name})
 
 
 def bare(name: str) -> Tri:
@@ -291,17 +301,23 @@ def equals(field: Field, value: Scalar) -> Tri:
 
     It writes false for it, and `f is not null` for its negation, before any row is read.
     """
-    forbidden = _NEVER_MADE.get(field.steps[-1] if field.steps else "")
-    if forbidden and any(unicodedata.category(char) == forbidden for char in str(value)):
+    equal = ((field, value),)
+    if not field.steps or field.steps[-1] not in _NEVER_MADE:
+        return single(field, Term(value), equal)
+    if _never_made(field.steps[-1], str(value)):
         bare = len(field.steps) == 1
         present = Leaf(field.name, Exists() if bare else Column(Exists()))
         names = frozenset({field.name})
         return _about(Tri(NEVER, ALWAYS, _about(Tri(present, negate(present)), names)), names)
-    if forbidden:
-        # The function is dropped for a comparison that ignores case, but of ASCII letters only.
-        found = single(Field(field.name, field.steps[:-1]), Term(value, fold=True))
-        return replace(found, equal=((field, value),))
-    return replace(single(field, Term(value)), equal=((field, value),))
+    # The function is dropped for a comparison that ignores case, but of ASCII letters only.
+    return single(Field(field.name, field.steps[:-1]), Term(value, fold=True), equal)
+
+
+def _never_made(step: str, text: str) -> bool:
+    """Whether the text has a letter that no result of the function has."""
+    if text.isascii():
+        return text != (text.lower() if step == "lower" else text.upper())
+    return any(unicodedata.category(char) == _NEVER_MADE[step] for char in text)
 
 
 def pattern(field: Field, matcher: Matcher) -> Tri:
@@ -339,7 +355,7 @@ def affix(name: str, text: str) -> Matcher:
 def like(pattern: Scalar) -> str:
     r"""A LIKE pattern; in it only `\*`, `\?` and `\\` are escapes, any other is an error."""
     text = str(pattern)
-    if re.fullmatch(r"(?:[^\\]|\\[*?\\])*", text, re.DOTALL) is None:
+    if "\\" in text and _ESCAPED.fullmatch(text) is None:
         raise QueryError(
             f"in the pattern {text!r} a backslash is not followed by *, ? or a backslash",
             hint=r'a backslash is \\ in a pattern: "\\\\" in a string, """\\""" in raw text',

@@ -13,17 +13,22 @@ _STRING = r"""
   | (?P<string>"[^"\\\n\r]*(?:\\[tnr"\\][^"\\\n\r]*)*")
 """
 # What comes next, after white space; `none` is a comment or the end.
-_PIECES = re.compile(
-    rf"""\s*
-  (?:
+_PIECE = rf"""
     (?P<none>{_COMMENT} | \Z)
   | {_STRING}
   | (?P<number>\d+\.?\d*(?:[eE][+-]?\d+)? | \.\d+(?:[eE][+-]?\d+)?)
   | (?P<name>[A-Za-z_@][A-Za-z0-9_@]* | `(?:[^`]|``)*`)
   | (?P<op>==|!=|<=|>=|=~|::|[<>=(),.:+\-*/%?\[\]|])
-  )""",
-    re.VERBOSE | re.DOTALL,
-)
+"""
+_PIECES = re.compile(rf"\s*(?:{_PIECE})", re.VERBOSE | re.DOTALL)
+# A clause as converted rules are made of, up to where it must end.
+_CLAUSE = r"""
+    (?P<lower>to_lower\()?
+    (?P<column>[A-Za-z_@][A-Za-z0-9_@]*(?:\.[A-Za-z_@][A-Za-z0-9_@]*)*)
+    (?(lower)\))\ (?P<sign>like|==|:)\ "(?P<text>[^"\\\n\r]*(?:\\[tnr"\\][^"\\\n\r]*)*)"
+    (?=\)|\ and\ |\ or\ |\Z)
+"""
+_CLAUSES = re.compile(rf"\s*(?:(?P<clause>{_CLAUSE})|{_PIECE})", re.VERBOSE | re.DOTALL)
 # A pipe, or a stretch of text without one that counts; what is no token is reported by its command.
 _STRETCHES = re.compile(
     rf"\| | {_COMMENT} | {_STRING} | `(?:[^`]|``)*` | [^|\"`/]+ | .", re.VERBOSE | re.DOTALL
@@ -41,12 +46,27 @@ _SOURCE = re.compile(r'"(?P<quoted>[^"]*)"|(?P<bare>(?:(?!//|/\*)[^\s,|()\[\]"=]
 _SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 
 
-def tokenize(text: str, start: int, end: int) -> list[Token]:
-    """The tokens of one command, an `end` last; strings without quotes and escapes."""
+class Clause(Token, frozen=True, gc=False):
+    """A column (`lowered`: in lower case) compared with a text, as one token of kind `clause`.
+
+    `text` is what it is compared with, `sign` the operator.
+    """
+
+    column: str = ""
+    lowered: bool = False
+
+
+def tokenize(text: str, start: int, end: int, *, clauses: bool = False) -> list[Token]:
+    """The tokens of one command, an `end` last; strings without quotes and escapes.
+
+    With `clauses`, what looks like one is a single token. It need not be one: what comes before it
+    decides that (`a + b == "x"`).
+    """
+    pieces = _CLAUSES if clauses else _PIECES
     out: list[Token] = []
     at = start
     while at < end:
-        found = _PIECES.match(text, at, end)
+        found = pieces.match(text, at, end)
         if found is None:
             at = after_space(text, at, end)
         if found is None and text[at] == "{":
@@ -59,7 +79,9 @@ def tokenize(text: str, start: int, end: int) -> list[Token]:
             )
         kind = str(found.lastgroup)
         start, at = found.span(kind)
-        if kind != "none":
+        if kind == "clause":
+            out.append(_clause(found))
+        elif kind != "none":
             out.append(_token(kind, text[start:at], start))
     out.append(Token("end", "", end))
     return out
@@ -69,13 +91,21 @@ def _token(kind: str, text: str, at: int) -> Token:
     if kind == "raw":
         return Token("string", text[3:-3], at)
     if kind == "string":
-        plain = unescape(text[1:-1], _ESCAPE, lambda found: _ESCAPES[found[1]])
-        return Token("string", plain, at)
+        return Token("string", _meant(text[1:-1]), at)
     if kind == "number":
         return Token(kind, text, at)
     if kind == "name" and text.startswith("`"):
         return Token("quoted", text[1:-1].replace("``", "`"), at)
     return Token(kind, text, at, text.lower())
+
+
+def _clause(found: re.Match[str]) -> Clause:
+    lower, column, sign, text = found.group("lower", "column", "sign", "text")
+    return Clause("clause", _meant(text), found.start("clause"), sign, column, lower is not None)
+
+
+def _meant(text: str) -> str:
+    return unescape(text, _ESCAPE, lambda found: _ESCAPES[found[1]])
 
 
 def commands(text: str) -> list[tuple[int, int]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NoReturn
-
-from msgspec.structs import replace
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.cursor import Cursor, Token
@@ -28,7 +27,7 @@ from ruledeploy.query.esql_logic import (
     ranged,
     single,
 )
-from ruledeploy.query.esql_tokens import RESERVED
+from ruledeploy.query.esql_tokens import RESERVED, Clause, tokenize
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
@@ -68,8 +67,16 @@ _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
-def parse_condition(tokens: list[Token]) -> Tri:
+def parse_condition(text: str, start: int, end: int) -> Tri:
     """The condition of a `where`, which keeps the rows for which it is true."""
+    try:
+        return _parsed(tokenize(text, start, end, clauses=True))
+    except QueryError:
+        # What looks like a clause may be none, and what is wrong in one has its own place.
+        return _parsed(tokenize(text, start, end))
+
+
+def _parsed(tokens: list[Token]) -> Tri:
     parser = _Parser(tokens)
     tri = parser.disjunction()
     if parser.token.kind != "end":
@@ -120,6 +127,8 @@ class _Parser(Cursor):
             found = self.negation().negated()
         elif self.token.sign == "(":
             found = self.parenthesis()
+        elif isinstance(self.token, Clause):
+            found = self.clause(self.token)
         else:
             found = self.comparison()
         self.depth -= 1
@@ -136,6 +145,20 @@ class _Parser(Cursor):
             )
         return found
 
+    def clause(self, clause: Clause) -> Tri:
+        """A comparison that is one token, read as `comparison` reads it from several."""
+        if not _is_name(clause.column):
+            self.fail()
+        self.take()
+        field = Field(clause.column, ("lower",) if clause.lowered else ())
+        match clause.sign:
+            case ":":
+                return _matched(self.column(field), clause.text)
+            case "like":
+                return pattern(field, Glob(like(clause.text)))
+            case _:
+                return equals(field, clause.text)
+
     def comparison(self) -> Tri:
         """One operand and what is asked of it."""
         function = self.boolean_function()
@@ -150,8 +173,7 @@ class _Parser(Cursor):
         if self.token.sign in _COMPARISONS:
             return self.binary(left, self.take().text)
         if self.accept(":"):
-            name = self.column(left)
-            return plain(Leaf(name, Match(self.value()), lenient=True), name)
+            return _matched(self.column(left), self.value())
         negated = self.accept("not")
         tri = self.membership(left)
         return tri.negated() if negated else tri
@@ -160,8 +182,8 @@ class _Parser(Cursor):
         """`in (…)`, `like`, `rlike`; or a boolean column on its own."""
         if self.accept("in"):
             field, among = self.field(left), tuple(self.values())
-            found = single(field, AnyOf(among))
-            return found if len(among) > 1 else replace(found, equal=((field, among[0]),))
+            equal = () if len(among) > 1 else ((field, among[0]),)
+            return single(field, AnyOf(among), equal)
         if self.accept("like"):
             patterns = self.values() if self.token.sign == "(" else [self.value()]
             return self.patterns(self.field(left), [Glob(like(p)) for p in patterns])
@@ -351,3 +373,14 @@ class _Parser(Cursor):
         if (count is not None and len(out) != count) or not out:
             self.fail(f"{name} takes a column and {count or 'at least 1'} literal")
         return field, tuple(out)
+
+
+def _matched(name: str, value: Scalar) -> Tri:
+    """`:`, which any of several values may fit, and which is never null."""
+    return plain(Leaf(name, Match(value), lenient=True), name)
+
+
+@lru_cache(maxsize=4096)
+def _is_name(column: str) -> bool:
+    """Whether a column may be written without backquotes."""
+    return RESERVED.isdisjoint(column.lower().split("."))

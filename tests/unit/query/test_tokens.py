@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ruledeploy.errors import QueryError
 from ruledeploy.query.ir import Node
@@ -37,6 +39,29 @@ def test_what_is_no_token_is_named_where_it_stands(language: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse_query(language, text)
     assert caught.value.position == place
+
+
+_PIECES = st.sampled_from(
+    [
+        *('a like "x*"', 'to_lower(a.b) == "X"', 'a == "x"', 'a : "y"', 'a like "\\\\q"'),
+        *('to_lower(a) : "y"', 'not == "x"', 'a.in == "x"', 'a == "x"::ip', '== "x"', "a", "not"),
+        *("and", "and", "or", "or", "(", ")", "f(", "+", "is null"),
+    ]
+)
+
+
+@given(st.lists(_PIECES, min_size=1, max_size=6))
+def test_clauses_of_esql_read_alike_whole_and_in_parts(pieces: list[str]) -> None:
+    """What is one token when written as converted rules are is several with other white space."""
+    whole = f"from x | where {' '.join(pieces)}"
+    assert _outcome(whole) == _outcome(whole.replace(" ", "\n"))
+
+
+def _outcome(text: str) -> tuple[Node, ...] | str:
+    try:
+        return (_node("esql", text),)
+    except QueryError as error:
+        return f"{type(error).__name__} {error} {error.position} {error.hint}"
 
 
 def _node(language: str, text: str) -> Node:
