@@ -7,7 +7,6 @@ import re
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,8 +16,7 @@ from ruledeploy.engine.document import FieldReader
 from ruledeploy.engine.lines import LineReader
 from ruledeploy.engine.protocol import Files
 from ruledeploy.engine.run import has_stream
-from ruledeploy.engine.sources import parts, read_document
-from ruledeploy.errors import Location
+from ruledeploy.engine.sources import Place, named_by, parts, read_document
 
 _EVENT_ID = "event.id"
 # Clocks of file systems are coarse: a file changed just now may change again under the same time.
@@ -160,8 +158,8 @@ def read_corpus(key: bytes, source: Files, wanted: Wanted) -> Corpus:
     """All events of the files, with the columns that are wanted."""
     builder = _Builder(wanted)
     for part in parts(source.paths):
-        for number, line in part.lines():
-            builder.put(line, Location(str(part.path), number), source.index)
+        for place, line in part.lines():
+            builder.put(line, place, source.index)
     return builder.corpus(key)
 
 
@@ -184,11 +182,11 @@ class _Builder:
         roots = self._lines.roots
         self._event_id = roots.index(_EVENT_ID) if _EVENT_ID in roots else None
 
-    def put(self, line: bytes, location: Location, index: str) -> None:
+    def put(self, line: bytes, place: Place, index: str) -> None:
         """One event."""
         read = self._lines.read(line) if self._event_id is not None else None
         if read is None:
-            document = read_document(line, location, index)
+            document = read_document(line, place, index)
             self._row(document.index, document.id, streamed=has_stream(document))
             self._values(self._fields.read(document.source))
             return
@@ -196,7 +194,7 @@ class _Builder:
         if identity is None:
             identity = cells[self._event_id or 0]
             if not isinstance(identity, str) or not identity:
-                identity = f"{Path(location.path).name}:{location.line}"
+                identity = named_by(place)
         self._row(named or index, str(identity), streamed=streamed)
         row = len(self._ids) - 1
         for at, root, builder in self._cells:

@@ -1,40 +1,100 @@
-"""One run over several processes, each with a share of the files.
+"""One run over several processes, which take cut after cut of the files until none is left.
 
-The processes are forked, so that what was parsed and bound is not done again. Where a system cannot
-fork, one process does it all.
+The first events teach a run which tests are frequent and what frequent values give. They are looked
+at before there are other processes: forked, those know it already. Where forking is not safe, a
+process is started anew and binds and learns for itself, which takes more events to be worth it.
 """
 
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
+import pickle
+import signal
+import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ruledeploy.engine.run import Run
-from ruledeploy.engine.sources import Part
+from ruledeploy.engine.sources import Part, Ruler
 from ruledeploy.errors import RuledeployError
 
 if TYPE_CHECKING:
-    from multiprocessing.context import ForkContext, ForkProcess
+    from multiprocessing.process import BaseProcess
 
-# Smaller files are not worth another process.
-_SHARE = 8 << 20
+# Fewer bytes are not worth another process, by how it is started.
+_SHARES = {"fork": 8 << 20, "spawn": 128 << 20}
+# What is learnt from.
+_LESSON = 2 << 20
+# Cuts for each process: small enough that the last ones end together.
+_CUTS = 32
+# A cut is told by one byte, which no reader of a pipe can get a part of.
+_MOST = 255
+
+# Parts of files that one process goes through in one go.
+Cut: TypeAlias = Sequence[Part]
+# What went wrong, by the number of the cut.
+Failure: TypeAlias = tuple[int, RuledeployError]
 
 
-def shares_of(parts: Sequence[Part], jobs: int) -> list[list[Part]]:
-    """The files in shares of about one size; a large file of lines is cut, between two lines."""
-    whole = sum(_size(part) for part in parts)
-    wanted = max(1, min(jobs, whole // _SHARE))
-    share = -(-whole // wanted)
-    out: list[list[Part]] = [[] for _ in range(wanted)]
-    sizes = [0] * wanted
-    for cut in sorted((cut for part in parts for cut in _cuts(part, share)), key=_size):
-        least = sizes.index(min(sizes))
-        out[least].append(cut)
-        sizes[least] += _size(cut)
-    return [sorted(some, key=lambda part: (part.path, part.start)) for some in out if some]
+def run_parts(run: Run[Any], parts: Sequence[Part], index: str, jobs: int) -> None:
+    """Put all events of the files to a run. Raises what is wrong with the first that is wrong."""
+    way = _way(run) if jobs > 1 else ""
+    wanted = min(jobs, sum(map(_size, parts)) // _SHARES[way]) if way else 1
+    lesson, cuts = cuts_of(parts, wanted) if wanted > 1 else (parts, [])
+    for part in lesson:
+        run.put_part(part, index)
+    if cuts:
+        _together(run, cuts, index, mp.get_context(way), wanted - 1)
+
+
+def _way(run: Run[Any]) -> str:
+    """How another process is started, if one can be that takes the run.
+
+    Forking shares what is loaded and learnt, but is safe only on Linux and without threads.
+    """
+    if sys.platform == "linux" and threading.active_count() == 1:
+        return "fork"
+    if os.name != "posix":
+        return ""
+    try:
+        pickle.dumps(run)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return ""
+    return "spawn"
+
+
+def cuts_of(parts: Sequence[Part], processes: int) -> tuple[Cut, list[Cut]]:
+    """What to learn from, if that can be had, and the rest in order, in cuts of about one size.
+
+    A large file of lines is cut, between two lines; small ones are put together.
+    """
+    size = -(-sum(map(_size, parts)) // min(processes * _CUTS, _MOST - 1))
+    pieces = [piece for part in parts for piece in _pieces(part, size)]
+    lesson, pieces = _lesson(pieces)
+    cuts: list[list[Part]] = []
+    room = 0
+    for piece in pieces:
+        if room <= 0:
+            cuts.append([])
+            room = size
+        cuts[-1].append(piece)
+        room -= _size(piece)
+    return lesson, list(cuts)
+
+
+def _lesson(pieces: list[Part]) -> tuple[list[Part], list[Part]]:
+    """The first of some pieces or its first lines, and the rest; nothing if it is large and one."""
+    first = pieces[0]
+    if _size(first) <= _LESSON:
+        return pieces[:1], pieces[1:]
+    if first.end is None:
+        return [], pieces
+    return [replace(first, end=_LESSON)], [replace(first, start=_LESSON), *pieces[1:]]
 
 
 def _size(part: Part) -> int:
@@ -45,53 +105,74 @@ def _size(part: Part) -> int:
     return end - part.start
 
 
-def _cuts(part: Part, share: int) -> list[Part]:
+def _pieces(part: Part, most: int) -> list[Part]:
     size = _size(part)
-    if part.path.suffix == ".gz" or size <= share or part.is_array():
+    if part.path.suffix == ".gz" or size <= most or part.is_array():
         return [part]
-    bounds = [*range(0, size, share), size]
-    return [Part(part.path, low, high) for low, high in pairwise(bounds)]
+    ruler = Ruler(part.path)
+    bounds = [*range(0, size, most), size]
+    return [Part(part.path, low, high, ruler) for low, high in pairwise(bounds)]
 
 
-def run_parts(run: Run[Any], parts: Sequence[Part], index: str, jobs: int) -> None:
-    """Put all events of the files to a run. Raises what any of the processes raises."""
-    can_fork = "fork" in mp.get_all_start_methods()
-    shares = shares_of(parts, jobs) if jobs > 1 and can_fork else [list(parts)]
-    children = [_Child(mp.get_context("fork"), run, share, index) for share in shares[1:]]
-    try:
-        for part in shares[0] if shares else ():
-            run.put_part(part, index)
-        for child in children:
-            run.add(child.found())
-    finally:
-        for child in children:
-            child.end()
+def _together(run: Run[Any], cuts: Sequence[Cut], index: str, context: Any, others: int) -> None:
+    """Work the cuts off with other processes. `context` is one of `multiprocessing`."""
+    todo, there = context.Pipe(duplex=False)
+    with todo:
+        with there:
+            os.write(there.fileno(), bytes(range(len(cuts))))
+        children = [_Child(context, (run, cuts, index, todo)) for _ in range(others)]
+        try:
+            failures = [_work_off(run, cuts, index, todo)]
+            for child in children:
+                found, failure = child.answer()
+                run.add(found)
+                failures.append(failure)
+        finally:
+            for child in children:
+                child.end()
+    failed = [failure for failure in failures if failure is not None]
+    if failed:
+        _, error = min(failed, key=lambda failure: failure[0])
+        raise error
+
+
+def _work_off(run: Run[Any], cuts: Sequence[Cut], index: str, todo: Connection) -> Failure | None:
+    """Take a cut and put it to the run, until there are none.
+
+    They are taken in order: when one fails, no other is begun, and all before it will have been.
+    """
+    above = mp.parent_process()
+    while (above is None or above.is_alive()) and (taken := os.read(todo.fileno(), 1)):
+        try:
+            for part in cuts[taken[0]]:
+                run.put_part(part, index)
+        except RuledeployError as error:
+            os.read(todo.fileno(), _MOST)
+            return taken[0], error
+    return None
 
 
 class _Child:
-    """A process with a share of the files."""
+    """A process that works off cuts."""
 
-    def __init__(self, context: ForkContext, run: Run[Any], share: list[Part], index: str) -> None:
+    def __init__(self, context: Any, work: tuple[Any, ...]) -> None:
+        self._answer: Connection
         self._answer, there = context.Pipe(duplex=False)
-        self._process: ForkProcess = context.Process(
-            target=_work, args=(there, run, share, index), daemon=True
-        )
-        self._process.start()
-        there.close()
+        self._process: BaseProcess = context.Process(target=_work, args=(there, *work), daemon=True)
+        with there:
+            self._process.start()
 
-    def found(self) -> dict[str, Any]:
-        """What the process found, waited for."""
+    def answer(self) -> tuple[dict[str, Any], Failure | None]:
+        """What the process found, waited for, and what went wrong."""
         try:
-            answer = self._answer.recv()
+            answer: tuple[dict[str, Any], Failure | None] = self._answer.recv()
         except EOFError:
             self._process.join()
             raise RuledeployError(
-                f"a worker process ended with {self._process.exitcode}", hint="try `--jobs 1`"
+                f"a worker process ended with {self._process.exitcode}",
+                hint="it may need more memory than there is",
             ) from None
-        if isinstance(answer, BaseException):
-            raise answer
-        found: dict[str, Any] = answer
-        return found
+        return answer
 
     def end(self) -> None:
         """End the process if it has not ended by itself."""
@@ -100,12 +181,11 @@ class _Child:
         self._answer.close()
 
 
-def _work(answer: Connection, run: Run[Any], share: list[Part], index: str) -> None:
-    try:
-        for part in share:
-            run.put_part(part, index)
-    except RuledeployError as error:
-        answer.send(error)
-    else:
-        answer.send(run.found)
+def _work(
+    answer: Connection, run: Run[Any], cuts: Sequence[Cut], index: str, todo: Connection
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    run.forget_found()
+    failure = _work_off(run, cuts, index, todo)
+    answer.send((run.found, failure))
     answer.close()

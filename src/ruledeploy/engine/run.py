@@ -19,7 +19,6 @@ from ruledeploy.engine.screen import Screens
 from ruledeploy.engine.slots import Answer
 from ruledeploy.engine.sources import Block, Part, read_document
 from ruledeploy.engine.view import View
-from ruledeploy.errors import Location
 from ruledeploy.fields import FieldTable
 from ruledeploy.query.dates import parse_date, to_ms
 from ruledeploy.query.esql_types import Row
@@ -126,7 +125,9 @@ class Run(Generic[Record]):
         now: datetime,
         record: Callable[[], Record],
     ) -> None:
-        self.found: dict[str, Record] = {item.rule.rule_id: record() for item in parsed}
+        self._made_of = (tables, parsed, window, now, record)
+        self.found: dict[str, Record] = {}
+        self.forget_found()
         self._rules = BoundRules(tables, parsed, now)
         self._bounds = None if window is None else (to_ms(window.start), to_ms(window.end))
         self._plans: dict[str, list[Plan]] = {}
@@ -138,6 +139,15 @@ class Run(Generic[Record]):
         self._views: dict[int, View] = {}
         self._screens = Screens(())
         self._clock = FieldReader({item.rule.timestamp_field for item in parsed} | {TIMESTAMP})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A run is sent as what it was made of, and has found nothing where it arrives."""
+        return Run, self._made_of
+
+    def forget_found(self) -> None:
+        """From now on `found` is what later events give."""
+        _, parsed, _, _, record = self._made_of
+        self.found = {item.rule.rule_id: record() for item in parsed}
 
     # ------------------------------------------------------------------------------- plans
 
@@ -234,7 +244,7 @@ class Run(Generic[Record]):
 
     def _put_line(self, line: bytes, part: Part, number: int, index: str) -> None:
         def document() -> Document:
-            return read_document(line, Location(str(part.path), number), index)
+            return read_document(line, part.place(number), index)
 
         read = self._reader().read(line)
         if read is None:

@@ -7,13 +7,14 @@ import gzip
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 from ruledeploy.engine.protocol import Document, Files, Memory, Source
 from ruledeploy.errors import Location, RuledeployError, SourceError
@@ -29,55 +30,95 @@ _FIRST = _BLOCK >> 3
 _LONGEST = 64 << 20
 _GAP = re.compile(r"[ \t\r\n,]*")
 
+# Where an event is, told to whoever must know it: few must, and it may have to be counted.
+Place: TypeAlias = Callable[[], Location]
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some events of a file as JSON, with the lines they start in."""
+    """Some events of a file as JSON; `numbers` are the lines they start in, for `Part.place`."""
 
     numbers: Sequence[int]
     lines: Sequence[bytes]
 
 
+class Ruler:
+    """Counts the lines of a file before a place in it, from the last place that it was asked of."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+        self._lines = 0
+
+    def lines_before(self, at: int) -> int:
+        """The ends of lines in the first `at` bytes."""
+        if at == self._at:
+            return self._lines
+        if at < self._at:
+            self._at, self._lines = 0, 0
+        with _reading(self._path), _open(self._path) as stream:
+            stream.seek(self._at)
+            while self._at < at and (block := stream.read(min(_BLOCK, at - self._at))):
+                self._at += len(block)
+                self._lines += block.count(b"\n")
+        return self._lines
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The lines of a file that begin in `[start, end)`, in bytes; no end is the file's."""
+    """The lines of a file that begin in `[start, end)`, in bytes; no end is the file's.
+
+    Parts of one file share its `ruler`.
+    """
 
     path: Path
     start: int = 0
     end: int | None = None
+    ruler: Ruler | None = field(default=None, compare=False)
 
     def is_array(self) -> bool:
         """Whether the file holds a JSON array rather than lines."""
-        with _open(self.path) as stream:
+        with _reading(self.path), _open(self.path) as stream:
             return stream.read(_BLOCK).lstrip()[:1] == b"["
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each event as JSON, with its line from 1; of an array, each element."""
+    def place(self, number: int) -> Place:
+        """Where an event is that a block of this part gives such a number."""
+        return partial(self._location, number)
+
+    def _location(self, number: int) -> Location:
+        if self.start:
+            # The line that the byte before is of is the last that is not of this part.
+            number += (self.ruler or Ruler(self.path)).lines_before(self.start - 1) + 1
+        return Location(str(self.path), number)
+
+    def lines(self) -> Iterator[tuple[Place, bytes]]:
+        """Each event as JSON, with where it is; of an array, each element."""
         for block in self.blocks():
-            yield from zip(block.numbers, block.lines, strict=True)
+            yield from zip(map(self.place, block.numbers), block.lines, strict=True)
 
     def blocks(self) -> Iterator[Block]:
         """The events as JSON, some at a time.
 
         Raises SourceError for what cannot be read, naming file and line.
         """
-        try:
-            with _open(self.path) as stream:
-                is_array = stream.read(_BLOCK).lstrip()[:1] == b"["
+        with _reading(self.path), _open(self.path) as stream:
+            if self.start:
+                yield from self._blocks(stream)
+            elif stream.read(_BLOCK).lstrip()[:1] == b"[":
                 stream.seek(0)
-                if is_array:
-                    yield from _gathered(_Array(stream, self.path).elements())
-                else:
-                    yield from self._blocks(stream)
-        except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise SourceError(
-                f"cannot be read: {error}", location=Location(str(self.path))
-            ) from error
+                yield from _gathered(_Array(stream, self.path).elements())
+            else:
+                stream.seek(0)
+                yield from self._blocks(stream)
 
     def _blocks(self, stream: IO[bytes]) -> Iterator[Block]:
-        number = _skip(stream, self.start) + 1
+        number, size = 1, _FIRST
+        if self.start:
+            # From the byte before, so that a line which begins right here is not left out.
+            stream.seek(self.start - 1)
+            stream.readline()
+            size = _BLOCK
         left = None if self.end is None else self.end - stream.tell()
-        size = _FIRST
         while (left is None or left > 0) and (lines := stream.readlines(size)):
             size = min(2 * size, _BLOCK)
             if left is not None:
@@ -106,24 +147,19 @@ def _gathered(elements: Iterator[tuple[int, bytes]]) -> Iterator[Block]:
     yield Block(numbers, lines)
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raises SourceError, naming the file, for what cannot be read in the block."""
+    try:
+        yield
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot be read: {error}", location=Location(str(path))) from error
+
+
 def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast("IO[bytes]", gzip.open(path))
     return path.open("rb", buffering=_BLOCK)
-
-
-def _skip(stream: IO[bytes], start: int) -> int:
-    """Go to the first line that begins at `start` or after; the lines before it."""
-    lines, at = 0, 0
-    while at < start - 1:
-        block = stream.read(min(_BLOCK, start - 1 - at))
-        at += len(block)
-        lines += block.count(b"\n")
-    if start:
-        # From the byte before, so that a line which begins right here is not skipped.
-        stream.readline()
-        lines += 1
-    return lines
 
 
 class _Array:
@@ -199,27 +235,27 @@ def documents(source: Source) -> Iterator[Document]:
             yield from found
         case Files(paths, index):
             for part in parts(paths):
-                for number, line in part.lines():
-                    yield read_document(line, Location(str(part.path), number), index)
+                for place, line in part.lines():
+                    yield read_document(line, place, index)
         case _:
             raise RuledeployError(
                 "indices are on a cluster", hint="use the elasticsearch engine, or files"
             )
 
 
-def read_document(line: bytes, location: Location, index: str) -> Document:
-    """A line as a document. Raises SourceError at `location`."""
+def read_document(line: bytes, place: Place, index: str) -> Document:
+    """A line as a document. Raises SourceError with its place."""
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"not a JSON line: {error}", location=location) from error
+        raise SourceError(f"not a JSON line: {error}", location=place()) from error
     if not isinstance(value, dict):
-        raise SourceError("an event is a JSON object", location=location)
-    return to_document(value, f"{Path(location.path).name}:{location.line}", index)
+        raise SourceError("an event is a JSON object", location=place())
+    return _document(value, place, index)
 
 
-def to_document(value: dict[str, Any], fallback_id: str, index: str = "") -> Document:
-    """A line's value as a document; an event's id is its `event.id`, else `fallback_id`."""
+def _document(value: dict[str, Any], place: Place, index: str) -> Document:
+    """A line's value as a document; an event's id is its `event.id`, else its place."""
     if isinstance(value.get("_source"), dict):
         source = value["_source"]
         name, identity = value.get("_index"), value.get("_id")
@@ -227,9 +263,15 @@ def to_document(value: dict[str, Any], fallback_id: str, index: str = "") -> Doc
         source, name, identity = value, None, None
     return Document(
         str(name or data_stream_of(source) or index),
-        str(identity if identity is not None else event_id(source) or fallback_id),
+        str(identity if identity is not None else event_id(source) or named_by(place)),
         source,
     )
+
+
+def named_by(place: Place) -> str:
+    """The id of an event that has none of its own: the name of its file, and the line."""
+    where = place()
+    return f"{Path(where.path).name}:{where.line}"
 
 
 def data_stream_of(source: dict[str, Any]) -> str:
