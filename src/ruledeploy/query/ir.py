@@ -11,6 +11,7 @@ a tree points back up it, so the collector need not look at them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -240,24 +241,24 @@ def simplify(node: Node) -> Node:
 
 def leaves(node: Node) -> tuple[Leaf, ...]:
     """Every leaf in order of appearance, without repeats; those of nested queries after theirs."""
-    found: dict[Leaf, None] = {}
+    return tuple(dict.fromkeys(each_leaf(node)))
+
+
+def each_leaf(node: Node) -> Iterator[Leaf]:
+    """Every leaf as often as it appears."""
     todo = [node]
     while todo:
-        match todo.pop():
-            case And(children) | Or(children):
-                todo.extend(reversed(children))
-            case Not(child):
-                todo.append(child)
-            case Leaf(_, Within(inner)) as leaf:
-                found[leaf] = None
-                todo.append(inner)
-            case Leaf() as leaf:
-                found[leaf] = None
-            case _:
-                pass
-    return tuple(found)
+        node = todo.pop()
+        if isinstance(node, Leaf):
+            yield node
+            if isinstance(node.matcher, Within):
+                todo.append(node.matcher.node)
+        elif isinstance(node, And | Or):
+            todo.extend(reversed(node.children))
+        elif isinstance(node, Not):
+            todo.append(node.child)
 
 
 def fields_used(node: Node) -> frozenset[str]:
     """The fields (or field patterns) that the leaves ask about."""
-    return frozenset(leaf.field for leaf in leaves(node))
+    return frozenset([leaf.field for leaf in each_leaf(node)])

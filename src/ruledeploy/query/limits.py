@@ -17,25 +17,21 @@ which no index can hold, finds nothing.
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Sequence
 
 from ruledeploy.errors import QueryError
 from ruledeploy.query import glob
 from ruledeploy.query.ir import (
-    And,
     Column,
     Glob,
     Leaf,
     Matcher,
     Node,
-    Not,
-    Or,
     Prefix,
     Regexp,
     Term,
     Within,
-    leaves,
+    each_leaf,
 )
 from ruledeploy.query.regexp import MAX_REGEX_LENGTH
 from ruledeploy.query.regexp_cost import MAX_EFFORT, is_too_complex, regex_is_too_complex
@@ -47,9 +43,9 @@ MAX_LITERAL_BYTES = 1_000
 _PIECE = re.compile(r"\.\*|\\[^A-Za-z]|\[[^\W\d_]{2}\]|[^.?+*|{}\[\]()\"\\#@&<>~]")
 _FOLDED = re.compile(f"(?:{_PIECE.pattern})*")
 # The same of ASCII, with nothing but a letter's two cases in brackets.
-_PAIRS = "|".join(f"{low}{low.upper()}|{low.upper()}{low}" for low in string.ascii_lowercase)
 _FOLDED_ASCII = re.compile(
-    rf"(?:[^.?+*|{{}}\[\]()\"\\#@&<>~\x80-\U0010ffff]|\[(?:{_PAIRS})\]|\.\*|\\[^A-Za-z\x80-\U0010ffff])*"
+    r"(?:[^.?+*|{}\[\]()\"\\#@&<>~\x80-\U0010ffff]++"
+    r"|\[([A-Za-z])(?ai:\1)\]|\.\*|\\[^A-Za-z\x80-\U0010ffff])*+"
 )
 
 __all__ = [
@@ -68,31 +64,18 @@ class LimitExceeded(QueryError):
 
 def check_limits(language: str, node: Node) -> None:
     """Raise LimitExceeded for what a cluster would refuse; see the module for what that is."""
+    asked = list(each_leaf(node))
     if language != "esql":
-        count = _clauses(node)
+        count = sum(not isinstance(leaf.matcher, Within) for leaf in asked)
         if count > MAX_CLAUSES:
             raise LimitExceeded(
                 f"the query has {count} clauses, Elasticsearch allows {MAX_CLAUSES}",
                 hint="split the rule; indices.query.bool.max_clause_count",
             )
-    for leaf in leaves(node):
+    for leaf in asked:
         if language != "esql" and isinstance(leaf.matcher, Regexp):
             _regex(leaf.field, leaf.matcher.pattern)
         _automaton(leaf)
-
-
-def _clauses(node: Node) -> int:
-    """How many leaves a search would have, repeats counted again."""
-    count, todo = 0, [node]
-    while todo:
-        match todo.pop():
-            case And(children) | Or(children):
-                todo.extend(children)
-            case Not(child) | Leaf(_, Within(child)):
-                todo.append(child)
-            case Leaf():
-                count += 1
-    return count
 
 
 def _regex(field: str, pattern: str) -> None:
@@ -107,7 +90,7 @@ def _regex(field: str, pattern: str) -> None:
 def _automaton(leaf: Leaf) -> None:
     matcher: Matcher = leaf.matcher.inner if isinstance(leaf.matcher, Column) else leaf.matcher
     match matcher:
-        case Glob(pattern):
+        case Glob(pattern) if not _is_harmless(pattern):
             pieces = glob.parts(pattern)
             _short(leaf.field, "".join(text for text, _ in pieces))
             if _may_be_dear(pieces) and is_too_complex(_expression(pieces)):
@@ -121,6 +104,16 @@ def _automaton(leaf: Leaf) -> None:
             _short(leaf.field, text)
         case _:
             pass
+
+
+def _is_harmless(pattern: str) -> bool:
+    """Whether a wildcard pattern is below every limit whatever its characters are; most are."""
+    length = len(pattern)
+    return (
+        4 * length <= MAX_LITERAL_BYTES
+        and "?" not in pattern
+        and _is_short(pattern.count("*"), length)
+    )
 
 
 def _short(field: str, text: str) -> None:
