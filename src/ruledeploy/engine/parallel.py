@@ -19,6 +19,7 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ruledeploy.engine.resting import dozing
 from ruledeploy.engine.run import Run
 from ruledeploy.engine.sources import Part, Ruler
 from ruledeploy.errors import RuledeployError
@@ -46,10 +47,11 @@ def run_parts(run: Run[Any], parts: Sequence[Part], index: str, jobs: int) -> No
     way = _way(run) if jobs > 1 else ""
     wanted = min(jobs, sum(map(_size, parts)) // _SHARES[way]) if way else 1
     lesson, cuts = cuts_of(parts, wanted) if wanted > 1 else (parts, [])
-    for part in lesson:
-        run.put_part(part, index)
-    if cuts:
-        _together(run, cuts, index, mp.get_context(way), wanted - 1)
+    with dozing():
+        for part in lesson:
+            run.put_part(part, index)
+        if cuts:
+            _together(run, cuts, index, mp.get_context(way), wanted - 1)
 
 
 def _way(run: Run[Any]) -> str:
@@ -186,6 +188,7 @@ def _work(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     run.forget_found()
-    failure = _work_off(run, cuts, index, todo)
+    with dozing():
+        failure = _work_off(run, cuts, index, todo)
     answer.send((run.found, failure))
     answer.close()

@@ -30,6 +30,8 @@ class Program:
         self._paths: dict[str, PathTests] = {}
         self._roots: dict[str, str] = {}
         self._numbers: dict[tuple[str, bool, Meaning], int] = {}
+        # By identity: a test that many queries share is the same one.
+        self._known: dict[int, tuple[Test, int]] = {}
         self._nested: dict[str, list[tuple[Program, Query, int]]] = {}
         self._objects: list[tuple[Objects, int]] = []
         self._calls = Calls()
@@ -63,6 +65,12 @@ class Program:
         """The number of a test; equal tests share one."""
         if isinstance(test, Objects):
             return self._number_of_objects(test)
+        known = self._known.get(id(test))
+        if known is None:
+            known = self._known[id(test)] = (test, self._number_of_test(test))
+        return known[1]
+
+    def _number_of_test(self, test: Test) -> int:
         slot = test.slot
         key = (slot.field, slot.column, test.meaning)
         found = self._numbers.get(key)

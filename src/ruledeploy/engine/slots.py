@@ -204,6 +204,7 @@ class PathTests:
     def slot_of(self, slot: Slot) -> SlotTests:
         """The tests on a slot, made if there are none; whatever was remembered is forgotten."""
         self.forget()
+        self._ready = False
         for tests in self.slots:
             if (tests.slot.field, tests.slot.column) == (slot.field, slot.column):
                 return tests
@@ -211,10 +212,9 @@ class PathTests:
         return self.slots[-1]
 
     def forget(self) -> None:
-        """Forget what values gave: tests or `calls` have changed."""
+        """Forget what values gave: `calls` has changed."""
         self._memo.clear()
         self._answers.clear()
-        self._ready = False
 
     @property
     def texts(self) -> frozenset[str] | None:

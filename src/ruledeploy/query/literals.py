@@ -16,13 +16,15 @@ from ruledeploy.query import glob
 from ruledeploy.query.regexp_expr import EMPTY, Chars, Expr, Seq
 from ruledeploy.query.text import lower
 
-_TOKEN = re.compile(
-    r"""(?P<star>\.\*)
-      | \[(?P<one>[A-Za-z])(?P<two>[A-Za-z])\]
-      | \\(?P<quoted>[^A-Za-z])
-      | (?P<plain>[^.?+*|{}\[\]()"\\#@&<>~^$])""",
-    re.VERBOSE | re.DOTALL,
-)
+# What a regular expression that is but texts is made of: `.*`, `[Aa]`, and what stands for itself.
+_MADE_OF = r"""(?: \.\*
+  | \[([A-Za-z])(?!\1)(?=[A-Za-z])(?i:\1)\]
+  | \\[^A-Za-z]
+  | [^%s.?+*|{}\[\]()"\\#@&<>~^$] )*+"""
+_TEXTS = re.compile(_MADE_OF % "A-Za-z", re.VERBOSE | re.DOTALL)
+_FOLDED_TEXTS = re.compile(_MADE_OF % "", re.VERBOSE | re.DOTALL)
+# One of its characters, with what is around it.
+_CHAR = re.compile(r"(?:\[.|\\)?(.)\]?", re.DOTALL)
 _MOST = 4  # characters of a class that are looked at for one lower case
 
 
@@ -113,33 +115,19 @@ def needle_of_glob(pattern: str) -> str:
 
 def texts_of_regexp(pattern: str, *, fold: bool) -> Texts | None:
     """The texts of a regular expression made of characters, `[Aa]` and `.*` alone."""
-    out, at = [""], 0
-    starts = ends = True
-    while at < len(pattern):
-        token = _TOKEN.match(pattern, at)
-        if token is None:
-            return None
-        if token["star"]:
-            starts, ends = starts and at > 0, False
-            out.append("")
-        else:
-            char = _one_char(token, fold=fold)
-            if char is None:
-                return None
-            ends = True
-            out[-1] += char
-        at = token.end()
-    return Texts(tuple(text for text in out if text), starts, ends, fold=True) if pattern else None
+    made_of = _FOLDED_TEXTS if fold else _TEXTS
+    if not pattern or made_of.fullmatch(pattern) is None or _hides_ascii(pattern):
+        return None
+    pieces = lower(pattern).split(".*")
+    texts = tuple("".join(_CHAR.findall(piece)) for piece in pieces if piece)
+    return Texts(texts, bool(pieces[0]), bool(pieces[-1]), fold=True)
 
 
-def _one_char(token: re.Match[str], *, fold: bool) -> str | None:
-    """The lower case of a character that may be of either case, or has none."""
-    if token["one"]:
-        return token["one"].lower() if token["one"].swapcase() == token["two"] else None
-    char = token["quoted"] or token["plain"]
-    if char.isascii():
-        return char.lower() if fold or not char.isalpha() else None
-    return None
+def _hides_ascii(pattern: str) -> bool:
+    """Whether a character that is not ASCII has a lower case that is: it is no such letter."""
+    return not pattern.isascii() and any(
+        lower(char).isascii() for char in pattern if not char.isascii()
+    )
 
 
 def needle_of_regexp(expr: Expr) -> str:

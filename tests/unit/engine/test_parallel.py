@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -125,6 +126,19 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Run, "put_part", killed)
     with pytest.raises(RuledeployError, match="a worker process ended with -9"):
         found([tmp_path], 2)
+
+
+def test_garbage_is_collected_as_before_after_a_run(tmp_path: Path) -> None:
+    """Seldom in between, unless never was asked for."""
+    before = gc.get_threshold()
+    (tmp_path / "a.ndjson").write_text(line(1))
+    try:
+        for wanted in ((700, 10, 10), (0, 10, 10), (100_000, 10, 10)):
+            gc.set_threshold(*wanted)
+            found([tmp_path], 1)
+            assert gc.get_threshold() == wanted
+    finally:
+        gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize("processes", [2, 3, 300])
