@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "ruledeploy"
 # The parts of level 0 build on one another, in this order.
 LEVELS = {
     "errors": 0.0,
+    "paths": 0.05,
     "model": 0.1,
     "fields": 0.2,
     "yamldoc": 0.3,

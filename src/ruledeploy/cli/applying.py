@@ -19,6 +19,7 @@ import typer
 from ruledeploy.cli.boundary import INTERRUPTED
 from ruledeploy.cli.output import print_json, say, write_file
 from ruledeploy.errors import Location, PartialError, RefusedError, ServerError, UsageError
+from ruledeploy.paths import refuse_special
 
 if TYPE_CHECKING:
     from ruledeploy.cli.session import Server
@@ -58,9 +59,11 @@ def read_plan(path: Path) -> Plan:
 
     place = Location(str(path))
     try:
-        return Plan.from_json(json.loads(path.read_text("utf-8")))
+        refuse_special(path, opened=True)
+        return Plan.from_json(json.loads(path.read_text("utf-8-sig")))
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        hint = "make one with  ruledeploy plan --env … -o FILE"
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint=hint) from error
     except RefusedError as error:
         raise RefusedError(error.message, location=place, hint=error.hint) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

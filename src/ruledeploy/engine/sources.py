@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import json
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +21,7 @@ from typing import IO, Any, TypeAlias, cast
 from ruledeploy.engine.protocol import Document, Files, Memory, Source
 from ruledeploy.errors import Location, RuledeployError, SourceError
 from ruledeploy.model import event_id
+from ruledeploy.paths import printable, refuse_special
 
 _SUFFIXES = (".ndjson", ".jsonl", ".json")
 _BACKING = ".ds-"
@@ -79,7 +82,7 @@ class Part:
     def is_array(self) -> bool:
         """Whether the file holds a JSON array rather than lines."""
         with _reading(self.path), _open(self.path) as stream:
-            return stream.read(_BLOCK).lstrip()[:1] == b"["
+            return _begins_array(stream)
 
     def place(self, number: int) -> Place:
         """Where an event is that a block of this part gives such a number."""
@@ -104,7 +107,7 @@ class Part:
         with _reading(self.path), _open(self.path) as stream:
             if self.start:
                 yield from self._blocks(stream)
-            elif stream.read(_BLOCK).lstrip()[:1] == b"[":
+            elif _begins_array(stream):
                 stream.seek(0)
                 yield from _gathered(_Array(stream, self.path).elements())
             else:
@@ -125,6 +128,8 @@ class Part:
                 starts = list(accumulate(map(len, lines), initial=0))
                 lines = lines[: bisect_left(starts, left)]
                 left -= starts[-1]
+            if number == 1 and not self.start:
+                lines[:1] = [line.removeprefix(codecs.BOM_UTF8) for line in lines[:1]]
             numbers: Sequence[int] = range(number, number + len(lines))
             number += len(lines)
             if any(map(bytes.isspace, lines)):
@@ -153,10 +158,25 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot be read: {error}", location=Location(str(path))) from error
+        raise _unread(path, error) from error
+
+
+def _begins_array(stream: IO[bytes]) -> bool:
+    return stream.read(_BLOCK).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
+
+
+def _unread(path: Path | str, error: Exception) -> SourceError:
+    said, hint = str(error), None
+    if isinstance(error, OSError) and error.strerror:
+        said = error.strerror
+        # Whatever a pipe holds could be read but once.
+        hint = "write the events to a file" if error.errno == errno.EINVAL else None
+    location = Location(printable(str(path)))
+    return SourceError(f"cannot be read: {said}", location=location, hint=hint)
 
 
 def _open(path: Path) -> IO[bytes]:
+    refuse_special(path)
     if path.suffix == ".gz":
         return cast("IO[bytes]", gzip.open(path))
     return path.open("rb", buffering=_BLOCK)
@@ -221,11 +241,35 @@ def parts(paths: Iterable[Path]) -> list[Part]:
     out: list[Part] = []
     for path in paths:
         if path.is_dir():
-            inner = (one for one in sorted(path.rglob("*")) if one.is_file())
-            out.extend(Part(p) for p in inner if p.name.removesuffix(".gz").endswith(_SUFFIXES))
+            out.extend(map(Part, sorted(_below(path))))
         else:
+            _refuse_unshown(path, path.name)
             out.append(Part(path))
     return out
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """What is named like events below a folder; links to folders are not followed.
+
+    Raises SourceError for a folder that cannot be read: what is in it must not pass for nothing.
+    """
+    for place, _, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            if name.removesuffix(".gz").endswith(_SUFFIXES):
+                path = Path(place, name)
+                _refuse_unshown(path, str(path.relative_to(folder)))
+                yield path
+
+
+def _refuse_unshown(path: Path, name: str) -> None:
+    """Names go into messages, and into the ids of events that have none."""
+    if not name.isprintable():
+        message = "the file's name has characters that cannot be shown"
+        raise SourceError(message, location=Location(printable(str(path))), hint="rename it")
+
+
+def _raise(error: OSError) -> None:
+    raise _unread(str(error.filename), error) from error
 
 
 def documents(source: Source) -> Iterator[Document]:

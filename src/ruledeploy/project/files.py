@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ruledeploy.errors import Collector, ConfigError, Location, UsageError
+from ruledeploy.paths import printable
 from ruledeploy.project.settings import is_below, read_toml
 from ruledeploy.yamldoc import MAX_BYTES
 
@@ -214,9 +215,8 @@ def _wanted(name: str) -> bool:
 def _read(name: str, path: str) -> bytes:
     """The content; of a YAML file no more than shows that it is too large."""
     if not name.isprintable():
-        shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
         message = "the file's name has characters that cannot be shown"
-        raise ConfigError(message, location=Location(shown), hint="rename it")
+        raise ConfigError(message, location=Location(printable(name)), hint="rename it")
     try:
         if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a string, for there are many
             data = _bytes(path, (MAX_BYTES if is_yaml(name) else MAX_OTHER) + 1)

@@ -10,7 +10,10 @@ from ruledeploy.engine import Files
 from ruledeploy.engine.sources import documents
 from ruledeploy.errors import Location, SourceError
 from ruledeploy.model import Label
+from ruledeploy.paths import refuse_special
 from ruledeploy.telemetry import Emitted
+
+_HINT = "write both with  ruledeploy simulate -o EVENTS --labels LABELS"
 
 
 def read_labelled(events: Sequence[Path], labels: Path) -> tuple[Emitted, ...]:
@@ -23,8 +26,7 @@ def read_labelled(events: Sequence[Path], labels: Path) -> tuple[Emitted, ...]:
     for one in documents(Files(tuple(events))):
         if one.id not in known:
             message = f"the event {one.id} has no label"
-            hint = "write both with  ruledeploy simulate -o EVENTS --labels LABELS"
-            raise SourceError(message, location=Location(str(labels)), hint=hint)
+            raise SourceError(message, location=Location(str(labels)), hint=_HINT)
         found.append(Emitted(one.index, one.source, known[one.id]))
     return tuple(found)
 
@@ -32,9 +34,12 @@ def read_labelled(events: Sequence[Path], labels: Path) -> tuple[Emitted, ...]:
 def _labels(path: Path) -> dict[str, Label]:
     known: dict[str, Label] = {}
     try:
-        lines = path.read_text("utf-8").splitlines()
+        refuse_special(path)
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot be read: {error}", location=Location(str(path))) from error
+        said = (error.strerror if isinstance(error, OSError) else None) or error
+        location = Location(str(path))
+        raise SourceError(f"cannot be read: {said}", location=location, hint=_HINT) from error
     for number, line in enumerate(lines, 1):
         try:
             label = Label.from_json(json.loads(line))
