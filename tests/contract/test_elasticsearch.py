@@ -204,6 +204,53 @@ def test_a_template_gives_the_mappings(es: Elasticsearch, index: str) -> None:
     assert es.count(index=f"{index}-1", query={"term": {"b": "x"}})["count"] == 0
 
 
+def test_a_template_that_is_open_learns_the_rest(es: Elasticsearch) -> None:
+    """A number is compared as one, and a stream has its time, though the template names neither."""
+    body = {"mappings": {"properties": {"process": {"properties": {"name": {"type": "keyword"}}}}}}
+    es.indices.put_index_template(
+        name="open", index_patterns=["logs-open.*"], data_stream={}, priority=500, template=body
+    )
+    stream = "logs-open.x-default"
+    for pid in (9, 10):
+        event = {"@timestamp": "2026-11-24T10:00:00Z", "process": {"name": "a", "pid": pid}}
+        es.index(index=stream, op_type="create", document=event, id=str(pid))
+    since = {"range": {"@timestamp": {"gte": "2026-11-24T09:00:00Z"}}}
+    query = {"bool": {"filter": [since, {"range": {"process.pid": {"gt": 9}}}]}}
+    assert [hit["_id"] for hit in es.search(index=stream, query=query)["hits"]["hits"]] == ["10"]
+    answer = es.esql.query(query=f"from {stream} | sort process.pid | limit 1")
+    columns = [(column["name"], column["type"]) for column in answer["columns"]]
+    assert columns == [
+        ("@timestamp", "date"),
+        ("process.name", "keyword"),
+        ("process.pid", "long"),
+    ]
+    assert answer["values"] == [["2026-11-24T10:00:00.000Z", "a", 9]]
+
+
+def test_numbers_beyond_ecs_are_numbers(es: Elasticsearch) -> None:
+    """A stream of `logs-*` maps ECS, and numbers as such beside it."""
+    stream = "logs-beyond.ecs-default"
+    for count in (9, 10):
+        event = {"@timestamp": "2026-11-24T10:00:00Z", "vendor": {"count": count, "word": "A b"}}
+        es.index(index=stream, op_type="create", document=event, id=str(count))
+    more = {"range": {"vendor.count": {"gt": 9}}}
+    exact = {"term": {"vendor.word": "A b"}}
+    query = {"bool": {"filter": [more, exact]}}
+    assert [hit["_id"] for hit in es.search(index=stream, query=query)["hits"]["hits"]] == ["10"]
+
+
+def test_data_streams(es: Elasticsearch) -> None:
+    """Made, listed and deleted; a plain name that is none is a 404."""
+    name = "logs-listed.x-default"
+    es.indices.create_data_stream(name=name)
+    (listed,) = es.indices.get_data_stream(name="logs-listed.*")["data_streams"]
+    assert (listed["name"], listed["timestamp_field"]["name"]) == (name, "@timestamp")
+    assert es.indices.delete_data_stream(name=name)["acknowledged"]
+    assert es.indices.get_data_stream(name="logs-listed.*")["data_streams"] == []
+    with pytest.raises(NotFoundError):
+        es.indices.get_data_stream(name=name)
+
+
 def test_who_am_i(es: Elasticsearch) -> None:
     """A user's realm differs from a key's."""
     assert es.security.authenticate()["authentication_realm"]["type"] == "native1"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError, helpers
 
 from ruledeploy.stack import running_stack
 from support.elasticsearch_node import FreshIndex, Node
@@ -160,6 +160,50 @@ def test_searches(both: tuple[Elasticsearch, Elasticsearch], index: str, name: s
     assert plain(stack) == plain(node)
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"sort": ["_doc"]}, {"sort": [{"host.name": "asc"}, {"n": "desc"}]}]
+)
+def test_a_scroll_goes_through_all(
+    both: tuple[Elasticsearch, Elasticsearch], index: str, body: dict[str, Any]
+) -> None:
+    """Page by page to the empty one, each hit once; the client's own helper over it; then freed."""
+    told = []
+    for client in both:
+        page = client.search(index=index, body={"size": 7, **body}, scroll="1m")
+        pages = []
+        while hits := page["hits"]["hits"]:
+            # What `_doc` sorts by is a server's own affair.
+            by_field = body.get("sort") not in (None, ["_doc"])
+            pages.append([(hit["_id"], hit["sort"] if by_field else None) for hit in hits])
+            assert page["hits"]["total"]["value"] == 30
+            page = client.scroll(scroll_id=page["_scroll_id"], scroll="1m")
+        freed = client.clear_scroll(scroll_id=page["_scroll_id"])
+        scanned = sorted(hit["_id"] for hit in helpers.scan(client, index=index, size=4))
+        told.append((pages, freed["succeeded"], scanned))
+    assert told[1] == told[0]
+
+
+@pytest.mark.parametrize("options", [{"from": 3}, {"size": 0}])
+def test_a_scroll_that_cannot_be(
+    both: tuple[Elasticsearch, Elasticsearch], index: str, options: dict[str, int]
+) -> None:
+    """Refused for the same reason."""
+    reasons = []
+    for client in both:
+        with pytest.raises(BadRequestError) as refused:
+            client.search(index=index, scroll="1m", body=options)
+        reasons.append((refused.value.error, refused.value.body["error"]["reason"]))
+    assert reasons[1] == reasons[0]
+
+
+def test_a_scroll_id_that_is_none(both: tuple[Elasticsearch, Elasticsearch]) -> None:
+    """Refused, to go on with and to free."""
+    for client in both:
+        for use in (client.scroll, client.clear_scroll):
+            with pytest.raises(BadRequestError):
+                use(scroll_id="nonsense")
+
+
 def test_aggregations(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
     """Every kind, alone and nested; all differences at once."""
     body = {"size": 0, "query": {"range": {"n": {"gte": 1}}}, "aggs": AGGREGATIONS}
@@ -245,6 +289,116 @@ def test_esql_that_computes(
         rows = [[sorted(v) if isinstance(v, list) else v for v in row] for row in answer["values"]]
         answers.append((answer["columns"], sorted(plain(rows), key=str)))
     assert answers[0] == answers[1]
+
+
+OPEN_DOCUMENTS: list[dict[str, Any]] = [
+    {
+        "n": 9,
+        "f": 1.5,
+        "ok": True,
+        "day": "2026-11-24",
+        "text": "Some words",
+        "o": {"k": ["a", "7"]},
+    },
+    {"n": 10, "f": 2, "year": "2026", "text": "2026-11-24", "list": [{"x": 1}, {"x": 2, "y": "b"}]},
+    {
+        "@timestamp": "2026-11-24T10:00:00Z",
+        "name": "a",
+        "pid": 4,
+        "raw": {"any": 1},
+        "shut": {"u": 1},
+    },
+    {"n": "11", "o": {"k": "A"}, "path_s": "C:\\x", "path_n": 5, "none": None, "empty": []},
+]
+OPEN_MAPPINGS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "partly": {"properties": {"name": {"type": "keyword"}, "o": {"properties": {}}}},
+    "parts closed": {
+        "properties": {
+            "raw": {"type": "flattened"},
+            "shut": {"dynamic": False, "properties": {"v": {"type": "long"}}},
+        }
+    },
+    "templates": {
+        "date_detection": False,
+        "dynamic_templates": [
+            {"numbers": {"path_match": "path_*", "unmatch": "*_s", "mapping": {"type": "double"}}},
+            {"texts": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}},
+            {"rest": {"match": ["p*"], "mapping": {"type": "{dynamic_type}", "index": True}}},
+        ],
+        "properties": {"name": {"type": "keyword"}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", OPEN_MAPPINGS)
+def test_open_mappings_learn_from_documents(
+    both: tuple[Elasticsearch, Elasticsearch], fresh_index: FreshIndex, name: str
+) -> None:
+    """The fields, their types, and what a search in them finds."""
+    index = fresh_index("open")
+    queries: list[dict[str, Any]] = [
+        {"range": {"n": {"gte": 10}}},
+        {"range": {"day": {"gte": "2026-11-24||/M"}}},
+        {"range": {"@timestamp": {"gt": "2026-11-24T09:59:00Z"}}},
+        {"term": {"text": "words"}},
+        {"term": {"o.k": "a"}},
+        {"match": {"text": "some"}},
+        {"range": {"path_n": {"lt": 30}}},
+        {"exists": {"field": "shut.u"}},
+    ]
+    told = []
+    for client in both:
+        client.indices.create(index=index, mappings=OPEN_MAPPINGS[name])
+        for number, document in enumerate(OPEN_DOCUMENTS):
+            client.index(index=index, id=f"d{number}", document=document, refresh=True)
+        fields = client.field_caps(index=index, fields="*")["fields"]
+        types = {
+            path: sorted(caps)
+            for path, caps in fields.items()
+            if not any(one["metadata_field"] for one in caps.values()) and "object" not in caps
+        }
+        found = []
+        for query in queries:
+            hits = client.search(index=index, query=query)["hits"]["hits"]
+            found.append(sorted(hit["_id"] for hit in hits))
+        told.append((types, found))
+    assert told[1] == told[0]
+
+
+@pytest.mark.parametrize(
+    "pipe",
+    [
+        "",
+        "| where n > 27",
+        "| keep s*, host.*, n",
+        "| keep *, n | drop tags",
+        "| keep n, host.name, *",
+        "| keep t*, ta*, tags, r*",
+        "| rename n as number, ok as tags",
+        "| rename host.name as n",
+        "| eval m = n + 1, n = 5, ok = m | drop s*",
+        "| eval x = 1 | rename x as y | keep y, *",
+        "| stats c = count(*), m = max(n) by host.name | eval z = c | drop c",
+        "| sort n desc | limit 2",
+    ],
+)
+@pytest.mark.parametrize("metadata", ["", " metadata _id, _index, _version"])
+def test_esql_shows_columns_in_order(
+    both: tuple[Elasticsearch, Elasticsearch], index: str, metadata: str, pipe: str
+) -> None:
+    """All that are mapped where no `keep` says otherwise, metadata last."""
+    told = []
+    for client in both:
+        query = f"from {index}{metadata} {pipe} | limit 100"
+        answers = [client.esql.query(query=query, drop_null_columns=drop) for drop in (False, True)]
+        told.append(
+            [
+                (answer["columns"], answer.get("all_columns"), sorted(map(str, answer["values"])))
+                for answer in answers
+            ]
+        )
+    assert told[1] == told[0]
 
 
 @pytest.mark.parametrize(

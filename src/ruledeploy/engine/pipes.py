@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -35,6 +35,14 @@ def types_in(tables: Sequence[FieldTable]) -> Types:
     return type_of
 
 
+def column_names(table: FieldTable) -> Iterator[str]:
+    """The columns of an index: its fields and their multi-fields."""
+    for name, type_ in table.fields.items():
+        for path in (name, *(f"{name}.{sub}" for sub in type_.fields)):
+            if _column(table, path) is not None:
+                yield path
+
+
 def has_column(table: FieldTable, name: str) -> bool:
     """Whether a condition can ask a column: no nested object's, and no flattened field."""
     found = resolve(table, name)
@@ -52,10 +60,13 @@ def _column(table: FieldTable, name: str) -> Resolved | None:
 
 
 class RowReader:
-    """Reads the columns that a pipe uses out of events of one table."""
+    """Reads the columns that a pipe uses, and `shown` ones, out of events of one table."""
 
-    def __init__(self, commands: Sequence[Command], table: FieldTable) -> None:
+    def __init__(
+        self, commands: Sequence[Command], table: FieldTable, shown: Sequence[str] = ()
+    ) -> None:
         names = dict.fromkeys(name for command in commands for name in columns_used(command))
+        names |= dict.fromkeys(shown)
         found = {name: _column(table, name) for name in names if name not in METADATA}
         self._columns = {name: column for name, column in found.items() if column is not None}
         self._reader = FieldReader({column.path for column in self._columns.values()})

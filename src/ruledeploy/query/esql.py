@@ -24,7 +24,7 @@ class EsqlQuery:
     """`sources` are index patterns, `metadata` fields such as `_id`; `where` is null-safe.
 
     `conditions` are the texts of the `where` commands that `where` stands for, `columns` what
-    these name. `pipe` are the commands over the rows they leave, none for a query that only finds;
+    these name. `commands` are all the others, `pipe` the same but none for a query that only finds;
     `rest` is the text after `from` and its sources, from the first pipe sign on.
     """
 
@@ -36,6 +36,7 @@ class EsqlQuery:
     pipe: tuple[Command, ...] = ()
     rest: str = ""
     columns: frozenset[str] = frozenset()
+    commands: tuple[Command, ...] = ()
 
     @property
     def aggregates(self) -> bool:
@@ -76,6 +77,7 @@ def parse_esql(text: str) -> EsqlQuery:
         pipe.commands if pipe.computes else (),
         text[spans[0][1] :],
         where.names,
+        pipe.commands,
     )
 
 

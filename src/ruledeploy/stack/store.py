@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ruledeploy.errors import RefusedError, RuledeployError
+from ruledeploy.stack.dynamic import Learnt
 
 Kind = Literal[
     "rule", "exception_list", "exception_item", "value_list", "value_item",
@@ -94,6 +95,8 @@ class Store:
         # All or nothing: a disk that is full must not leave half of the tables behind.
         self.db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={_LAYOUT};COMMIT;")
         self._seq = self._last_seq()
+        # What open indices have learnt of their documents' fields since this process asked.
+        self.learnt: dict[str, Learnt] = {}
 
     def _check_layout(self, path: Path) -> None:
         """Refuse a file whose tables another version of the program has made."""
@@ -143,6 +146,7 @@ class Store:
 
     def clear(self) -> None:
         """Remove every object, document, index and template; the counter goes on."""
+        self.learnt.clear()
         for table in ("objects", "documents", "indices", "templates"):
             self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from above
 

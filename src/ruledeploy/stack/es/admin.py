@@ -80,9 +80,18 @@ def read_index(stack: Stack, call: Call) -> Answer:
 
 def delete_index(stack: Stack, call: Call) -> Answer:
     """`DELETE /{index}`: with all its documents."""
-    backings = documents.resolve(stack.store, call.params["index"])
-    if not backings and "*" not in call.params["index"]:
-        raise no_such_index(call.params["index"])
+    return _deleted(stack, call.params["index"])
+
+
+def delete_data_stream(stack: Stack, call: Call) -> Answer:
+    """`DELETE /_data_stream/{name}`: with all its documents."""
+    return _deleted(stack, call.params["name"])
+
+
+def _deleted(stack: Stack, expression: str) -> Answer:
+    backings = documents.resolve(stack.store, expression)
+    if not backings and "*" not in expression:
+        raise no_such_index(expression)
     for backing in backings:
         documents.delete_index(stack.store, backing)
     return Answer(_DONE)
@@ -115,6 +124,7 @@ def refresh(stack: Stack, call: Call) -> Answer:
 
 def put_template(stack: Stack, call: Call) -> Answer:
     """`PUT /_index_template/{name}`: kept, and used for the mappings of matching indices."""
+    stack.store.learnt.clear()
     stack.store.db.execute(
         "INSERT INTO templates VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
         (call.params["name"], json.dumps(json_object(call))),
@@ -138,6 +148,28 @@ def put_data_stream(stack: Stack, call: Call) -> Answer:
     return Answer(_DONE)
 
 
+def read_data_streams(stack: Stack, call: Call) -> Answer:
+    """`GET /_data_stream/{name}`: a plain name that is none is a 404."""
+    asked = call.params.get("name", "*")
+    backings = documents.resolve(stack.store, asked)
+    named = {documents.stream_of(stack.store, backing): backing for backing in backings}
+    shown = [
+        {
+            "name": name,
+            "timestamp_field": {"name": "@timestamp"},
+            "indices": [{"index_name": backing, "index_uuid": backing}],
+            "generation": 1,
+            "status": "GREEN",
+            "hidden": name.startswith("."),
+        }
+        for name, backing in named.items()
+        if name
+    ]
+    if not shown and "*" not in asked:
+        raise no_such_index(asked)
+    return Answer({"data_streams": shown})
+
+
 def acknowledged(stack: Stack, call: Call) -> Answer:
     """What is accepted without effect: component templates, lifecycle policies, pipelines."""
     del stack, call
@@ -156,6 +188,9 @@ ROUTES = (
     Endpoint("PUT", "/_ilm/policy/{name}", acknowledged, "write"),
     Endpoint("PUT", "/_ingest/pipeline/{name}", acknowledged, "write"),
     Endpoint("PUT", "/_data_stream/{name}", put_data_stream, "write"),
+    Endpoint("GET", "/_data_stream", read_data_streams),
+    Endpoint("GET", "/_data_stream/{name}", read_data_streams),
+    Endpoint("DELETE", "/_data_stream/{name}", delete_data_stream, "write"),
     Endpoint("GET", "/{index}/_refresh", refresh),
     Endpoint("POST", "/{index}/_refresh", refresh),
     Endpoint("GET", "/{index}/_mapping", read_mapping),

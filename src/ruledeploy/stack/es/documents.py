@@ -58,8 +58,7 @@ def backing_of(name: str) -> str:
 def ensure_index(store: Store, name: str, body: dict[str, Any] | None = None) -> str:
     """The backing index of a name to write to, made when missing."""
     backing = backing_of(name)
-    row = store.db.execute("SELECT 1 FROM indices WHERE name = ?", (backing,)).fetchone()
-    if row is not None:
+    if is_index(store, backing):
         return backing
     if _BAD_NAME.search(name) or name in {".", ".."} or name[:1] in {"_", "-", "+"}:
         raise elastic(
@@ -70,6 +69,12 @@ def ensure_index(store: Store, name: str, body: dict[str, Any] | None = None) ->
         "INSERT INTO indices VALUES (?, ?, ?)", (backing, stream, json.dumps(body or {}))
     )
     return backing
+
+
+def is_index(store: Store, name: str) -> bool:
+    """Whether a backing index of that name is there."""
+    sql = "SELECT 1 FROM indices WHERE name = ?"
+    return store.db.execute(sql, (name,)).fetchone() is not None
 
 
 def stream_of(store: Store, backing: str) -> str:
@@ -86,6 +91,7 @@ def index_body(store: Store, backing: str) -> dict[str, Any]:
 
 def set_index_body(store: Store, backing: str, body: dict[str, Any]) -> None:
     """Replace what is known about an index."""
+    store.learnt.pop(backing, None)
     store.db.execute("UPDATE indices SET body = ? WHERE name = ?", (json.dumps(body), backing))
 
 
@@ -125,6 +131,7 @@ def _fits(name: str, glob: str) -> bool:
 
 def delete_index(store: Store, backing: str) -> None:
     """Remove an index with its documents."""
+    store.learnt.pop(backing, None)
     store.set_meta("seq", store.next_seq())
     store.db.execute("DELETE FROM documents WHERE backing = ?", (backing,))
     store.db.execute("DELETE FROM indices WHERE name = ?", (backing,))
@@ -168,6 +175,8 @@ def put(store: Store, backing: str, doc_id: str, source: dict[str, Any], version
             json.dumps(source, ensure_ascii=False),
         ),
     )
+    if (learnt := store.learnt.get(backing)) is not None:
+        learnt.learn(source)
     return Stored(backing, doc_id, seq, version, source)
 
 

@@ -94,22 +94,37 @@ def named_indices(store: Store, expression: str, query: Mapping[str, str]) -> li
 
 
 def search(
-    store: Store, backings: Sequence[str], body: Mapping[str, Any], now: datetime
+    store: Store,
+    backings: Sequence[str],
+    body: Mapping[str, Any],
+    now: datetime,
+    *,
+    scrolling: bool = False,
 ) -> dict[str, Any]:
-    """The answer of `_search` over backing indices; a 400 for a body that makes no sense."""
+    """The answer of `_search` over backing indices; a 400 for a body that makes no sense.
+
+    Only `scrolling` gets beyond the first ten thousand hits.
+    """
     try:
-        return _search(store, backings, body, now)
+        return _search(store, backings, body, now, scrolling=scrolling)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         # One border for all the shapes a search may not have; a server names them one by one.
         raise elastic(400, "parsing_exception", f"malformed search: {error}") from error
 
 
 def _search(
-    store: Store, backings: Sequence[str], body: Mapping[str, Any], now: datetime
+    store: Store,
+    backings: Sequence[str],
+    body: Mapping[str, Any],
+    now: datetime,
+    *,
+    scrolling: bool,
 ) -> dict[str, Any]:
     whole = {key: int(float(body[key])) for key in ("size", "from") if key in body}
     body = {**body, **whole}
     _check(body)
+    if not scrolling:
+        _check_window(body)
     matching = Matching(store, body.get("query"), now)
     found = (stored for stored in documents.scan(store, list(backings)) if matching.holds(stored))
     aggregations = body.get("aggs", body.get("aggregations")) or {}
@@ -191,6 +206,9 @@ def _check(body: Mapping[str, Any]) -> None:
     if body.get("search_after") is not None and not body.get("sort"):
         reason = "Sort must contain at least one field."
         raise elastic(400, "illegal_argument_exception", reason)
+
+
+def _check_window(body: Mapping[str, Any]) -> None:
     if body.get("from", 0) + body.get("size", 10) > WINDOW:
         raise elastic(
             400,

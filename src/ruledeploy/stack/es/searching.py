@@ -7,7 +7,7 @@ from typing import Any
 
 from ruledeploy.stack.context import Stack
 from ruledeploy.stack.errors import elastic
-from ruledeploy.stack.es import documents
+from ruledeploy.stack.es import documents, scroll
 from ruledeploy.stack.es.search import (
     count_documents,
     matching_documents,
@@ -40,6 +40,8 @@ def run_search(stack: Stack, call: Call) -> Answer:
         backings = documents.resolve(stack.store, expression)
     else:
         backings = named_indices(stack.store, expression, call.query)
+    if "scroll" in call.query:
+        return Answer(scroll.first_page(stack, expression, body))
     answer = search(stack.store, backings, body, stack.clock.now())
     if pit is not None:
         answer["pit_id"] = pit["id"]
@@ -168,6 +170,7 @@ _SEARCHES = tuple(
 )
 ROUTES = (
     *_SEARCHES,
+    *scroll.ROUTES,
     Endpoint("POST", "/{index}/_pit", open_pit),
     Endpoint("DELETE", "/_pit", close_pit),
     Endpoint("POST", "/{index}/_delete_by_query", delete_by_query, "write"),

@@ -1,20 +1,22 @@
-"""Which field table an index has: its own mappings, its telemetry family's, or inferred ones.
+"""Which field table an index has: its own mappings, its telemetry family's, or learnt ones.
 
 Elastic's packages map their data streams strictly; other `logs-*` streams map ECS and take every
-further text as a keyword; any other index maps what its documents hold, as dynamic mapping does.
+further text as a keyword; any other index, and one whose own mappings leave it open, learns what
+its documents hold (`dynamic.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from ruledeploy.engine.sources import stream_name
 from ruledeploy.fields import FieldTable, FieldType, family_of, load_table
-from ruledeploy.query.dates import parse_date
+from ruledeploy.stack.dynamic import KEYWORD, Learnt, Template, closed_objects, is_closed
 from ruledeploy.stack.es import documents
 from ruledeploy.stack.store import Store
 
@@ -34,13 +36,25 @@ _ALERT_FIELDS = {
     "kibana.alert.risk_score": FieldType("float"),
     "kibana.alert.suppression.docs_count": _LONG,
 }
-_INFERRED_TEXT = FieldType(
-    "text", fields=MappingProxyType({"keyword": FieldType("keyword", ignore_above=256)})
-)
 
 
 def table_of(store: Store, index: str) -> FieldTable:
     """The table of an index, a data stream or an index pattern."""
+    learnt = store.learnt.get(index)
+    if learnt is not None:
+        return learnt.table()
+    found = _described(store, index)
+    if isinstance(found, FieldTable):
+        return found
+    for stored in documents.scan(store, [index]):
+        found.learn(stored.source)
+    if documents.is_index(store, index):
+        store.learnt[index] = found
+    return found.table()
+
+
+def _described(store: Store, index: str) -> FieldTable | Learnt:
+    """A table that is whole, or one that grows with the index's documents."""
     name = stream_name(index)
     own = _own_mappings(store, index)
     if own is not None:
@@ -50,9 +64,11 @@ def table_of(store: Store, index: str) -> FieldTable:
     family = family_of(name)
     if family != "ecs":
         return load_table(family)
-    if documents.is_stream_name(name) or "*" in name:
+    if documents.is_stream_name(name):
+        return Learnt(_logs_table(), strings=KEYWORD, dates=False)
+    if "*" in name:
         return _logs_table()
-    return inferred(name, (d.source for d in documents.scan(store, [index])))
+    return Learnt(FieldTable(f"index:{name}", name, MappingProxyType({})))
 
 
 def _own_mappings(store: Store, index: str) -> dict[str, Any] | None:
@@ -72,18 +88,25 @@ def _own_mappings(store: Store, index: str) -> dict[str, Any] | None:
     return None if best is None else best[1]
 
 
-def mapped(name: str, mappings: Mapping[str, Any]) -> FieldTable:
-    """The table of explicit mappings.
+def mapped(name: str, mappings: Mapping[str, Any]) -> FieldTable | Learnt:
+    """The table of explicit mappings, open to further fields unless `dynamic` is off.
 
-    What they leave out is a keyword, unless `dynamic` is off; then only what a dynamic template
-    names by its path.
+    A dynamic template that names fields by their path is heeded then too.
     """
     fields = dict(_flat(mappings["properties"], ""))
-    dynamic: tuple[str, ...] = ("*",)
-    if str(mappings.get("dynamic", True)).lower() in {"false", "strict"}:
-        templates = [t for entry in mappings.get("dynamic_templates", ()) for t in entry.values()]
-        dynamic = tuple(t["path_match"] for t in templates if isinstance(t.get("path_match"), str))
-    return FieldTable(f"index:{name}", name, MappingProxyType(fields), dynamic)
+    if documents.is_stream_name(name):
+        fields.setdefault("@timestamp", _DATE)
+    table = FieldTable(f"index:{name}", name, MappingProxyType(fields))
+    templates = [t for entry in mappings.get("dynamic_templates", ()) for t in entry.values()]
+    if is_closed(mappings):
+        paths = tuple(t["path_match"] for t in templates if isinstance(t.get("path_match"), str))
+        return replace(table, dynamic_keyword=paths)
+    return Learnt(
+        table,
+        dates=bool(mappings.get("date_detection", True)),
+        templates=tuple(Template(body) for body in templates),
+        closed=frozenset(closed_objects(mappings)),
+    )
 
 
 def _flat(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, FieldType]]:
@@ -104,38 +127,3 @@ def _logs_table() -> FieldTable:
 def _alerts_table() -> FieldTable:
     fields = {**load_table("ecs").fields, **_ALERT_FIELDS}
     return FieldTable("alerts", ".alerts-*", MappingProxyType(fields), ("*",))
-
-
-def inferred(name: str, sources: Iterable[Mapping[str, Any]]) -> FieldTable:
-    """What dynamic mapping makes of documents; the first value of a field decides."""
-    fields: dict[str, FieldType] = {}
-    for source in sources:
-        for path, value in _leaves(source, ""):
-            if path not in fields:
-                fields[path] = _type_of(value)
-    return FieldTable(f"index:{name}", name, MappingProxyType(fields))
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, path)
-    elif value is not None:
-        yield path, value
-
-
-def _type_of(value: Any) -> FieldType:
-    match value:
-        case bool():
-            return FieldType("boolean")
-        case int():
-            return _LONG
-        case float():
-            return FieldType("float")
-        case str() if "-" in value and parse_date(value) is not None:
-            return _DATE
-        case _:
-            return _INFERRED_TEXT
