@@ -93,7 +93,7 @@ def cases(counts: Counter[str]) -> Iterator[Case]:
             continue
         log = source.logsource
         taxonomy = taxonomy_for(family, log.product, log.category, log.service)
-        tree = build(source, taxonomy, table).parsed_condition[0].parsed
+        tree = build(source, taxonomy, table).tree()
         node = parse_query("lucene", made["lucene"].query).node
         names = {name for name in fields_used(node) if "*" not in name}
         events = Witnesses(table, number).events(node, EVENTS)

@@ -1,4 +1,4 @@
-"""What a Sigma rule means, read off pySigma's condition tree and nothing of ours but the names.
+"""What a Sigma rule means, read off its condition tree and nothing else of ours but the names.
 
 Small on purpose: Python's `re`, `ipaddress` and comparisons, over the values of a flat event. It
 knows of an index only what Sigma's specification leaves to it: which fields there are, that a
@@ -11,12 +11,6 @@ import re
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from sigma.conditions import (
-    ConditionAND,
-    ConditionFieldEqualsValueExpression,
-    ConditionNOT,
-    ConditionOR,
-)
 from sigma.types import (
     SigmaBool,
     SigmaCasedString,
@@ -28,11 +22,13 @@ from sigma.types import (
     SigmaNumber,
     SigmaRegularExpression,
     SigmaString,
-    SpecialChars,
 )
 
 from ruledeploy.engine.binding import resolve
 from ruledeploy.fields import PRODUCER_FIXED, FieldTable
+from ruledeploy.sigma.match import Pattern, Wildcard
+from ruledeploy.sigma.selection import to_pattern
+from ruledeploy.sigma.tree import And, Comparison, Not, Or
 
 _NUMBERS = frozenset(
     {"byte", "short", "integer", "long", "unsigned_long", "float", "half_float", "double"}
@@ -53,14 +49,14 @@ class Meaning:
 
     def _holds(self, node: Any, event: dict[str, Any]) -> bool:
         match node:
-            case ConditionAND():
-                return all(self._holds(arg, event) for arg in node.args)
-            case ConditionOR():
-                return any(self._holds(arg, event) for arg in node.args)
-            case ConditionNOT():
-                return not self._holds(node.args[0], event)
-            case ConditionFieldEqualsValueExpression():
-                return self._asks(node.field, node.value, event)
+            case And(parts):
+                return all(self._holds(part, event) for part in parts)
+            case Or(parts):
+                return any(self._holds(part, event) for part in parts)
+            case Not(part):
+                return not self._holds(part, event)
+            case Comparison(str(field), value):
+                return self._asks(field, value, event)
         raise AssertionError(node)
 
     def _asks(self, field: str, value: Any, event: dict[str, Any]) -> bool:
@@ -124,28 +120,28 @@ def _equals(value: Any, wanted: Any, type_: str, field: str) -> bool:
             return float(value) == float(wanted.number)
         case SigmaNumber():
             return _text(value) == str(wanted.number)
+        case SigmaCasedString():
+            return _like(value, to_pattern(wanted), type_, exact=True)
         case SigmaString():
-            return _like(value, wanted, type_, field)
+            return _like(value, to_pattern(wanted), type_, exact=field in PRODUCER_FIXED)
+        case Pattern():
+            return _like(value, wanted, type_, exact=field in PRODUCER_FIXED)
     raise AssertionError(wanted)
 
 
-def _like(value: Any, wanted: SigmaString, type_: str, field: str) -> bool:
+def _like(value: Any, wanted: Pattern, type_: str, *, exact: bool) -> bool:
+    signs = {Wildcard.ANY: ".*", Wildcard.ONE: "."}
     text = "".join(
-        {SpecialChars.WILDCARD_MULTI: ".*", SpecialChars.WILDCARD_SINGLE: "."}[part]
-        if isinstance(part, SpecialChars)
-        else re.escape(str(part))
-        for part in wanted.s
+        signs[part] if isinstance(part, Wildcard) else re.escape(part) for part in wanted.parts
     )
     if type_ in _NUMBERS and text != ".*":
-        return str(wanted).lstrip("-").replace(".", "", 1).isdigit() and (
-            float(value) == float(str(wanted))
-        )
-    if type_ == "ip" and "*" not in str(wanted):
+        plain = wanted.plain or ""
+        return plain.lstrip("-").replace(".", "", 1).isdigit() and float(value) == float(plain)
+    if type_ == "ip" and wanted.plain is not None:
         try:
-            return ip_address(str(value)) == ip_address(str(wanted))
+            return ip_address(str(value)) == ip_address(wanted.plain)
         except ValueError:
             return False
-    exact = isinstance(wanted, SigmaCasedString) or field in PRODUCER_FIXED
     flags = re.DOTALL | (0 if exact else re.IGNORECASE)
     return re.fullmatch(text, _text(value), flags) is not None
 

@@ -7,60 +7,42 @@ answers are folded through the condition, and what is left names only columns th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from sigma.conditions import (
-    ConditionAND,
-    ConditionFieldEqualsValueExpression,
-    ConditionItem,
-    ConditionNOT,
-    ConditionOR,
-    ConditionValueExpression,
-)
-from sigma.types import SigmaExists, SigmaExpansion, SigmaNull, SigmaType
+from sigma.types import SigmaExists, SigmaExpansion, SigmaNull
 
-Comparison = ConditionFieldEqualsValueExpression | ConditionValueExpression
+from ruledeploy.sigma.tree import And, Comparison, Not, Or, Tree, Value, joined
+
 Absent = Callable[[Comparison], bool]
 
 
-def without_absent(condition: Any, absent: Absent) -> Any:
+def without_absent(tree: Tree, absent: Absent) -> Tree | bool:
     """The condition without its comparisons of absent fields; a bool where they decide it.
 
     `absent` tells of a comparison whether its field is.
     """
-    match condition:
-        case ConditionFieldEqualsValueExpression() | ConditionValueExpression() if absent(
-            condition
-        ):
-            return _holds_of_nothing(condition.value)
-        case ConditionNOT():
-            inner = without_absent(condition.args[0], absent)
-            return not inner if isinstance(inner, bool) else _again(condition, [inner])
-        case ConditionAND() | ConditionOR():
-            return _joined(condition, absent)
-        case _:
-            return condition
+    match tree:
+        case Comparison():
+            return _holds_of_nothing(tree.value) if absent(tree) else tree
+        case Not(part):
+            inner = without_absent(part, absent)
+            return not inner if isinstance(inner, bool) else Not(inner)
+        case And() | Or():
+            return _joined(tree, absent)
 
 
-def _joined(condition: ConditionAND | ConditionOR, absent: Absent) -> Any:
-    decisive = isinstance(condition, ConditionOR)
+def _joined(tree: And | Or, absent: Absent) -> Tree | bool:
+    decisive = isinstance(tree, Or)
     kept = []
-    for arg in condition.args:
-        inner = without_absent(arg, absent)
+    for part in tree.parts:
+        inner = without_absent(part, absent)
         if inner is decisive:
             return decisive
         if not isinstance(inner, bool):
             kept.append(inner)
-    if not kept:
-        return not decisive
-    return kept[0] if len(kept) == 1 else _again(condition, kept)
+    return joined(type(tree), kept) if kept else not decisive
 
 
-def _again(condition: ConditionItem, args: list[Any]) -> ConditionItem:
-    return type(condition)(args, source=condition.source)
-
-
-def _holds_of_nothing(value: SigmaType) -> bool:
+def _holds_of_nothing(value: Value) -> bool:
     """What a comparison says of a field without a value."""
     match value:
         case SigmaNull():

@@ -6,62 +6,61 @@ What is not plainly one is left to pySigma, which then says what is wrong with i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from sigma.conditions import (
-    ConditionAND,
-    ConditionIdentifier,
-    ConditionItem,
-    ConditionNOT,
-    ConditionOR,
-    ConditionSelector,
-    SigmaCondition,
-)
+from sigma.conditions import ConditionAND, ConditionItem, ConditionNOT
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
+from sigma.types import SigmaNull
+
+from ruledeploy.sigma.tree import And, Not, Or, Tree, joined
 
 _TOKENS = re.compile(r"([A-Za-z0-9_*-]+|[()])[ \t\r\n]*")
 _PATTERN = re.compile(r"[A-Za-z0-9_*]+")
 _WORDS = ("and", "or", "not")
-_QUANTIFIERS = ("1", "any", "all")
+_NO_NAMES = (*_WORDS, "(", ")", "")
+_QUANTIFIERS: Mapping[str, type[And | Or]] = {"1": Or, "any": Or, "all": And}
 _MAX_DEPTH = 50
 
-
-def parsed(condition: SigmaCondition) -> Any:
-    """PySigma's tree of the condition over its detections. Raises `SigmaError`."""
-    tree = _read(condition.condition)
-    if tree is None:
-        return condition.parsed
-    return tree.postprocess(condition.detections, source=condition.source)
+Selections = Mapping[str, Tree]
 
 
-def _read(text: str) -> ConditionItem | None:
-    """The condition before its names are looked up; None where it is not plainly one."""
-    tokens, at = [], len(text) - len(text.lstrip(" \t\r\n"))
-    while at < len(text):
-        found = _TOKENS.match(text, at)
-        if found is None:
-            return None
-        tokens.append(found[1])
-        at = found.end()
-    # To pySigma `notes` is `not es`.
-    if any(token.startswith(_WORDS) and token not in _WORDS for token in tokens):
-        return None
-    reader = _Reader(tokens)
+def condition_tree(text: str, selections: Selections) -> Tree | None:
+    """The condition over its selections; None where it asks nothing. Raises `SigmaError`."""
     try:
-        tree = reader.disjunction()
+        return _read(text, selections)
     except _NotPlainError:
-        return None
-    return tree if reader.token == "" else None
+        return _as_pysigma_reads(text, selections)
 
 
 class _NotPlainError(Exception):
     """Something stands where it cannot."""
 
 
+def _read(text: str, selections: Selections) -> Tree | None:
+    tokens, at = [], len(text) - len(text.lstrip(" \t\r\n"))
+    while at < len(text):
+        found = _TOKENS.match(text, at)
+        if found is None:
+            raise _NotPlainError
+        tokens.append(found[1])
+        at = found.end()
+    # To pySigma `notes` is `not es`.
+    if any(token.startswith(_WORDS) and token not in _WORDS for token in tokens):
+        raise _NotPlainError
+    reader = _Reader(tokens, selections)
+    tree = reader.disjunction()
+    if reader.token != "":
+        raise _NotPlainError
+    return tree
+
+
 class _Reader:
     """Recursive descent: or, and, not, then a name, a selector or parentheses."""
 
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: list[str], selections: Selections) -> None:
         self.tokens = [*tokens, "", "", ""]
+        self.selections = selections
         self.at = 0
         self.depth = 0
 
@@ -76,30 +75,30 @@ class _Reader:
         self.at += found
         return found
 
-    def disjunction(self) -> ConditionItem:
+    def disjunction(self) -> Tree | None:
         """`a or b`."""
         parts = [self.conjunction()]
         while self.accept("or"):
             parts.append(self.conjunction())
-        return parts[0] if len(parts) == 1 else ConditionOR([*parts])
+        return _joined(Or, parts)
 
-    def conjunction(self) -> ConditionItem:
+    def conjunction(self) -> Tree | None:
         """`a and b`."""
         parts = [self.negation()]
         while self.accept("and"):
             parts.append(self.negation())
-        return parts[0] if len(parts) == 1 else ConditionAND([*parts])
+        return _joined(And, parts)
 
-    def negation(self) -> ConditionItem:
+    def negation(self) -> Tree | None:
         """`not a`."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise _NotPlainError
-        found = ConditionNOT([self.negation()]) if self.accept("not") else self.operand()
+        found = _negated(self.negation()) if self.accept("not") else self.operand()
         self.depth -= 1
         return found
 
-    def operand(self) -> ConditionItem:
+    def operand(self) -> Tree | None:
         """`(a or b)`, `1 of a*`, `a`."""
         if self.accept("("):
             inner = self.disjunction()
@@ -111,8 +110,49 @@ class _Reader:
             if pattern in _WORDS or not _PATTERN.fullmatch(pattern):
                 raise _NotPlainError
             self.at += 3
-            return ConditionSelector([word, pattern])
-        if not word or word in ")(" or "*" in word or word in _WORDS:
+            return _joined(_QUANTIFIERS[word], self.selected(pattern))
+        # One that is not there is an error, whatever it looks like.
+        if word not in self.selections or word in _NO_NAMES or "*" in word:
             raise _NotPlainError
         self.at += 1
-        return ConditionIdentifier([word])
+        return self.selections[word]
+
+    def selected(self, pattern: str) -> list[Tree | None]:
+        """The selections that a pattern names; those that start with `_` only if it does."""
+        names = re.compile(".*" if pattern == "them" else pattern.replace("*", ".*"))
+        return [
+            tree
+            for name, tree in self.selections.items()
+            if names.fullmatch(name) and (pattern.startswith("_") or not name.startswith("_"))
+        ]
+
+
+def _joined(kind: type[And | Or], parts: list[Tree | None]) -> Tree | None:
+    """What asks nothing falls away."""
+    kept = [part for part in parts if part is not None]
+    return joined(kind, kept) if kept else None
+
+
+def _negated(part: Tree | None) -> Tree | None:
+    return None if part is None else Not(part)
+
+
+def _as_pysigma_reads(text: str, selections: Selections) -> Tree | None:
+    """The same by pySigma's parser, in which a comparison stands for each selection."""
+    stand_ins = {
+        name: SigmaDetection([SigmaDetectionItem(name, [], [SigmaNull()])]) for name in selections
+    }
+    return _translated(SigmaDetections(stand_ins, [text]).parsed_condition[0].parsed, selections)
+
+
+def _translated(item: Any, selections: Selections) -> Tree | None:
+    match item:
+        case None:
+            return None
+        case ConditionNOT():
+            return _negated(_translated(item.args[0], selections))
+        case ConditionItem():
+            parts = [_translated(arg, selections) for arg in item.args]
+            return _joined(And if isinstance(item, ConditionAND) else Or, parts)
+        case _:
+            return selections[item.field]

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sigma.conditions import ConditionAND
-from sigma.conversion.state import ConversionState
 from sigma.exceptions import SigmaError
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.model import Finding
-from ruledeploy.sigma.absent import Comparison, without_absent
-from ruledeploy.sigma.condition import parsed
+from ruledeploy.sigma.absent import without_absent
 from ruledeploy.sigma.correlation import Correlation, Part, esql_of
 from ruledeploy.sigma.detection import build
 from ruledeploy.sigma.eql import EqlText
 from ruledeploy.sigma.esql import EsqlText, field_name
-from ruledeploy.sigma.fieldref import TwoFields
 from ruledeploy.sigma.leaf import KEYWORDS, LeafReader
 from ruledeploy.sigma.lucene import LuceneText
 from ruledeploy.sigma.placeholders import Placeholders
 from ruledeploy.sigma.reading import said
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import Taxonomy, taxonomy_for
+from ruledeploy.sigma.tree import And, Comparison, Tree, TwoFields, joined
 
 LANGUAGES = ("lucene", "esql", "eql")
 
@@ -112,15 +108,9 @@ def _condition(
     backend: LuceneText | EsqlText | EqlText,
 ) -> str:
     """The rule's condition in the backend's language."""
-    tree = condition_tree(source, target, filters, findings, backend)
-    place = source.doc.at("detection", "condition")
-    try:
-        text = backend.convert_condition(tree, ConversionState())
-    except SigmaError as error:
-        raise RuleError(f"condition: {said(error)}", location=place) from error
-    if not isinstance(text, str):
-        raise RuleError("the condition asks nothing", location=place)
-    backend.refuse_wider(tree)
+    asked = backend.asked(condition_tree(source, target, filters, findings, backend))
+    text = backend.text(asked)
+    backend.refuse_wider(asked)
     return text
 
 
@@ -130,25 +120,25 @@ def condition_tree(
     filters: Sequence[RuleSource],
     findings: list[Finding],
     backend: LuceneText | EsqlText | EqlText,
-) -> Any:
-    """PySigma's tree of the rule's condition, for a backend that is made ready to read it."""
+) -> Tree:
+    """The rule's condition, for a backend that is made ready to read it."""
     if source.kind != "rule":
         message = f"a Sigma {source.kind} has no events of its own"
         raise RuleError(message, location=source.doc.at(source.kind))
     taxonomy = _taxonomy(source, target)
-    backend.for_rule(LeafReader(target.table, findings.append), source.location)
+    backend.for_rule(LeafReader(target.table, findings.append))
     parts = [
         build(each, taxonomy, target.table, target.placeholders) for each in (source, *filters)
     ]
-    condition = source.doc.at("detection", "condition")
+    place = source.doc.at("detection", "condition")
     try:
-        trees = [parsed(part.parsed_condition[0]) for part in parts]
-        tree = trees[0] if len(trees) == 1 else ConditionAND(trees)
-        if isinstance(backend, EsqlText):
-            tree = _with_columns_there_are(tree, backend, condition)
+        trees = [tree for part in parts if (tree := part.tree()) is not None]
     except SigmaError as error:
-        raise RuleError(f"condition: {said(error)}", location=condition) from error
-    return tree
+        raise RuleError(f"condition: {said(error)}", location=place) from error
+    if not trees:
+        raise RuleError("the condition asks nothing", location=place)
+    tree = joined(And, trees)
+    return _with_columns_there_are(tree, backend, place) if isinstance(backend, EsqlText) else tree
 
 
 def backend_of(language: str, source: RuleSource) -> LuceneText | EsqlText | EqlText:
@@ -168,7 +158,7 @@ def backend_of(language: str, source: RuleSource) -> LuceneText | EsqlText | Eql
             )
 
 
-def _with_columns_there_are(tree: Any, backend: EsqlText, place: Location) -> Any:
+def _with_columns_there_are(tree: Tree, backend: EsqlText, place: Location) -> Tree:
     """The condition without what is decided by fields that no event has; see `absent`.
 
     A comparison of two fields can only be made of rows, and so the whole condition is.
@@ -176,12 +166,11 @@ def _with_columns_there_are(tree: Any, backend: EsqlText, place: Location) -> An
     gone: dict[str, None] = {}
 
     def absent(comparison: Comparison) -> bool:
-        place = backend.place(comparison)
         value = comparison.value
         both = (*value.left, *value.right) if isinstance(value, TwoFields) else ()
         backend.of_rows = backend.of_rows or bool(both)
-        fields = both or (getattr(comparison, "field", KEYWORDS),)
-        names = [backend.leaves.absent(field, place) for field in fields]
+        fields = both or (comparison.field or KEYWORDS,)
+        names = [backend.leaves.absent(field, comparison.place) for field in fields]
         gone.update(dict.fromkeys(name for name in names if name is not None))
         return any(name is not None for name in names)
 

@@ -1,4 +1,4 @@
-"""From a rule's `detection:` to pySigma's objects, in a family's names and with positions.
+"""From a rule's `detection:` to a tree for each of its selections, in a family's names.
 
 Nothing is parsed twice: the values come from the document that is loaded already.
 """
@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sigma.conditions import ConditionAND, ConditionOR
-from sigma.exceptions import SigmaError, SigmaRuleLocation
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
-from sigma.types import SigmaString, SigmaType
+from msgspec import Struct
+from msgspec.structs import replace
+from sigma.conditions import ConditionAND
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaDetection, SigmaDetectionItem
+from sigma.types import SigmaString
 
-from ruledeploy.errors import Location, RuleError
+from ruledeploy.errors import RuleError
 from ruledeploy.fields import FieldTable
+from ruledeploy.sigma.condition import condition_tree
 from ruledeploy.sigma.fieldref import in_family, is_fieldref
 from ruledeploy.sigma.filters import NO_SELECTION
+from ruledeploy.sigma.match import Pattern
 from ruledeploy.sigma.placeholders import NO_PLACEHOLDERS, Placeholders, with_values
 from ruledeploy.sigma.reading import said
+from ruledeploy.sigma.selection import to_pattern
 from ruledeploy.sigma.source import RuleSource
 from ruledeploy.sigma.taxonomy import Taxonomy
-from ruledeploy.sigma.texts import line_of_texts
+from ruledeploy.sigma.texts import line_of_texts, text_pattern
+from ruledeploy.sigma.tree import And, Line, Or, Tree, Value, joined
 
 # A name that no `them` and no `selection*` of a rule reaches, because it starts with `_`.
 _LOG_SOURCE = "_logsource"
@@ -34,6 +37,7 @@ _NO_SELECTION = {"detection": ("condition", "timeframe"), "filter": NO_SELECTION
 _HASH_FIELDS = frozenset({"Hashes", "Hash"})
 _OF = re.compile(r"\b(?:1|any|all)\s+of\s+([\w*]+)", re.IGNORECASE)
 _DASH = re.compile(r"\B[-/]\b")
+_WILD = re.compile(r"[*?]")
 _MOST_DASHES = 5
 _ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256"}
 _LENGTHS = {32: "MD5", 40: "SHA1", 64: "SHA256"}
@@ -49,7 +53,18 @@ _WORDS = {
 _PYSIGMAS = (SigmaError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 
 Made = TypeVar("Made")
-Part = SigmaDetection | SigmaDetectionItem
+Keys = tuple[str | int, ...]
+
+
+class Detection(Struct, frozen=True, gc=False):
+    """What a document asks: selections by name, and one condition over them."""
+
+    selections: Mapping[str, Tree]
+    condition: str
+
+    def tree(self) -> Tree | None:
+        """The condition with its selections; None where it asks nothing. Raises `SigmaError`."""
+        return condition_tree(self.condition, self.selections)
 
 
 def build(
@@ -57,13 +72,13 @@ def build(
     taxonomy: Taxonomy,
     table: FieldTable,
     placeholders: Placeholders = NO_PLACEHOLDERS,
-) -> SigmaDetections:
-    """The detections and one condition: what the log source has, and what the rule says.
+) -> Detection:
+    """The selections and the condition: what the log source has, and what the rule says.
 
     Of a filter document: its selections and its condition. Raises `RuleError` at the line of what
     pySigma refuses, and of a placeholder without a value.
     """
-    return _Builder(source, taxonomy, table, placeholders).detections()
+    return _Builder(source, taxonomy, table, placeholders).detection()
 
 
 class _Builder:
@@ -79,21 +94,23 @@ class _Builder:
         self.table = table
         self.placeholders = placeholders
         self.root = "filter" if source.kind == "filter" else "detection"
+        self.place = source.doc.at(self.root, "condition")
 
-    def detections(self) -> SigmaDetections:
+    def detection(self) -> Detection:
         raw = self.source.raw[self.root]
         named = {
-            str(name): self.detection(definition, (self.root, name))
+            str(name): self.selection(definition, (self.root, name))
             for name, definition in raw.items()
             if name not in _NO_SELECTION[self.root]
         }
         condition = self._condition(raw)
         if self.taxonomy.condition and self.root == "detection":
-            place = _sigma_place(self.source.doc.at("logsource"))
-            named[_LOG_SOURCE] = SigmaDetection.from_definition(self.taxonomy.condition, place)
+            lines = (self.line(*each, ()) for each in self.taxonomy.condition.items())
+            named[_LOG_SOURCE] = joined(And, [line.tree() for line in lines])
             condition = f"{_LOG_SOURCE} and ({condition})"
-        place = _sigma_place(self.source.doc.at(self.root, "condition"))
-        return self._sigma(lambda: SigmaDetections(named, [condition], place), (self.root,))
+        if not named:
+            raise self._wrong((self.root,), "No detections defined in Sigma rule")
+        return Detection(named, condition)
 
     def _condition(self, raw: Mapping[str, Any]) -> str:
         written = raw["condition"]
@@ -121,58 +138,67 @@ class _Builder:
                 hint = f"there are: {', '.join(names) or 'none'}"
                 raise RuleError(message, location=place, hint=hint)
 
-    def detection(self, definition: Any, keys: tuple[str | int, ...]) -> SigmaDetection:
+    def selection(self, definition: Any, keys: Keys) -> Tree:
         """A mapping (AND), a list of mappings (OR), or keywords."""
-        place = _sigma_place(self.source.doc.at(*keys))
-        if definition is None:
-            message = f"{keys[-1]} is empty"
-            raise RuleError(message, location=self.source.doc.at(*keys), hint="field: value")
         match definition:
+            case None | []:
+                message = f"{keys[-1]} is empty"
+                raise RuleError(message, location=self.source.doc.at(*keys), hint="field: value")
             case Mapping():
-                items = [self.item(str(k), v, (*keys, k)) for k, v in definition.items()]
-                return self._sigma(lambda: SigmaDetection(items, place), keys)
+                lines = [self.item(str(k), v, (*keys, k)) for k, v in definition.items()]
+                if not lines:
+                    raise self._wrong(keys, "Detection is empty")
+                return joined(And, lines)
             case list() if any(isinstance(each, Mapping | list) for each in definition):
-                parts = [self.detection(each, (*keys, n)) for n, each in enumerate(definition)]
-                nested: list[Part] = list(parts)
-                return self._sigma(lambda: SigmaDetection(nested, place), keys)
+                parts = (self.selection(each, (*keys, n)) for n, each in enumerate(definition))
+                return joined(Or, parts)
             case _:
-                return self._sigma(lambda: SigmaDetection.from_definition(definition, place), keys)
+                found = self._sigma(lambda: SigmaDetection.from_definition(definition), keys)
+                (keywords,) = found.detection_items
+                return self._as_line(keywords).tree()
 
-    def item(self, key: str, value: Any, keys: tuple[str | int, ...]) -> Part:
+    def item(self, key: str, value: Any, keys: Keys) -> Tree:
         """One line, under the names of the family."""
-        where = self.source.doc.at(*keys)
-        place = _sigma_place(where)
         self._refuse_values(key, value, keys)
-        texts = line_of_texts(key, value, place)
+        line = self.line(key, value, keys)
+        if line.field is not None and is_fieldref(line):
+            return in_family(line, line.field, self.taxonomy, self.table).tree()
+        return self._in_family(line, keys)
+
+    def line(self, key: str, value: Any, keys: Keys) -> Line:
+        """One line as it is written."""
+        texts = line_of_texts(key, value, self.place)
         if texts is not None:
-            return self._in_family(texts)
+            return texts
         if isinstance(value, Mapping) or (
             isinstance(value, list) and any(isinstance(each, list | Mapping) for each in value)
         ):
             message = f"{key}: nested values mean nothing in Sigma"
             hint = "write the field's full dotted name"
-            raise RuleError(message, location=where, hint=hint)
-        item = self._sigma(lambda: SigmaDetectionItem.from_mapping(key, value, place), keys)
-        with_values(item, self.placeholders, where)
-        if item.field is not None and is_fieldref(item):
-            return in_family(item, item.field, self.taxonomy, self.table)
-        return self._in_family(item)
+            raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
+        item = self._sigma(lambda: SigmaDetectionItem.from_mapping(key, value), keys)
+        with_values(item, self.placeholders, self.source.doc.at(*keys))
+        return self._as_line(item)
 
-    def _in_family(self, item: SigmaDetectionItem) -> Part:
-        name = item.field
+    def _as_line(self, item: Any) -> Line:
+        every = item.value_linking is ConditionAND
+        return Line(item.field, tuple(item.value), every, item.negated, self.place)
+
+    def _in_family(self, line: Line, keys: Keys) -> Tree:
+        name = line.field
         if name is None:
-            return item
+            return line.tree()
         if name in _HASH_FIELDS and self.table.get(name) is None:
-            return self._hashes(item)
+            return self._hashes(line, keys)
         words = _WORDS.get(name)
         if words is not None and self.taxonomy.names.get("Image") and words[1]:
-            return _translated(item, *words)
+            return _translated(line, *words).tree()
         fields = self.taxonomy.fields(name, self.table)
         if name == "User" and len(fields) > 1:
-            return _user(item, *fields)
-        return _renamed(item, fields)
+            return _user(line, *fields)
+        return _renamed(line, fields)
 
-    def _refuse_values(self, key: str, value: Any, keys: tuple[str | int, ...]) -> None:
+    def _refuse_values(self, key: str, value: Any, keys: Keys) -> None:
         """Values that pySigma would take for something else."""
         values = value if isinstance(value, list) else [value]
         if not values:
@@ -191,10 +217,10 @@ class _Builder:
             message = f"{key}: a regular expression must be text"
             raise RuleError(message, location=self.source.doc.at(*keys), hint="quote it")
 
-    def _hashes(self, item: SigmaDetectionItem) -> SigmaDetection:
+    def _hashes(self, line: Line, keys: Keys) -> Tree:
         """`Hashes|contains: [MD5=…, IMPHASH=…]` as one line for each algorithm's field."""
-        named: dict[str, list[SigmaType]] = {}
-        for value in item.value:
+        named: dict[str, list[Value]] = {}
+        for value in line.values:
             algorithm, digest = _digest(value)
             name = (
                 self.taxonomy.imphash
@@ -202,100 +228,88 @@ class _Builder:
                 else f"{self.taxonomy.hashes}{_ALGORITHMS.get(algorithm, '')}"
             )
             if name.endswith("."):
-                place = _location(self.source.path, item.source)
                 raise RuleError(
-                    f"{item.field}: {value} names no hash we know",
-                    location=place,
+                    f"{line.field}: {_text(value)} names no hash we know",
+                    location=self.source.doc.at(*keys),
                     hint="MD5=, SHA1=, SHA256= or IMPHASH=",
                 )
-            named.setdefault(name, []).append(SigmaString(digest))
-        lines: list[Part] = [_with(item, field=name, value=each) for name, each in named.items()]
-        return SigmaDetection(lines, item.source, _turn(item.value_linking, item))
+            named.setdefault(name, []).append(text_pattern(digest))
+        lines = (replace(line, field=name, values=tuple(each)) for name, each in named.items())
+        return joined(_turned(line.every, line), [each.tree() for each in lines])
 
-    def _sigma(self, make: Callable[[], Made], keys: tuple[str | int, ...]) -> Made:
+    def _sigma(self, make: Callable[[], Made], keys: Keys) -> Made:
         """Run a constructor of pySigma's; its errors get our place and class."""
         try:
             return make()
         except _PYSIGMAS as error:
-            name = str(keys[-1])
             deep = isinstance(error, RecursionError)
-            what = "nested too deep" if deep else said(error)
-            raise RuleError(f"{name}: {what}", location=self.source.doc.at(*keys)) from error
+            raise self._wrong(keys, "nested too deep" if deep else said(error)) from error
+
+    def _wrong(self, keys: Keys, what: str) -> RuleError:
+        return RuleError(f"{keys[-1]}: {what}", location=self.source.doc.at(*keys))
 
 
-def _with(item: SigmaDetectionItem, **changes: Any) -> SigmaDetectionItem:
-    return replace(item, auto_modifiers=False, **changes)
+def _renamed(line: Line, fields: tuple[str, ...]) -> Tree:
+    lines = [replace(line, field=name).tree() for name in fields]
+    return joined(_turned(False, line), lines)
 
 
-def _renamed(item: SigmaDetectionItem, fields: tuple[str, ...]) -> Part:
-    if len(fields) == 1:
-        item.field = fields[0]
-        return item
-    linking = ConditionAND if item.negated else ConditionOR
-    return SigmaDetection([_with(item, field=name) for name in fields], item.source, linking)
-
-
-def _translated(item: SigmaDetectionItem, field: str, words: Mapping[str, str]) -> Part:
+def _translated(line: Line, field: str, words: Mapping[str, str]) -> Line:
     """Values in ECS's words: `Initiated: 'true'` is `network.direction: egress`."""
-    values = [_word(value, words) for value in item.value]
-    return _with(item, field=field, value=values)
+    values = tuple(_word(value, words) for value in line.values)
+    return replace(line, field=field, values=values)
 
 
-def _word(value: SigmaType, words: Mapping[str, str]) -> SigmaType:
-    word = words.get(str(value).lower())
-    return value if word is None else SigmaString(word)
+def _word(value: Value, words: Mapping[str, str]) -> Value:
+    word = words.get(_text(value).lower())
+    return value if word is None else text_pattern(word)
 
 
-def _user(item: SigmaDetectionItem, domain: str, name: str) -> Part:
+def _user(line: Line, domain: str, name: str) -> Tree:
     r"""`NT AUTHORITY\SYSTEM` asks both fields, `SYSTEM` either: ECS keeps them apart."""
-    lines: list[Part] = []
-    for value in item.value:
-        before, after = _split_user(value)
-        if before is None or after is None:
-            lines.append(_renamed(_with(item, value=[value]), (domain, name)))
+    lines: list[Tree] = []
+    for value in line.values:
+        pair = _split_user(value)
+        if pair is None:
+            lines.append(_renamed(replace(line, values=(value,)), (domain, name)))
             continue
-        pair = [_with(item, field=domain, value=[before]), _with(item, field=name, value=[after])]
-        lines.append(SigmaDetection(list(pair), item.source, _turn(ConditionAND, item)))
-    return SigmaDetection(lines, item.source, _turn(item.value_linking, item))
+        sides = zip((domain, name), pair, strict=True)
+        both = [replace(line, field=field, values=(side,)).tree() for field, side in sides]
+        lines.append(joined(_turned(True, line), both))
+    return joined(_turned(line.every, line), lines)
 
 
-def _turn(linking: Any, item: SigmaDetectionItem) -> Any:
-    """The linking of lines that each keep the item's NOT: turned round by it (De Morgan)."""
-    if not item.negated:
-        return linking
-    return ConditionAND if linking is ConditionOR else ConditionOR
+def _turned(every: bool, line: Line) -> type[And | Or]:
+    """What joins lines that each keep the line's NOT: turned round by it (De Morgan)."""
+    return And if every is not line.negated else Or
 
 
-def _split_user(value: SigmaType) -> tuple[SigmaString | None, SigmaString | None]:
-    if not isinstance(value, SigmaString):
-        return None, None
-    for at, part in enumerate(value.s):
+def _split_user(value: Value) -> tuple[Pattern, Pattern] | None:
+    if isinstance(value, SigmaString):
+        value = to_pattern(value)
+    if not isinstance(value, Pattern):
+        return None
+    for at, part in enumerate(value.parts):
         if isinstance(part, str) and "\\" in part:
             left, _, right = part.partition("\\")
-            before, after = SigmaString(), SigmaString()
-            before.s = [*value.s[:at], *([left] if left else [])]
-            after.s = [*([right] if right else []), *value.s[at + 1 :]]
-            return before, after
-    return None, None
+            before = (*value.parts[:at], *([left] if left else []))
+            after = (*([right] if right else []), *value.parts[at + 1 :])
+            return Pattern(before), Pattern(after)
+    return None
 
 
-def _digest(value: SigmaType) -> tuple[str, str]:
-    text = str(value).strip("*")
+def _text(value: Value) -> str:
+    """A value as it is written."""
+    if not isinstance(value, Pattern):
+        return str(value)
+    return "".join(
+        _WILD.sub(r"\\\g<0>", part) if isinstance(part, str) else part.sign for part in value.parts
+    )
+
+
+def _digest(value: Value) -> tuple[str, str]:
+    text = _text(value).strip("*")
     algorithm, found, digest = text.partition("=")
     if found:
         return algorithm.strip().upper(), digest
     return _LENGTHS.get(len(text), ""), text
-
-
-@lru_cache(maxsize=8)
-def _file(path: str) -> Path:
-    """The path as pySigma wants it: of a file's every line it is the same."""
-    return Path(path)
-
-
-def _sigma_place(place: Location) -> SigmaRuleLocation:
-    return SigmaRuleLocation(_file(place.path), place.line, place.column)
-
-
-def _location(path: str, source: SigmaRuleLocation | None) -> Location:
-    return Location(path, source.line or 0, source.char or 0) if source else Location(path)

@@ -1,4 +1,4 @@
-"""Forms as EQL, on pySigma's published EQL backend for the logic between.
+"""Forms as EQL.
 
 A comparison with a missing field is false in EQL and its NOT true, as Sigma has it, and of several
 values any counts. But a field that no searched index has is an error when the rule runs, unless it
@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
-
-from sigma.backends.elasticsearch.elasticsearch_eql import EqlBackend
-from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.query.eql_tokens import KEYWORDS
@@ -38,7 +34,8 @@ from ruledeploy.sigma.forms import (
 from ruledeploy.sigma.match import Pattern, Wildcard
 from ruledeploy.sigma.regex import escape as escape_regex
 from ruledeploy.sigma.regex import fold, has_case
-from ruledeploy.sigma.rendering import Rendering
+from ruledeploy.sigma.rendering import Either, Rendering
+from ruledeploy.sigma.tree import Comparison
 
 _TEXTS = ("text", "match_only_text")
 _WILD = re.compile(r"[*?]")
@@ -53,11 +50,8 @@ _HINT = "language: lucene or esql"
 _Asked = tuple[str, str]
 
 
-class EqlText(Rendering, EqlBackend):
+class EqlText(Rendering):
     """A rule's condition as the expression after `any where`."""
-
-    precedence = (ConditionNOT, ConditionAND, ConditionOR)  # type: ignore[assignment]  # they are classes
-    parenthesize = False
 
     def render(self, form: Form, place: Location) -> str:
         """One form as one clause that needs no further parentheses."""
@@ -186,21 +180,21 @@ class EqlText(Rendering, EqlBackend):
             )
         return Value(f"{field}.keyword", pattern, fold=True)
 
-    def convert_condition_val(self, cond: Any, state: Any) -> str:
-        """A keyword without a field: refused, for what is searched is an analysed text."""
-        found = self.leaves.table.get("message")
-        if found is None or found.type in _TEXTS:
+    def form(self, comparison: Comparison) -> Form:
+        """A keyword without a field is refused, for what is searched is an analysed text."""
+        message = self.leaves.table.get("message")
+        if comparison.field is None and (message is None or message.type in _TEXTS):
             raise RuleError(
                 "keywords without a field are searched in `message`, which is analysed text: EQL "
                 "cannot search it",
-                location=self.place(cond),
+                location=comparison.place,
                 hint=_HINT,
             )
-        return super().convert_condition_val(cond, state)
+        return super().form(comparison)
 
-    def convert_condition_or(self, cond: Any, state: Any) -> Any:
+    def disjunction(self, asked: Either) -> str:
         """OR; long ones in groups, since Elasticsearch's parser recurses into them."""
-        return self.in_groups(cond, state) or super().convert_condition_or(cond, state)
+        return self.in_groups(asked) or super().disjunction(asked)
 
     # ------------------------------------------------------------------------------ columns
 

@@ -1,4 +1,4 @@
-"""Forms as ES|QL, on pySigma's published ES|QL backend for the logic between.
+"""Forms as ES|QL.
 
 ES|QL has three truth values: a comparison with a missing field is null, and so is its NOT. Under
 a NOT each comparison is therefore guarded (`f is not null and …`, false where the field is
@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-
-from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
-from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 
 from ruledeploy.errors import Location
 from ruledeploy.query.esql_tokens import RESERVED
@@ -37,21 +33,20 @@ from ruledeploy.sigma.forms import (
 from ruledeploy.sigma.match import Pattern, Wildcard
 from ruledeploy.sigma.regex import fold as fold_regex
 from ruledeploy.sigma.regex import has_case
-from ruledeploy.sigma.rendering import Rendering
+from ruledeploy.sigma.rendering import Asked, Both, Clause, Either, Listed, Opposite, Rendering
 
 _COMPARED = (Value, Words, Regex, Exact, Network, Compare)
 _NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_@][A-Za-z0-9_]*)*")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
-class EsqlText(Rendering, ESQLBackend):
+class EsqlText(Rendering):
     """A rule's condition as the expression after `where`.
 
     `of_rows`: one that may stand wherever rows are computed, where `:` may not.
     """
 
     def __init__(self, *, of_rows: bool = False) -> None:
-        super().__init__()
         self.of_rows = of_rows
 
     def render(self, form: Form, place: Location) -> str:
@@ -125,47 +120,33 @@ class EsqlText(Rendering, ESQLBackend):
             self.warn("multi-value", message, place)
         return _compare_text(form.field, form.pattern, fold=form.fold)
 
-    def convert_condition(self, cond: Any, state: Any) -> Any:
+    def text(self, asked: Asked) -> str:
         """One node; under a NOT, comparisons of one field alone share one guard.
 
         Elasticsearch's optimizer runs out of memory over some dozens of guards.
         """
-        shared = self._shared_guard(cond) if self.negated else None
+        shared = self._shared_guard(asked) if self.negated else None
         if shared is None:
-            return super().convert_condition(cond, state)
+            return super().text(asked)
         self.negated = False
         try:
-            return (
-                f"({field_name(shared)} is not null and ({super().convert_condition(cond, state)}))"
-            )
+            return f"({field_name(shared)} is not null and ({super().text(asked)}))"
         finally:
             self.negated = True
 
-    def _shared_guard(self, cond: Any) -> str | None:
+    def _shared_guard(self, asked: Asked) -> str | None:
         """The one field that every comparison below AND and OR is of, none of them negative."""
-        if not isinstance(cond, ConditionAND | ConditionOR):
-            return None
-        if self.decide_convert_condition_as_in_expression(cond, None):
+        if not isinstance(asked, Both | Either):
             return None  # a list is guarded as one
-        forms = list(self._forms_below(cond))
+        forms = list(_forms_below(asked))
         if all(isinstance(form, Value) and _is_term(form) for form in forms):
             return None  # these are never null
         fields = {_guarded_by(form) for form in forms}
         return fields.pop() if len(fields) == 1 else None
 
-    def _forms_below(self, cond: Any) -> Iterator[Form | None]:
-        for arg in cond.args:
-            match arg:
-                case ConditionAND() | ConditionOR():
-                    yield from self._forms_below(arg)
-                case ConditionNOT() | None:
-                    yield None
-                case _:
-                    yield self.form(arg)
-
-    def convert_condition_or(self, cond: Any, state: Any) -> Any:
+    def disjunction(self, asked: Either) -> str:
         """OR; long ones in groups, since ES|QL refuses expressions deeper than 300."""
-        return self.in_groups(cond, state) or super().convert_condition_or(cond, state)
+        return self.in_groups(asked) or super().disjunction(asked)
 
     def group_key(self, form: Form) -> str | None:
         """Whole values of one field fit in one `in (…)`."""
@@ -200,6 +181,17 @@ class EsqlText(Rendering, ESQLBackend):
         if isinstance(forms[0], Network):
             return self._guarded(name, f"cidr_match({name}, {listed})")
         return self._guarded(field_name(field), f"{name} in ({listed})")
+
+
+def _forms_below(asked: Asked) -> Iterator[Form | None]:
+    match asked:
+        case Clause(form):
+            yield form
+        case Opposite():
+            yield None
+        case Both(parts) | Either(parts) | Listed(parts):
+            for part in parts:
+                yield from _forms_below(part)
 
 
 def _all_of(clauses: list[str]) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from sigma.conditions import ConditionFieldEqualsValueExpression, ConditionValueExpression
 
 from ruledeploy.errors import Location
 from ruledeploy.fields import PRODUCER_FIXED, FieldTable
@@ -27,6 +24,7 @@ from ruledeploy.sigma.forms import (
     Words,
 )
 from ruledeploy.sigma.source import RuleSource
+from ruledeploy.sigma.tree import comparisons
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,12 @@ def explain(
     backend = backend_of(target.language, source)
     tree = condition_tree(source, target, filters, [], backend)
     steps = []
-    for leaf in _leaves(tree):
-        form, place = backend.form(leaf), backend.place(leaf)
+    for comparison in comparisons(tree):
+        form, place = backend.form(comparison), comparison.place
         steps += [
             Step(
                 place,
-                _field(each) or str(getattr(leaf, "field", "")),
+                _field(each) or comparison.field or "",
                 _type(each, target.table),
                 backend.render(each, place),
                 why(each, target.table),
@@ -60,14 +58,6 @@ def explain(
             for each in _parts(form)
         ]
     return tuple(dict.fromkeys(steps))
-
-
-def _leaves(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, ConditionFieldEqualsValueExpression | ConditionValueExpression):
-        yield tree
-        return
-    for child in getattr(tree, "args", ()):
-        yield from _leaves(child)
 
 
 def _parts(form: Form) -> Iterator[Form]:

@@ -1,4 +1,4 @@
-"""From a comparison in pySigma's tree to a form: the field's type decides what can be asked.
+"""From a rule's comparison to a form: the field's type decides what can be asked.
 
 Letter case: Sigma ignores it, keywords keep it. A vocabulary that the producer fixes is compared
 as it is; a lower-cased sibling takes the lower-cased value; elsewhere the query folds.
@@ -22,13 +22,11 @@ from sigma.types import (
     SigmaRegularExpression,
     SigmaString,
     SigmaTimestampPart,
-    SigmaType,
 )
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import PRODUCER_FIXED, FieldTable, FieldType
 from ruledeploy.model import Finding
-from ruledeploy.sigma.fieldref import TwoFields
 from ruledeploy.sigma.forms import (
     AllOf,
     AnyOf,
@@ -48,6 +46,8 @@ from ruledeploy.sigma.forms import (
 from ruledeploy.sigma.match import Pattern, Wildcard
 from ruledeploy.sigma.regex import RegexUnsupported, has_case, translate
 from ruledeploy.sigma.selection import to_pattern
+from ruledeploy.sigma.tree import TwoFields
+from ruledeploy.sigma.tree import Value as Asked
 
 _WHOLE = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
 _NUMBERS = _WHOLE | {"double", "float", "half_float", "scaled_float"}
@@ -93,11 +93,13 @@ class LeafReader:
     table: FieldTable
     report: Callable[[Finding], None]
 
-    def read(self, field: str, value: SigmaType, place: Location) -> Form:
+    def read(self, field: str, value: Asked, place: Location) -> Form:
         """The form of `field = value`. Raises `RuleError` for what no language of ours can ask."""
         name = self.table.resolve(field)
         type_ = self._type(name, place)
         match value:
+            case Pattern():
+                return self._value(name, type_, value, place)
             case SigmaString():
                 cased = isinstance(value, SigmaCasedString)
                 return self._value(name, type_, to_pattern(value), place, cased=cased)
@@ -125,7 +127,7 @@ class LeafReader:
                 return self._value(name, type_, Pattern((str(value.number),)), place)
         raise RuleError(f"{type(value).__name__} cannot be converted", location=place)
 
-    def keyword(self, value: SigmaType, place: Location) -> Form:
+    def keyword(self, value: Asked, place: Location) -> Form:
         """A keyword without a field: it is searched in `message`, anywhere."""
         text = "keywords without a field are searched in `message` alone"
         self._warn("keyword-search", text, place, "name the field")

@@ -1,11 +1,9 @@
-"""Forms as Lucene query strings, on pySigma's published Lucene backend for the logic between."""
+"""Forms as Lucene query strings."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-
-from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.query.regexp import MAX_REGEX_LENGTH
@@ -36,8 +34,11 @@ _NEVER = "(NOT *:*)"
 _FIRST, _LAST = re.compile(r"\w+"), re.compile(r"\w+\Z")
 
 
-class LuceneText(Rendering, LuceneBackend):
+class LuceneText(Rendering):
     """A rule's condition as a query string that means what Sigma means, on this table."""
+
+    words = ("AND", "OR", "NOT")
+    has_precedence = False
 
     def render(self, form: Form, place: Location) -> str:
         """One form as one clause that needs no further parentheses."""

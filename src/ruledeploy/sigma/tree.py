@@ -1,0 +1,91 @@
+"""A rule's condition as a tree of comparisons, in a family's names, under AND, OR and NOT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from msgspec import Struct
+from sigma.types import SigmaType
+
+from ruledeploy.errors import Location
+from ruledeploy.sigma.match import Pattern
+
+
+class TwoFields(Struct, frozen=True, gc=False):
+    r"""One side compared with the other; of two names it is their texts with `\` between.
+
+    ECS keeps domain and name of a user apart, Windows' own fields have `DOMAIN\name`.
+    """
+
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    starts: bool = False
+    ends: bool = False
+
+
+# A text, what pySigma reads of any other value, or another field.
+Value: TypeAlias = Pattern | SigmaType | TwoFields
+
+
+class Comparison(Struct, frozen=True, gc=False):
+    """A field and the value it is to have; without a field, a keyword."""
+
+    field: str | None
+    value: Value
+    place: Location
+
+
+class Not(Struct, frozen=True, gc=False):
+    """The part does not hold."""
+
+    part: Tree
+
+
+class And(Struct, frozen=True, gc=False):
+    """All parts hold."""
+
+    parts: tuple[Tree, ...]
+
+
+class Or(Struct, frozen=True, gc=False):
+    """One of the parts holds."""
+
+    parts: tuple[Tree, ...]
+
+
+Tree: TypeAlias = And | Or | Not | Comparison
+
+
+class Line(Struct, frozen=True, gc=False):
+    """A line of a selection: a field that has one of some values, or `every` one; or NOT so."""
+
+    field: str | None
+    values: tuple[Value, ...]
+    every: bool
+    negated: bool
+    place: Location
+
+    def tree(self) -> Tree:
+        """The line as comparisons."""
+        parts = [Comparison(self.field, value, self.place) for value in self.values]
+        found = joined(And if self.every else Or, parts)
+        return Not(found) if self.negated else found
+
+
+def joined(kind: type[And | Or], parts: Iterable[Tree]) -> Tree:
+    """The parts under AND or OR; of one there is nothing to join."""
+    kept = tuple(parts)
+    return kept[0] if len(kept) == 1 else kind(kept)
+
+
+def comparisons(tree: Tree) -> Iterator[Comparison]:
+    """Every comparison in the order of the condition."""
+    match tree:
+        case Comparison():
+            yield tree
+        case Not(part):
+            yield from comparisons(part)
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from comparisons(part)
