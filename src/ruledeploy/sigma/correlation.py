@@ -77,6 +77,9 @@ def correlation_of(source: RuleSource) -> Correlation:
 
 def read_correlation(reader: Reader) -> Correlation:
     """Reads the `correlation:` of a document; what is wrong is noted at its place."""
+    if not isinstance(reader.value["correlation"], Mapping):
+        reader.wrong("correlation", "must be a mapping", "type, rules, timespan, condition")
+        return Correlation("", (), (), 0)
     below = reader.below("correlation", reader.value["correlation"])
     below.refuse_unknown(_KEYS)
     kind = below.choice("type", TYPES) or ""

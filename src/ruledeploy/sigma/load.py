@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -97,8 +97,8 @@ def _read(reader: Reader, number: int, findings: list[Finding]) -> RuleSource:
         logsource=_logsource(reader, required=kind != "correlation" and elastic.query is None),
         raw=raw,
         name=reader.text("name"),
-        status=reader.choice("status", STATUSES),
-        level=_level(reader),
+        status=_word(reader, "status", STATUSES),
+        level=_word(reader, "level", LEVELS),
         tags=tuple(today(tag) for tag in reader.texts("tags")),
         description=reader.text("description") or "",
         falsepositives=reader.texts("falsepositives"),
@@ -178,11 +178,12 @@ def _elastic(reader: Reader) -> tuple[ElasticBlock, tuple[Any, ...]]:
     return read_elastic(below), read_tests(below)
 
 
-def _level(reader: Reader) -> str | None:
-    value = reader.value.get("level")
-    if isinstance(value, str) and value.lower() in LEVELS:
+def _word(reader: Reader, key: str, choices: Collection[str]) -> str | None:
+    """One of the words in any letter case, as pySigma reads them."""
+    value = reader.value.get(key)
+    if isinstance(value, str) and value.lower() in choices:
         return value.lower()
-    return reader.choice("level", LEVELS)
+    return reader.choice(key, choices)
 
 
 def _date(reader: Reader) -> str | None:

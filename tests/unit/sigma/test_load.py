@@ -62,6 +62,18 @@ def test_two_documents_of_a_file_get_two_ids() -> None:
     assert len({rule.id for rule in loaded.rules}) == 2
 
 
+def test_status_and_level_in_any_letter_case() -> None:
+    """As pySigma reads them."""
+    (rule,) = load(RULE.replace("experimental", "Experimental").replace("high", "HIGH")).rules
+    assert (rule.status, rule.level) == ("experimental", "high")
+
+
+def test_a_correlation_that_is_no_mapping_is_one_mistake() -> None:
+    """What it would need is not asked of it as well."""
+    loaded = load("title: C\ncorrelation: with what\n")
+    assert [error.message for error in loaded.errors] == ["correlation: must be a mapping"]
+
+
 def test_one_bad_file_never_stops_the_others() -> None:
     """Broken YAML, a wrong rule and a good one: two errors, one rule."""
     loaded = load(RULE, a="title: [", b="title: No more")
