@@ -55,8 +55,8 @@ class Meaning:
                 return any(self._holds(part, event) for part in parts)
             case Not(part):
                 return not self._holds(part, event)
-            case Comparison(str(field), value):
-                return self._asks(field, value, event)
+            case Comparison(str(field), values, every):
+                return (all if every else any)(self._asks(field, each, event) for each in values)
         raise AssertionError(node)
 
     def _asks(self, field: str, value: Any, event: dict[str, Any]) -> bool:

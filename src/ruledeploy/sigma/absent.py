@@ -22,7 +22,9 @@ def without_absent(tree: Tree, absent: Absent) -> Tree | bool:
     """
     match tree:
         case Comparison():
-            return _holds_of_nothing(tree.value) if absent(tree) else tree
+            if not absent(tree):
+                return tree
+            return (all if tree.every else any)(map(_holds_of_nothing, tree.values))
         case Not(part):
             inner = without_absent(part, absent)
             return not inner if isinstance(inner, bool) else Not(inner)

@@ -166,7 +166,7 @@ def _with_columns_there_are(tree: Tree, backend: EsqlText, place: Location) -> T
     gone: dict[str, None] = {}
 
     def absent(comparison: Comparison) -> bool:
-        value = comparison.value
+        value = comparison.values[0]
         both = (*value.left, *value.right) if isinstance(value, TwoFields) else ()
         backend.of_rows = backend.of_rows or bool(both)
         fields = both or (comparison.field or KEYWORDS,)

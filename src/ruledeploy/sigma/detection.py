@@ -162,7 +162,7 @@ class _Builder:
         self._refuse_values(key, value, keys)
         line = self.line(key, value, keys)
         if line.field is not None and is_fieldref(line):
-            return in_family(line, line.field, self.taxonomy, self.table).tree()
+            return in_family(line, line.field, self.taxonomy, self.table).apart()
         return self._in_family(line, keys)
 
     def line(self, key: str, value: Any, keys: Keys) -> Line:

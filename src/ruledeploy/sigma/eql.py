@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.query.eql_tokens import KEYWORDS
@@ -180,7 +181,7 @@ class EqlText(Rendering):
             )
         return Value(f"{field}.keyword", pattern, fold=True)
 
-    def form(self, comparison: Comparison) -> Form:
+    def forms(self, comparison: Comparison) -> list[Form]:
         """A keyword without a field is refused, for what is searched is an analysed text."""
         message = self.leaves.table.get("message")
         if comparison.field is None and (message is None or message.type in _TEXTS):
@@ -190,7 +191,7 @@ class EqlText(Rendering):
                 location=comparison.place,
                 hint=_HINT,
             )
-        return super().form(comparison)
+        return super().forms(comparison)
 
     def disjunction(self, asked: Either) -> str:
         """OR; long ones in groups, since Elasticsearch's parser recurses into them."""
@@ -230,6 +231,7 @@ class EqlText(Rendering):
         return f"({self._column(field, place)} != null and {clause})"
 
 
+@lru_cache(maxsize=8192)
 def _asked(form: Value | Regex) -> _Asked:
     """How EQL asks a comparison with text.
 
@@ -288,6 +290,7 @@ def _short_enough(regex: str, place: Location) -> str:
     return regex
 
 
+@lru_cache(maxsize=4096)
 def field_name(name: str) -> str:
     """A field; quoted where a part of it is no plain name, or a word of EQL."""
     parts = name.split(".")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ruledeploy.errors import Location
 from ruledeploy.query.esql_tokens import RESERVED
@@ -257,6 +258,7 @@ def _address(form: Network) -> str:
     return f"to_ip({name})" if form.converted else name
 
 
+@lru_cache(maxsize=4096)
 def field_name(name: str) -> str:
     """A column; quoted when a part of it is not a plain identifier, or a word of the language."""
     plain = _NAME.fullmatch(name) and RESERVED.isdisjoint(name.lower().split("."))

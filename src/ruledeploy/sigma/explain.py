@@ -46,7 +46,7 @@ def explain(
     tree = condition_tree(source, target, filters, [], backend)
     steps = []
     for comparison in comparisons(tree):
-        form, place = backend.form(comparison), comparison.place
+        place = comparison.place
         steps += [
             Step(
                 place,
@@ -55,6 +55,7 @@ def explain(
                 backend.render(each, place),
                 why(each, target.table),
             )
+            for form in backend.forms(comparison)
             for each in _parts(form)
         ]
     return tuple(dict.fromkeys(steps))

@@ -93,10 +93,16 @@ class LeafReader:
     table: FieldTable
     report: Callable[[Finding], None]
 
-    def read(self, field: str, value: Asked, place: Location) -> Form:
-        """The form of `field = value`. Raises `RuleError` for what no language of ours can ask."""
+    def read(self, field: str, values: Sequence[Asked], place: Location) -> list[Form]:
+        """The form of `field = value` for each value.
+
+        Raises `RuleError` for what no language of ours can ask.
+        """
         name = self.table.resolve(field)
         type_ = self._type(name, place)
+        return [self._form(name, type_, value, place) for value in values]
+
+    def _form(self, name: str, type_: FieldType, value: Asked, place: Location) -> Form:
         match value:
             case Pattern():
                 return self._value(name, type_, value, place)
@@ -104,7 +110,7 @@ class LeafReader:
                 cased = isinstance(value, SigmaCasedString)
                 return self._value(name, type_, to_pattern(value), place, cased=cased)
             case SigmaExpansion():
-                return AnyOf(tuple(self.read(field, each, place) for each in value.values))
+                return AnyOf(tuple(self._form(name, type_, each, place) for each in value.values))
             case SigmaNull():
                 return Not(Exists(name))
             case SigmaExists():
@@ -138,7 +144,7 @@ class LeafReader:
         if isinstance(value, SigmaNumber):
             wrapped = Pattern((Wildcard.ANY, str(value.number), Wildcard.ANY))
             return self._value(KEYWORDS, self._type(KEYWORDS, place), wrapped, place)
-        return self.read(KEYWORDS, value, place)
+        return self.read(KEYWORDS, (value,), place)[0]
 
     # ------------------------------------------------------------------------------ fields
 
@@ -158,6 +164,8 @@ class LeafReader:
     def _type(self, name: str, place: Location) -> FieldType:
         found = self.table.get(name)
         nested = self.table.nested_path(name)
+        if found is not None and nested is None and found.searchable:
+            return found
         if nested is not None:
             message = f"{name} lies in the nested `{nested}`, which rules cannot see"
             self._warn("nested-field", message, place, "use another field")
@@ -165,7 +173,7 @@ class LeafReader:
             found = self._flattened(name)
             if found is None:
                 self._unmapped(name, place)
-        elif not found.searchable:
+        else:
             message = f"{name} is stored but not indexed: it never matches, its NOT always"
             self._warn("not-searchable", message, place, "use another field")
         return found or FieldType("keyword")

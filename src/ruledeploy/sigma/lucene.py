@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ruledeploy.errors import Location, RuleError
 from ruledeploy.query.regexp import MAX_REGEX_LENGTH
@@ -157,6 +158,7 @@ def _terms(text: str, *, start: bool, end: bool) -> Iterator[str]:
             yield pattern_text(Pattern((Wildcard.ANY, lower(edge[0]), Wildcard.ANY)))
 
 
+@lru_cache(maxsize=4096)
 def field_name(name: str) -> str:
     """A field name with what Lucene reads specially escaped."""
     return _SPECIAL.sub(r"\\\g<0>", name)

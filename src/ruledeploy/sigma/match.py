@@ -19,6 +19,9 @@ class Wildcard(Enum):
     ANY = 1
     ONE = 2
 
+    # There is one of each; the class's own is slow, and patterns are hashed by the thousand.
+    __hash__ = object.__hash__
+
     @property
     def sign(self) -> str:
         """How it is written."""

@@ -95,17 +95,22 @@ class Rendering(ABC):
 
     # ------------------------------------------------------------------ from values to forms
 
-    def form(self, comparison: Comparison) -> Form:
-        """What a comparison asks. Raises `RuleError` for what no language of ours can ask."""
-        if comparison.field is None:
-            return self.leaves.keyword(comparison.value, comparison.place)
-        return self.leaves.read(comparison.field, comparison.value, comparison.place)
+    def forms(self, comparison: Comparison) -> list[Form]:
+        """What is asked for each value. Raises `RuleError` for what no language of ours can ask."""
+        field, values, place = comparison.field, comparison.values, comparison.place
+        if field is None:
+            return [self.leaves.keyword(value, place) for value in values]
+        return self.leaves.read(field, values, place)
 
     def asked(self, tree: Tree) -> Asked:
         """The condition with its comparisons read."""
         match tree:
             case Comparison():
-                return Clause(self.form(tree), tree.place, tree.field)
+                found = [Clause(form, tree.place, tree.field) for form in self.forms(tree)]
+                clauses = tuple(found)
+                if len(clauses) == 1:
+                    return clauses[0]
+                return Both(clauses) if tree.every else self.alternatives(clauses)
             case Or(parts):
                 return self.alternatives(tuple([self.asked(part) for part in parts]))
             case And(parts):

@@ -29,10 +29,11 @@ Value: TypeAlias = Pattern | SigmaType | TwoFields
 
 
 class Comparison(Struct, frozen=True, gc=False):
-    """A field and the value it is to have; without a field, a keyword."""
+    """A field and the values of which it is to have one, or `every` one; without it, keywords."""
 
     field: str | None
-    value: Value
+    values: tuple[Value, ...]
+    every: bool
     place: Location
 
 
@@ -58,7 +59,7 @@ Tree: TypeAlias = And | Or | Not | Comparison
 
 
 class Line(Struct, frozen=True, gc=False):
-    """A line of a selection: a field that has one of some values, or `every` one; or NOT so."""
+    """A line of a selection, which may be `negated`."""
 
     field: str | None
     values: tuple[Value, ...]
@@ -67,9 +68,14 @@ class Line(Struct, frozen=True, gc=False):
     place: Location
 
     def tree(self) -> Tree:
-        """The line as comparisons."""
-        parts = [Comparison(self.field, value, self.place) for value in self.values]
-        found = joined(And if self.every else Or, parts)
+        """The line as one comparison."""
+        found = Comparison(self.field, self.values, self.every, self.place)
+        return Not(found) if self.negated else found
+
+    def apart(self) -> Tree:
+        """The line as a comparison for each value."""
+        each = (Comparison(self.field, (value,), self.every, self.place) for value in self.values)
+        found = joined(And if self.every else Or, each)
         return Not(found) if self.negated else found
 
 

@@ -82,7 +82,7 @@ def _theirs(text: str) -> Tree | str | None:
 
 
 def _selection(name: str) -> Comparison:
-    return Comparison("field", to_pattern(SigmaString(name)), _HERE)
+    return Comparison("field", (to_pattern(SigmaString(name)),), every=False, place=_HERE)
 
 
 def _tree(item: Any) -> Tree | None:
