@@ -16,7 +16,7 @@ from ruledeploy.engine.document import FieldReader
 from ruledeploy.engine.lines import LineReader
 from ruledeploy.engine.protocol import Files
 from ruledeploy.engine.run import has_stream
-from ruledeploy.engine.sources import Place, named_by, parts, read_document
+from ruledeploy.engine.sources import Place, identity_of, parts, read_document
 
 _EVENT_ID = "event.id"
 # Clocks of file systems are coarse: a file changed just now may change again under the same time.
@@ -191,11 +191,8 @@ class _Builder:
             self._values(self._fields.read(document.source))
             return
         named, streamed, identity, cells = read
-        if identity is None:
-            identity = cells[self._event_id or 0]
-            if not isinstance(identity, str) or not identity:
-                identity = named_by(place)
-        self._row(named or index, str(identity), streamed=streamed)
+        identity = identity_of(identity, cells[self._event_id or 0], place)
+        self._row(named or index, identity, streamed=streamed)
         row = len(self._ids) - 1
         for at, root, builder in self._cells:
             cell = cells[at]

@@ -299,7 +299,7 @@ def read_document(line: bytes, place: Place, index: str) -> Document:
 
 
 def _document(value: dict[str, Any], place: Place, index: str) -> Document:
-    """A line's value as a document; an event's id is its `event.id`, else its place."""
+    """A line's value as a document."""
     if isinstance(value.get("_source"), dict):
         source = value["_source"]
         name, identity = value.get("_index"), value.get("_id")
@@ -307,13 +307,17 @@ def _document(value: dict[str, Any], place: Place, index: str) -> Document:
         source, name, identity = value, None, None
     return Document(
         str(name or data_stream_of(source) or index),
-        str(identity if identity is not None else event_id(source) or named_by(place)),
+        identity_of(identity, event_id(source), place),
         source,
     )
 
 
-def named_by(place: Place) -> str:
-    """The id of an event that has none of its own: the name of its file, and the line."""
+def identity_of(given: Any, own: Any, place: Place) -> str:
+    """An event's id: the `_id` of a hit, else its `event.id`, else the file and line it is at."""
+    if given is not None:
+        return str(given)
+    if isinstance(own, str) and own:
+        return own
     where = place()
     return f"{Path(where.path).name}:{where.line}"
 

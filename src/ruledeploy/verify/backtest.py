@@ -183,7 +183,9 @@ def _run(release: Release, past: Past, only: str, shape: Shape) -> _Ran:
     few = [rule for rule in asked if _is_few(counted[rule.rule_id])]
     # Items may share events: of many only a search without the items tells the matches.
     many = [replace(rule, items=()) for rule in asked if not _is_few(counted[rule.rule_id])]
-    hits = past.engine.run(few, *where) if few else {}
+    found = [rule for rule in few if _is_any(counted[rule.rule_id])]
+    hits = {rule.rule_id: Hits() for rule in few}
+    hits |= past.engine.run(found, *where) if found else {}
     bare = past.engine.summarize(many, *where, Shape(samples=0)) if many else {}
     return _Ran(
         rules=rules,
@@ -199,6 +201,10 @@ def _run(release: Release, past: Past, only: str, shape: Shape) -> _Ran:
 def _is_few(counted: Summary) -> bool:
     """Whether the events can be looked at one by one."""
     return counted.count + sum(counted.suppressed.values()) <= DETAILED
+
+
+def _is_any(counted: Summary) -> bool:
+    return counted.count > 0 or any(counted.suppressed.values())
 
 
 def _matches(hits: Hits) -> int:

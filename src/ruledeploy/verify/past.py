@@ -22,7 +22,7 @@ from ruledeploy.engine import (
     Window,
     bundled_table,
 )
-from ruledeploy.engine.sources import documents
+from ruledeploy.engine.again import documents_with
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -98,8 +98,8 @@ class FilePast:
     def events(self, sought: Iterable[Sought]) -> Iterator[dict[str, Document]]:
         """Those events, by reading the files once more for as many rules as fit."""
         for some, wanted in _batches(sought):
-            again = documents(self.source) if wanted else ()
-            found = {one.id: one for one in again if one.id in wanted}
+            again = documents_with(wanted, Files(self.paths)) if wanted else ()
+            found = {one.id: one for one in again}
             yield from ({key: found[key] for key in one.ids if key in found} for one in some)
 
 
