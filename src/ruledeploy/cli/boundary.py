@@ -34,7 +34,9 @@ def main() -> None:
     _open_closed_streams()
     sys.stdout = _buffered(sys.stdout)
     _speak_utf8(sys.stdout)
-    sys.exit(_flushed(run(sys.argv[1:])))
+    code = _flushed(run(sys.argv[1:]))
+    gc.freeze()  # the interpreter's end takes everything, and need not look what of it is garbage
+    sys.exit(code)
 
 
 def _open_closed_streams() -> None:

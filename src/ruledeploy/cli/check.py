@@ -70,13 +70,16 @@ def check(
     Exits 0 when nothing is wrong, 1 when an error was found.
     """
     form = form_of(format_, as_json=json_)
-    project = open_project(root)
-    look = partial(_findings, today=parse_day(day), how=means(no_cache=no_cache))
-    project.refuse_unknown(*(env or ()))
-    envs = env or list(project.env_names)
-    findings = look(project, envs)
-    if changed:
-        findings = _since(read_commit(root, changed), project, findings, partial(look, envs=envs))
+    how = means(no_cache=no_cache)
+    with how.crew:
+        project = open_project(root, how.expect)
+        look = partial(_findings, today=parse_day(day), how=how)
+        project.refuse_unknown(*(env or ()))
+        envs = env or list(project.env_names)
+        findings = look(project, envs)
+        if changed:
+            base = read_commit(root, changed)
+            findings = _since(base, project, findings, partial(look, envs=envs))
     plain = [finding.to_json() for finding in dict.fromkeys(findings)]
     _print(plain, form)
     failing = {"error", "warning"} if strict else {"error"}

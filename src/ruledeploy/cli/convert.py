@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ruledeploy.compile import WrittenRule
     from ruledeploy.model import Environment
     from ruledeploy.project import Project
+    from ruledeploy.project.files import Expect
 
 app = command_app()
 
@@ -72,14 +73,14 @@ def convert(
     from ruledeploy.cli.workspace import means
     from ruledeploy.compile import compile_rules
 
-    project, target = _target(root, env, paths or [])
-    if language is not None:
-        target = replace(target, language=language.value)
+    how = means(no_cache=no_cache)
     collector = Collector()
-    scope = Scope(project.name, target, parse_day(day))
-    compiled, _ = compile_rules(
-        project, scope, collector, means(no_cache=no_cache), retired=bool(paths)
-    )
+    with how.crew:
+        project, target = _target(root, env, paths or [], how.expect)
+        if language is not None:
+            target = replace(target, language=language.value)
+        scope = Scope(project.name, target, parse_day(day))
+        compiled, _ = compile_rules(project, scope, collector, how, retired=bool(paths))
     rules = [rule for each in compiled for rule in each.rules]
     if output is not None:
         write_file(output, _text(rules, format_))
@@ -128,11 +129,14 @@ def _say(summary: Mapping[str, Any], errors: Sequence[RuledeployError]) -> None:
     say(f"{summary['converted']} converted, {len(summary['refused'])} refused{idle}")
 
 
-def _target(root: Path, env: str, paths: list[Path]) -> tuple[Project, Environment]:
+def _target(root: Path, env: str, paths: list[Path], expect: Expect) -> tuple[Project, Environment]:
     """The project and environment to compile for; with paths, any folder of rules will do."""
     from ruledeploy.cli.workspace import loose_project, open_project, open_settings
 
-    project = loose_project(paths, open_settings(root)) if paths else open_project(root)
+    if paths:
+        project = loose_project(paths, open_settings(root), expect)
+    else:
+        project = open_project(root, expect)
     names = project.env_names
     if not env and not names:
         raise UsageError("the project has no environment", hint="write one, such as [env.prod]")

@@ -13,7 +13,7 @@ from ruledeploy.cli.output import say
 from ruledeploy.errors import Collector, ConfigError, Location, UsageError
 from ruledeploy.model import Environment
 from ruledeploy.project import Project, load_project, read_folder
-from ruledeploy.project.files import CONFIG, files_below, is_yaml, read_files
+from ruledeploy.project.files import CONFIG, Expect, files_below, is_yaml, read_files
 from ruledeploy.project.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -27,10 +27,13 @@ _NO_PROJECT = b'[project]\nname = "rules"\n[env.default]\nkibana_url = "embedded
 STATE = Path(".ruledeploy")
 
 
-def open_project(root: Path) -> Project:
-    """The project in `root`. Raises `ConfigError` or `Problems`."""
+def open_project(root: Path, expect: Expect = tuple) -> Project:
+    """The project in `root`. Raises `ConfigError` or `Problems`.
+
+    `expect` is told where its files are before they are read.
+    """
     unread = Collector()
-    files = read_folder(root, unread)
+    files = read_folder(root, unread, expect)
     return load_project(files, unread.errors)
 
 
@@ -46,10 +49,10 @@ def open_settings(root: Path) -> Settings | None:
 
 def means(*, no_cache: bool = False) -> Means:
     """How this machine compiles: every processor, and what earlier runs have kept."""
-    from ruledeploy.compile import Cache, Means, available_processes, cache_folder
+    from ruledeploy.compile import Cache, Crew, Means, available_processes, cache_folder
 
     cache = None if no_cache else Cache(cache_folder(), tell=say)
-    return Means(cache, available_processes())
+    return Means(cache, Crew(available_processes()))
 
 
 def scenarios(project: Project) -> dict[str, Scenario]:
@@ -131,10 +134,10 @@ def elasticsearch_client(env: Environment) -> Iterator[Elasticsearch]:
         yield client
 
 
-def loose_project(paths: Sequence[Path], own: Settings | None) -> Project:
+def loose_project(paths: Sequence[Path], own: Settings | None, expect: Expect = tuple) -> Project:
     """A project of the rule files at `paths`, with the settings of `own` or the program's.
 
-    Raises `UsageError` for a path that is not there.
+    Raises `UsageError` for a path that is not there. As to `expect`, see `open_project`.
     """
     found: dict[str, str] = {}
     unread = Collector()
@@ -148,7 +151,9 @@ def loose_project(paths: Sequence[Path], own: Settings | None) -> Project:
             }
         else:
             found[path.as_posix()] = str(path)
-    files = read_files({name: place for name, place in found.items() if is_yaml(name)}, unread)
+    named = {name: place for name, place in found.items() if is_yaml(name)}
+    expect(named.values())
+    files = read_files(named, unread)
     settings = own or parse_settings(_NO_PROJECT, "(no ruledeploy.toml)")
     folders = [path.as_posix() for path in paths]
     settings = replace(settings, project={**settings.project, "rules": folders})

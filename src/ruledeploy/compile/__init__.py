@@ -13,13 +13,14 @@ from ruledeploy.compile.release import (
     try_release,
 )
 from ruledeploy.compile.unit import CompiledRule, WrittenRule
-from ruledeploy.compile.workers import available_processes
+from ruledeploy.compile.workers import Crew, available_processes
 
 __all__ = [
     "PLAIN",
     "Cache",
     "Compiled",
     "CompiledRule",
+    "Crew",
     "Means",
     "Task",
     "WrittenRule",

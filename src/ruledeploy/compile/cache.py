@@ -12,7 +12,7 @@ import os
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache as once
@@ -101,6 +101,14 @@ class Cache:
         self._tell = tell
         self._told = False
         self._fresh: set[bytes] = set()  # found, and noted as used today already
+
+    def is_older(self, places: Iterable[str]) -> bool:
+        """Whether some of these files were written after anything was kept."""
+        try:
+            kept = self.path.stat().st_mtime_ns
+            return any(os.stat(place).st_mtime_ns >= kept for place in places)  # noqa: PTH116 - strings
+        except OSError:
+            return True
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there and whole."""

@@ -6,26 +6,36 @@ Every result goes through the same bytes, so where it comes from can make no dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from msgspec import MsgspecError
 from msgspec.msgpack import Decoder
 
 from ruledeploy.compile.cache import Cache, entry_key
-from ruledeploy.compile.workers import results
+from ruledeploy.compile.workers import Crew
 
 Result = TypeVar("Result")
+# Results that are kept in one transaction.
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How to compile, which never changes the result: with which cache, in how many processes."""
+    """How to compile, which never changes the result: with which cache, and who does the work."""
 
     cache: Cache | None = None
-    processes: int = 1
+    crew: Crew = field(default_factory=Crew)
+
+    def expect(self, places: Collection[str]) -> None:
+        """The files at `places` are about to be read: if some are new, a process loads ahead.
+
+        It is a guess, for what is kept is known by its content alone.
+        """
+        if self.crew.is_worth(len(places)) and (not self.cache or self.cache.is_older(places)):
+            self.crew.start_ahead()
 
 
 PLAIN = Means()
@@ -35,31 +45,37 @@ PLAIN = Means()
 class Task(Generic[Result]):
     """`make(path, data)` gives the result for a file, of type `kind`.
 
-    Another process must be able to import `make`, or `partial` of it. `prepare` loads what `make`
-    needs.
+    Another process must be able to import `make`, or `partial` of it.
     """
 
     fingerprint: str
     make: Callable[[str, bytes], Result]
     kind: Any
-    prepare: Callable[[], object] = dict
 
 
 def each_file(
     task: Task[Result], files: Mapping[str, bytes], means: Means = PLAIN
 ) -> dict[str, Result]:
     """The result for every file, by path, in the order of paths."""
-    keys: dict[str, bytes] = {}
-    if means.cache is not None:
+    cache, keys = means.cache, {}
+    if cache is not None:
         keys = {path: entry_key(task.fingerprint, path, data) for path, data in files.items()}
     decoder: Decoder[Result] = Decoder(task.kind)
-    found = _kept(means.cache, keys, decoder)
+    found = _kept(cache, keys, decoder)
+    used = [keys[path] for path in found]
     missing = {path: files[path] for path in files if path not in found}
-    made = results(task.make, missing, means.processes, task.prepare)
-    if means.cache is not None:
-        used = [keys[path] for path in found]
-        means.cache.put({keys[path]: data for path, data in made.items()}, used)
-    found |= {path: decoder.decode(data) for path, data in made.items()}
+    fresh: dict[bytes, bytes] = {}
+    # What is made is read and kept while other processes make the rest.
+    with closing(means.crew.results(task.make, missing)) as made:
+        for path, data in made:
+            found[path] = decoder.decode(data)
+            if cache is not None:
+                fresh[keys[path]] = data
+                if len(fresh) == _BATCH:
+                    cache.put(fresh)
+                    fresh = {}
+    if cache is not None:
+        cache.put(fresh, used)
     return {path: found[path] for path in sorted(found)}
 
 

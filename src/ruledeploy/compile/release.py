@@ -25,7 +25,7 @@ from ruledeploy.compile.together import (
     narrowing,
     with_note,
 )
-from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, compile_file, compiler_of
+from ruledeploy.compile.unit import CompiledRule, FileOutcome, Recipe, compile_file
 from ruledeploy.errors import Collector, RuledeployError
 from ruledeploy.model import DetectionRule, Environment, Finding, Release
 from ruledeploy.project import Project
@@ -119,8 +119,7 @@ def compile_rules(
     """
     recipe = Recipe(scope.env, scope.marker, project.env_names, retired)
     collector.errors += project.errors
-    make, load = partial(compile_file, recipe), partial(compiler_of, recipe)
-    task = Task(recipe.fingerprint(), make, FileOutcome, load)
+    task = Task(recipe.fingerprint(), partial(compile_file, recipe), FileOutcome)
     done = tuple(each_file(task, project.rule_files, means).values())
     for outcome in done:
         collector.errors += [problem.error() for problem in outcome.problems]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +16,8 @@ from ruledeploy.yamldoc import MAX_BYTES
 
 # Repository-relative POSIX path → content.
 Files = Mapping[str, bytes]
+# Told where files are that are about to be read.
+Expect = Callable[[Collection[str]], object]
 
 CONFIG = "ruledeploy.toml"
 SCENARIOS = "scenarios"
@@ -32,11 +34,14 @@ _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _PART = 1 << 14
 
 
-def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]:
+def read_folder(
+    root: Path, errors: Collector | None = None, expect: Expect = tuple
+) -> dict[str, bytes]:
     """The files of the content repository at `root`, sorted by path.
 
     Raises `ConfigError` when there is no `ruledeploy.toml` that can be read. Another file or folder
     that cannot be read is left out, and its error goes to `errors`; without one it is raised.
+    `expect` is told where the files are before they are read.
     """
     config = root / CONFIG
     if config.exists() and not config.is_file():
@@ -48,7 +53,9 @@ def read_folder(root: Path, errors: Collector | None = None) -> dict[str, bytes]
             hint="run this where your rules are, or name the folder with --project",
         )
     collector = Collector() if errors is None else errors
-    found = read_files(content_files(root, collector), collector)
+    named = content_files(root, collector)
+    expect(named.values())
+    found = read_files(named, collector)
     if errors is None:
         collector.raise_if_any()
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -41,23 +41,16 @@ def check_project(
         sources = load_rules(project.rule_files).rules
     findings.update(dict.fromkeys(_about_cases(project, sources)))
     findings.update(dict.fromkeys(_about_folders(project, envs or project.env_names)))
-    linted = each_file(
-        Task("lint", _linted, tuple[Finding, ...], _linter), project.rule_files, means
-    )
+    linted = each_file(Task("lint", _linted, tuple[Finding, ...]), project.rule_files, means)
     findings.update((finding, None) for each in linted.values() for finding in each)
     ordered = sorted(findings, key=lambda each: (each.location, each.severity, each.message))
     return ordered, releases
 
 
-def _linter() -> Callable[[str, bytes], tuple[Finding, ...]]:
-    """What lints a file; pySigma is loaded here, when some file must be read."""
-    from ruledeploy.sigma.lint import lint_file  # noqa: PLC0415 - loads slowly
-
-    return lint_file
-
-
 def _linted(path: str, data: bytes) -> tuple[Finding, ...]:
-    return _linter()(path, data)
+    from ruledeploy.sigma.lint import lint_file  # noqa: PLC0415 - loads pySigma
+
+    return lint_file(path, data)
 
 
 def _about_folders(project: Project, envs: Iterable[str]) -> Iterator[Finding]:

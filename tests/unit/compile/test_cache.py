@@ -15,7 +15,7 @@ from msgspec import msgpack
 from ruledeploy.compile import Cache, Means, compile_release
 from ruledeploy.compile.cache import cache_folder, entry_key
 from ruledeploy.compile.unit import FileOutcome, Recipe, compile_file
-from ruledeploy.compile.workers import MIN_FILES
+from ruledeploy.compile.workers import MIN_FILES, Crew
 from ruledeploy.errors import RuledeployError
 from ruledeploy.model import Environment, canonical
 from ruledeploy.project import Project, load_project
@@ -78,10 +78,10 @@ def test_one_process_or_many(tmp_path: Path) -> None:
     """Processes share the work and change nothing, with a cache and without."""
     of = project(MIN_FILES, bad="title: [")
     alone = said(of, Means())
-    assert said(of, Means(processes=3)) == alone
-    assert said(of, Means(Cache(tmp_path), processes=3)) == alone
+    assert said(of, Means(crew=Crew(3))) == alone
+    assert said(of, Means(Cache(tmp_path), crew=Crew(3))) == alone
     good = project(MIN_FILES)
-    assert text(good, Means(processes=3)) == text(good, Means())
+    assert text(good, Means(crew=Crew(3))) == text(good, Means())
 
 
 @pytest.mark.parametrize(

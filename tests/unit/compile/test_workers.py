@@ -10,26 +10,29 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec import msgpack
 
-from ruledeploy.compile.workers import MIN_FILES, Make, results
+from ruledeploy.compile import Cache, Means
+from ruledeploy.compile.workers import MIN_FILES, Crew, Make
 from ruledeploy.errors import RuledeployError
 
 SLEEPER = f"""
 import os, sys, time
 from functools import partial
-from ruledeploy.compile.workers import results
+from ruledeploy.compile.workers import Crew
 
 def make(folder, path, data):
     open(f"{{folder}}/{{os.getpid()}}", "w").close()
     time.sleep(0.05)
 
 if __name__ == "__main__":
-    results(partial(make, sys.argv[1]), {{str(n): b"" for n in range({MIN_FILES * 4})}}, 2)
+    files = {{str(n): b"" for n in range({MIN_FILES * 4})}}
+    list(Crew(2).results(partial(make, sys.argv[1]), files))
 """
 
 
@@ -89,10 +92,10 @@ def _slow(path: str, _: bytes) -> str:
 
 
 def test_what_a_killed_process_had_is_done_again(tmp_path: Path) -> None:
-    """All files, in their order, as if nothing had happened."""
-    made = results(partial(_killed_once, tmp_path), FILES, 2)
-    assert [(path, msgpack.decode(data)) for path, data in made.items()] == [
-        (path, path) for path in FILES
+    """All files, each once, as if nothing had happened."""
+    made = Crew(2).results(partial(_killed_once, tmp_path), FILES)
+    assert sorted((path, msgpack.decode(data)) for path, data in made) == [
+        (path, path) for path in sorted(FILES)
     ]
     assert len(list(tmp_path.iterdir())) == 15
 
@@ -101,7 +104,7 @@ def test_what_a_killed_process_had_is_done_again(tmp_path: Path) -> None:
 def test_a_file_that_ends_its_process_each_time_is_named(make: Make, why: str) -> None:
     """An error with its path and the way out, not a run without end."""
     with pytest.raises(RuledeployError, match=why) as caught:
-        results(make, FILES, 2)
+        list(Crew(2).results(make, FILES))
     assert str(caught.value.location) == "77.yml"
     assert "memory" in str(caught.value.hint)
     assert multiprocessing.active_children() == []
@@ -110,7 +113,7 @@ def test_a_file_that_ends_its_process_each_time_is_named(make: Make, why: str) -
 def test_a_bug_in_a_process_is_raised_here() -> None:
     """As it would be in one process; and no process stays."""
     with pytest.raises(LookupError, match=r"77\.yml"):
-        results(_bug, FILES, 2)
+        list(Crew(2).results(_bug, FILES))
     assert multiprocessing.active_children() == []
 
 
@@ -125,9 +128,9 @@ def test_killing_every_process_again_and_again_never_hangs() -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    made = results(_slow, FILES, 2)
+    made = list(Crew(2).results(_slow, FILES))
     killer.join()
-    assert list(made) == list(FILES)
+    assert sorted(path for path, _ in made) == sorted(FILES)
 
 
 def test_without_another_process_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,4 +140,77 @@ def test_without_another_process_it_is_done_here(monkeypatch: pytest.MonkeyPatch
         raise BlockingIOError
 
     monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refuse)
-    assert list(results(_slow, FILES, 2)) == list(FILES)
+    assert [path for path, _ in Crew(2).results(_slow, FILES)] == list(FILES)
+
+
+def test_no_process_stays_where_somebody_stops_reading() -> None:
+    """What was not asked for any more is not made."""
+    made = Crew(2).results(_slow, FILES)
+    next(made)
+    made.close()
+    assert multiprocessing.active_children() == []
+
+
+def _whose(path: str, _: bytes) -> tuple[str, int, bool]:
+    """Which process makes it, and whether it had loaded pySigma before."""
+    return path, os.getpid(), "sigma" in sys.modules
+
+
+def _made(crew: Crew, files: Mapping[str, bytes]) -> list[tuple[str, int, bool]]:
+    return [
+        msgpack.decode(data, type=tuple[str, int, bool]) for _, data in crew.results(_whose, files)
+    ]
+
+
+def test_a_process_that_loads_ahead_makes_even_a_single_file() -> None:
+    """The one that has loaded, in every task of the block; none stays behind it."""
+    one = {"1.yml": b""}
+    with Crew(2) as crew:
+        crew.start_ahead()
+        ((_, first, loaded),) = _made(crew, one)
+        ((_, second, _),) = _made(crew, one)
+        assert first == second != os.getpid()
+        assert loaded
+        assert {pid for _, pid, _ in _made(crew, FILES)} > {first}
+    assert multiprocessing.active_children() == []
+
+
+def test_few_files_are_made_here() -> None:
+    """And without a block, no process stays after its task."""
+    crew = Crew(2)
+    crew.start_ahead()
+    assert [pid for _, pid, _ in _made(crew, {"1.yml": b""})] == [os.getpid()]
+    assert os.getpid() not in {pid for _, pid, _ in _made(crew, FILES)}
+    assert multiprocessing.active_children() == []
+
+
+def test_the_next_task_gets_none_of_the_answers_of_one_that_failed() -> None:
+    """Whose processes end with it."""
+    with Crew(2) as crew:
+        with pytest.raises(LookupError):
+            list(crew.results(_bug, FILES))
+        assert multiprocessing.active_children() == []
+        assert sorted(path for path, _, _ in _made(crew, FILES)) == sorted(FILES)
+
+
+def test_loads_ahead_only_where_a_file_is_newer_than_what_is_kept(tmp_path: Path) -> None:
+    """A run that finds everything kept would load for nothing."""
+    files = [tmp_path / f"{n}.yml" for n in range(MIN_FILES)]
+    for file in files:
+        file.touch()
+    places = [str(file) for file in files]
+    cache = Cache(tmp_path)
+    cache.put({b"k": b"v"})
+
+    def starts(means: Means, places: list[str]) -> bool:
+        with means.crew:
+            means.expect(places)
+            return bool(multiprocessing.active_children())
+
+    assert not starts(Means(cache, Crew(2)), places)
+    assert starts(Means(None, Crew(2)), places)
+    assert starts(Means(Cache(tmp_path / "none"), Crew(2)), places)
+    os.utime(files[7], (2**32, 2**32))
+    assert starts(Means(cache, Crew(2)), places)
+    assert not starts(Means(cache, Crew(1)), places)
+    assert not starts(Means(cache, Crew(2)), places[:9])
