@@ -14,115 +14,18 @@ import pytest
 
 from ruledeploy.cli.boundary import run
 from support.content import OVERLAY, RULE, write_content
+from support.junit_schema import violations
 
 BROKEN = RULE.replace("event.category: api", "event.category|nosuch: api")
 LOOSE = RULE.replace("condition: selection", "other: {process.name: a}\n  condition: selection")
 
-# The parts of SARIF 2.1.0 that we write, with what its schema demands of them.
-SARIF: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["version", "runs"],
-    "properties": {
-        "$schema": {"type": "string", "format": "uri"},
-        "version": {"enum": ["2.1.0"]},
-        "runs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["tool"],
-                "properties": {
-                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-                    "tool": {
-                        "type": "object",
-                        "required": ["driver"],
-                        "additionalProperties": False,
-                        "properties": {"driver": {"$ref": "#/$defs/driver"}},
-                    },
-                    "results": {"type": "array", "items": {"$ref": "#/$defs/result"}},
-                },
-            },
-        },
-    },
-    "$defs": {
-        "driver": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["name"],
-            "properties": {
-                "name": {"type": "string"},
-                "version": {"type": "string"},
-                "rules": {
-                    "type": "array",
-                    "uniqueItems": True,
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["id"],
-                        "properties": {
-                            "id": {"type": "string"},
-                            "shortDescription": {"$ref": "#/$defs/message"},
-                        },
-                    },
-                },
-            },
-        },
-        "message": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["text"],
-            "properties": {"text": {"type": "string", "minLength": 1}},
-        },
-        "result": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["message"],
-            "properties": {
-                "ruleId": {"type": "string"},
-                "ruleIndex": {"type": "integer", "minimum": 0},
-                "level": {"enum": ["none", "note", "warning", "error"]},
-                "message": {"$ref": "#/$defs/message"},
-                "partialFingerprints": {
-                    "type": "object",
-                    "additionalProperties": {"type": "string"},
-                },
-                "locations": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "properties": {"physicalLocation": {"$ref": "#/$defs/place"}},
-                    },
-                },
-            },
-        },
-        "place": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["artifactLocation"],
-            "properties": {
-                "artifactLocation": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        # A relative URI reference.
-                        "uri": {"type": "string", "pattern": r"^[A-Za-z0-9._~/%-]+$"},
-                        "uriBaseId": {"type": "string"},
-                    },
-                },
-                "region": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "startLine": {"type": "integer", "minimum": 1},
-                        "startColumn": {"type": "integer", "minimum": 1},
-                    },
-                },
-            },
-        },
-    },
-}
+SCHEMAS = Path(__file__).parents[2] / "fixtures" / "schemas"
+SARIF: dict[str, Any] = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text("utf-8"))
+
+
+def validate(log: object) -> None:
+    """Raise unless it is SARIF by its own schema."""
+    jsonschema.Draft4Validator(SARIF).validate(log)
 
 
 def said(root: Path, capsys: pytest.CaptureFixture[str], *options: str, code: int = 1) -> str:
@@ -135,7 +38,7 @@ def test_sarif_is_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     """Driver, results and places hold to the schema; a result points at its driver's rule."""
     root = write_content(tmp_path, rule=BROKEN, **{"rules__ä b.yml": "title: ["})
     log = json.loads(said(root, capsys, "--format", "sarif"))
-    jsonschema.Draft202012Validator(SARIF).validate(log)
+    validate(log)
     (one,) = log["runs"]
     rules = [rule["id"] for rule in one["tool"]["driver"]["rules"]]
     assert all(rules[each["ruleIndex"]] == each["ruleId"] for each in one["results"])
@@ -144,7 +47,22 @@ def test_sarif_is_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         for each in one["results"]
     }
     assert "rules/%C3%A4%20b.yml" in places
+    assert all(re.fullmatch(r"[A-Za-z0-9._~/%-]+", uri) for uri in places)
     assert {each["level"] for each in one["results"]} >= {"error"}
+
+
+def test_what_is_no_sarif_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schema does look: at keys, at lines from 1, at levels."""
+    root = write_content(tmp_path, rule=BROKEN)
+    text = said(root, capsys, "--format", "sarif")
+    for good, bad in (
+        ('"startLine": ', '"startLine": -'),
+        ('"ruleIndex"', '"ruleIndx"'),
+        ('"level": "error"', '"level": "fatal"'),
+    ):
+        assert good in text
+        with pytest.raises(jsonschema.ValidationError):
+            validate(json.loads(text.replace(good, bad)))
 
 
 def test_a_clean_project_is_an_empty_sarif(
@@ -152,7 +70,7 @@ def test_a_clean_project_is_an_empty_sarif(
 ) -> None:
     """A code host then closes what it had open."""
     log = json.loads(said(write_content(tmp_path), capsys, "--format", "sarif", code=0))
-    jsonschema.Draft202012Validator(SARIF).validate(log)
+    validate(log)
 
 
 def test_junit_is_xml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +81,7 @@ def test_junit_is_xml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [case.get("file") for case in failed] == ["rules/writers.yml"]
     assert "nosuch" in (failed[0].find("failure").text or "")  # type: ignore[union-attr]
     assert tree.get("failures") == str(len(failed))
+    assert violations(tree) == []
 
 
 def test_github_annotations_stay_one_line(

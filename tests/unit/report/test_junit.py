@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ruledeploy.report.cases import junit as of_results
 from ruledeploy.report.junit import Case, junit
+from support.junit_schema import violations
 
 _TEXTS = st.text(st.characters(), max_size=20)  # lone surrogates and controls too
 _CASES = st.builds(
@@ -25,6 +26,7 @@ def test_any_text_gives_a_well_formed_document(name: str, cases: list[Case]) -> 
     assert root.attrib["failures"] == str(failing) == str(len(root.findall(".//failure")))
     per_suite = [int(suite.attrib["tests"]) for suite in root.findall("testsuite")]
     assert sum(per_suite) == len(cases)
+    assert violations(root) == []
 
 
 def test_a_failure_tells_its_place_and_reason() -> None:
@@ -49,3 +51,18 @@ def test_a_failure_tells_its_place_and_reason() -> None:
     failure = case.find("failure")
     assert failure is not None
     assert failure.text == "rules/write.yml:30: 1 of 1 events do not alert"
+
+
+def test_the_schema_does_look() -> None:
+    """An attribute, a child and an order that it does not have, and a name that it asks for."""
+    document = (
+        '<testsuites skipped="0"><testsuite tests="1"><testcase name="a"><failure/><skipped/>'
+        "</testcase><other/></testsuite></testsuites>"
+    )
+    said = violations(ET.fromstring(document))  # noqa: S314 - our own document
+    assert said == [
+        "testsuites: skipped",
+        "testsuite lacks name",
+        "testsuite: <other>",
+        "testcase: <skipped> after <failure>",
+    ]
