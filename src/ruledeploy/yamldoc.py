@@ -44,6 +44,10 @@ _LARGEST = 2**63
 _Step: TypeAlias = tuple[Any, yaml.Node]
 
 
+# What a plain scalar may be besides text, by its first character.
+_RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two
     """PyYAML's safe loader without what only its path resolvers need, which nobody uses here."""
 
@@ -55,13 +59,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
         """The tag of a node written without one; only a plain scalar is anything but text."""
-        if kind is not yaml.ScalarNode:
-            return _MAPPING if kind is yaml.MappingNode else _SEQUENCE
-        if implicit[0]:
-            for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
+        if kind is yaml.ScalarNode:
+            for tag, pattern in _RESOLVERS.get(value[:1], ()) if implicit[0] else ():
                 if pattern.match(value):
-                    return str(tag)
-        return _TEXT
+                    return tag
+            return _TEXT
+        return _MAPPING if kind is yaml.MappingNode else _SEQUENCE
 
 
 LOADER: Any = _Loader
@@ -208,8 +211,8 @@ class _Construction:
     Keys and dates stay the text that was written: JSON knows no other keys and no dates, and an
     author who writes `on:` or `2024/01/02` means the word.
 
-    `sizes` has how many nodes a collection has once its aliases are written out; `built` is what
-    it became, and None while it is being built.
+    `nodes` counts what was seen, aliases written out, and `sizes` has how many of it lie below a
+    collection; `built` is what that became, and None while it is being built.
     """
 
     def __init__(self, loader: Any, path: str) -> None:
@@ -217,6 +220,7 @@ class _Construction:
         self.path = path
         self.built: dict[int, Any] = {}
         self.sizes: dict[int, int] = {}
+        self.nodes = 0
 
     def node(self, node: yaml.Node, depth: int) -> Any:
         """One node's value, `depth` collections below the top.
@@ -230,6 +234,7 @@ class _Construction:
         if known in self.built:
             if self.built[known] is None:
                 raise YamlError("the document contains itself", location=self._place(node))
+            self.nodes += self.sizes[known]
             return self.built[known]
         if depth == MAX_DEPTH:
             raise _too_deep(self._place(node))
@@ -239,17 +244,24 @@ class _Construction:
         return made
 
     def _collection(self, node: yaml.Node, depth: int) -> Any:
+        before = self.nodes
         if isinstance(node, yaml.MappingNode) and node.tag == _MAPPING:
             self._refuse_repeats(node)
-            children = [child for _, child in node.value]
+            self.nodes += len(node.value)
             made: Any = self._mapping(node, depth)
         elif isinstance(node, yaml.SequenceNode) and node.tag == _SEQUENCE:
-            children = node.value
-            made = [self.node(child, depth) for child in children]
+            self.nodes += len(node.value)
+            # Texts, as most are, are taken here: a call for each would cost as much as the rest.
+            made = [
+                child.value
+                if child.tag in _AS_WRITTEN and isinstance(child, yaml.ScalarNode)
+                else self.node(child, depth)
+                for child in node.value
+            ]
         else:
             raise self._no_tag(node)
-        size = 1 + sum(self.sizes.get(id(child), 1) for child in children)
-        if size > MAX_NODES:
+        size = self.nodes - before
+        if size >= MAX_NODES:
             message = f"the document has more than {MAX_NODES:,} nodes, aliases written out"
             raise YamlError(message, location=self._place(node))
         self.sizes[id(node)] = size
@@ -260,7 +272,10 @@ class _Construction:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key, child in node.value:
-            value = self.node(child, depth)
+            if child.tag in _AS_WRITTEN and isinstance(child, yaml.ScalarNode):
+                value = child.value
+            else:
+                value = self.node(child, depth)
             if key.tag != _MERGE:
                 own[key.value] = value
                 continue
@@ -289,6 +304,9 @@ class _Construction:
         raise self._no_tag(node)
 
     def _refuse_repeats(self, node: yaml.MappingNode) -> None:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(names)) == len(node.value):
+            return
         seen: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
