@@ -7,12 +7,14 @@ on which of them come first.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query import eql_logic as logic
 from ruledeploy.query.cursor import Token
 from ruledeploy.query.eql_logic import NULL, Field, Literal, Operand, Test
-from ruledeploy.query.eql_tokens import KEYWORDS, EqlCursor, tokenize
+from ruledeploy.query.eql_tokens import KEYWORDS, Clause, EqlCursor, tokenize
 from ruledeploy.query.ir import (
     ALWAYS,
     MAX_DEPTH,
@@ -51,7 +53,11 @@ def parse_eql(text: str, types: Types | None = None) -> Node:
     optional (`?field`), and a comparison must suit its field. Without, every field is taken to be
     there.
     """
-    return _Parser(tokenize(text), types).query()
+    try:
+        return _Parser(tokenize(text, clauses=True), types).query()
+    except QueryError:
+        # What looks like a clause may be none, and what is wrong in one has its own place.
+        return _Parser(tokenize(text), types).query()
 
 
 class _Parser(EqlCursor):
@@ -132,6 +138,8 @@ class _Parser(EqlCursor):
     def comparison(self) -> Operand:
         """An operand alone, or two of them compared."""
         start = self.token
+        if isinstance(start, Clause):
+            return Test(self.clause(start))
         if start.sign in _LINEAGE and self.following.sign == "of":
             self.refuse(f"`{start.text} of`", start, "Elasticsearch has no lineage of processes")
         left = self.operand()
@@ -144,6 +152,23 @@ class _Parser(EqlCursor):
         if self.token.sign in _COMPARISONS:
             self.fail("comparisons are not chained: join them with and")
         return Test(logic.compare(left, sign.text, right, sign.at))
+
+    def clause(self, clause: Clause) -> Node | None:
+        """A comparison that is one token, read as it is read from several."""
+        if not _is_name(clause.column):
+            self.fail()
+        field, at = self.known(clause.column, clause.at, optional=clause.optional), clause.at
+        match clause.sign:
+            case "==" if not clause.listed:
+                found = logic.compare(field, "==", Literal(clause.texts[0]), at)
+            case "in" if clause.listed:
+                found = self.asked(field, "in", clause.texts, fold=False, at=at)
+            case ":" | "like":
+                found = self.asked(field, "like", clause.texts, fold=clause.sign == ":", at=at)
+            case _:
+                self.fail()
+        self.take()
+        return found
 
     # -------------------------------------------------------------------------------- operands
 
@@ -257,7 +282,7 @@ class _Parser(EqlCursor):
         return left
 
     def asked(
-        self, left: Operand, kind: str, values: list[Scalar | None], *, fold: bool, at: int
+        self, left: Operand, kind: str, values: Sequence[Scalar | None], *, fold: bool, at: int
     ) -> Node | None:
         """The comparison of a field with some constants; of null it is null."""
         match left:
@@ -373,3 +398,9 @@ def _in_networks(
     if not all(isinstance(network, str) for network in networks):
         raise QueryError(f"{token.text} at {token.at} takes strings", position=token.at)
     return logic.ask(field, AnyOf(tuple(network for network in networks if network is not None)))
+
+
+@lru_cache(maxsize=4096)
+def _is_name(column: str) -> bool:
+    """Whether a field may be written without backquotes."""
+    return KEYWORDS.isdisjoint(column.split("."))

@@ -10,7 +10,7 @@ with it finds nothing.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -199,7 +199,7 @@ def _constant(one: Scalar | None, sign: str, other: Scalar | None, at: int) -> N
 # -------------------------------------------------------------------------------------- patterns
 
 
-def among(field: Field, values: list[Scalar | None], *, fold: bool, at: int) -> Node:
+def among(field: Field, values: Sequence[Scalar | None], *, fold: bool, at: int) -> Node:
     """`in` and `in~`; null is never among them."""
     known = tuple(value for value in values if value is not None)
     if not fold:
@@ -207,7 +207,7 @@ def among(field: Field, values: list[Scalar | None], *, fold: bool, at: int) -> 
     return any_of(*(ask(field, Term(text, fold=True)) for text in texts(field, known, at)))
 
 
-def like(field: Field, values: list[Scalar | None], *, fold: bool, at: int) -> Node:
+def like(field: Field, values: Sequence[Scalar | None], *, fold: bool, at: int) -> Node:
     """`like`, `like~` and `:`; each star and question mark is a wildcard, a backslash itself."""
     return any_of(*(_pattern(field, text, fold=fold) for text in texts(field, values, at)))
 
@@ -220,7 +220,7 @@ def _pattern(field: Field, text: str, *, fold: bool) -> Node:
     return ask(field, Glob(text.replace("\\", "\\\\"), fold=fold))
 
 
-def regex(field: Field, values: list[Scalar | None], *, fold: bool, at: int) -> Node:
+def regex(field: Field, values: Sequence[Scalar | None], *, fold: bool, at: int) -> Node:
     """`regex` and `regex~`: Lucene's expressions, of which a list is one, over whole values."""
     pattern = "|".join(texts(field, values, at))
     if len(pattern) > MAX_REGEX_LENGTH:
@@ -238,7 +238,7 @@ def regex(field: Field, values: list[Scalar | None], *, fold: bool, at: int) -> 
     return exists(field) if expr == ANYTHING else ask(field, Regexp(pattern, fold=fold))
 
 
-def texts(field: Field, values: Iterable[Scalar | None], at: int) -> list[str]:
+def texts(field: Field, values: Sequence[Scalar | None], at: int) -> list[str]:
     """The values, which must be strings as the field must be."""
     if field.type is not None and field.type not in _STRINGS | TEXTS:
         raise QueryError(
@@ -247,7 +247,7 @@ def texts(field: Field, values: Iterable[Scalar | None], at: int) -> list[str]:
             hint="use == or in",
         )
     found = [value for value in values if isinstance(value, str)]
-    if len(found) < len(list(values)):
+    if len(found) < len(values):
         raise QueryError(f"only strings are compared at {at}", position=at, hint="use == or in")
     return found
 

@@ -10,9 +10,7 @@ from ruledeploy.query.cursor import Cursor, Token, unescape
 
 _SPACE = " \t\r\n"
 # What comes next, after white space; `none` is a comment or the end.
-_PIECES = re.compile(
-    r"""[ \t\r\n]*
-  (?:
+_PIECE = r"""
     (?P<none>//[^\r\n]* | /\*.*?\*/ | \Z)
   | (?P<raw>\"{3}[^\r\n]*?\"{3}\"{0,2})
   | (?P<string>"[^"\\\r\n]*(?:\\(?:[btnfr"\\']|u\{[0-9A-Fa-f]{2,8}\})[^"\\\r\n]*)*")
@@ -20,9 +18,17 @@ _PIECES = re.compile(
   | (?P<name>[A-Za-z_@][A-Za-z0-9_]*~?)
   | (?P<quoted>`(?:[^`]|``)*`)
   | (?P<op>==|!=|<=|>=|!\[|[<>=:+\-*/%.,\[\]()|?])
-  )""",
-    re.VERBOSE | re.DOTALL,
-)
+"""
+_PIECES = re.compile(rf"[ \t\r\n]*(?:{_PIECE})", re.VERBOSE | re.DOTALL)
+_TEXT = r'"[^"\\\r\n]*(?:\\[btnfr"\\\'][^"\\\r\n]*)*"'
+_TEXTS = re.compile(_TEXT)
+# A clause as converted rules are made of, up to where it must end.
+_CLAUSE = rf"""
+    (?P<optional>\?)?(?P<column>[A-Za-z_@][A-Za-z0-9_]*(?:\.[A-Za-z_@][A-Za-z0-9_]*)*)
+    \ (?P<sign>:|like|in|==)\ (?P<texts>{_TEXT} | \({_TEXT}(?:,\ {_TEXT})*\))
+    (?=\)|\ and\ |\ or\ |\Z)
+"""
+_CLAUSES = re.compile(rf"[ \t\r\n]*(?:(?P<clause>{_CLAUSE})|{_PIECE})", re.VERBOSE | re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|(.))", re.DOTALL)
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
 _LAST_CHAR = 0x10FFFF
@@ -35,17 +41,36 @@ KEYWORDS = frozenset(
 )
 
 
-def tokenize(text: str) -> list[Token]:
-    """The tokens of a query, an `end` last. Raises QueryError at what is none."""
+class Clause(Token, frozen=True, gc=False):
+    """A column compared with texts, as one token of kind `clause`; `sign` is the operator.
+
+    `listed`: they are written as a list.
+    """
+
+    column: str = ""
+    optional: bool = False
+    texts: tuple[str, ...] = ()
+    listed: bool = False
+
+
+def tokenize(text: str, *, clauses: bool = False) -> list[Token]:
+    """The tokens of a query, an `end` last. Raises QueryError at what is none.
+
+    With `clauses`, what looks like one is a single token. It need not be one: what comes before it
+    decides that (`1 + a == "x"`).
+    """
+    pieces = _CLAUSES if clauses else _PIECES
     out: list[Token] = []
     at = 0
     while at < len(text):
-        found = _PIECES.match(text, at)
+        found = pieces.match(text, at)
         if found is None:
             _fail(text, len(text) - len(text[at:].lstrip(_SPACE)))
         kind = str(found.lastgroup)
         start, at = found.span(kind)
-        if kind != "none":
+        if kind == "clause":
+            out.append(_clause(found, start))
+        elif kind != "none":
             out.append(_token(kind, text[start:at], start))
     out.append(Token("end", "", len(text)))
     return out
@@ -56,14 +81,24 @@ def _token(kind: str, text: str, at: int) -> Token:
         case "raw":
             return Token("string", text[3:-3], at)
         case "string":
-            plain = unescape(text[1:-1], _ESCAPE, lambda found: _char(found, at))
-            return Token("string", plain, at)
+            return Token("string", _meant(text, at), at)
         case "quoted":
             return Token("quoted", text[1:-1].replace("``", "`"), at)
         case "number":
             return Token(kind, text, at)
         case _:
             return Token(kind, text, at, text)
+
+
+def _clause(found: re.Match[str], at: int) -> Clause:
+    optional, column, sign, texts = found.group("optional", "column", "sign", "texts")
+    meant = tuple([_meant(text, at) for text in _TEXTS.findall(texts)])
+    return Clause("clause", column, at, sign, column, optional is not None, meant, texts[0] == "(")
+
+
+def _meant(text: str, at: int) -> str:
+    """What a string at `at` says."""
+    return unescape(text[1:-1], _ESCAPE, lambda found: _char(found, at))
 
 
 def _char(found: re.Match[str], at: int) -> str:

@@ -41,25 +41,31 @@ def test_what_is_no_token_is_named_where_it_stands(language: str) -> None:
     assert caught.value.position == place
 
 
-_PIECES = st.sampled_from(
-    [
+_AROUND = ("and", "and", "or", "or", "(", ")", "f(", "+", "a", "not")
+_CLAUSES = {
+    "esql": [
         *('a like "x*"', 'to_lower(a.b) == "X"', 'a == "x"', 'a : "y"', 'a like "\\\\q"'),
-        *('to_lower(a) : "y"', 'not == "x"', 'a.in == "x"', 'a == "x"::ip', '== "x"', "a", "not"),
-        *("and", "and", "or", "or", "(", ")", "f(", "+", "is null"),
-    ]
-)
+        *('to_lower(a) : "y"', 'not == "x"', 'a.in == "x"', 'a == "x"::ip', '== "x"', "is null"),
+    ],
+    "eql": [
+        *('a like "x*"', '?a.b : ("X", "y?")', 'a == "x"', 'a in ("x", "y")', 'a : "\\\\*"'),
+        *('not in ("x")', 'a.in == "x"', 'a == ("x")', 'a in "x"', '== "x"', '?a == "x"'),
+    ],
+}
+_BEGINNINGS = {"esql": "from x | where", "eql": "any where"}
 
 
-@given(st.lists(_PIECES, min_size=1, max_size=6))
-def test_clauses_of_esql_read_alike_whole_and_in_parts(pieces: list[str]) -> None:
+@given(st.data(), st.sampled_from(["esql", "eql"]))
+def test_clauses_read_alike_whole_and_in_parts(data: st.DataObject, language: str) -> None:
     """What is one token when written as converted rules are is several with other white space."""
-    whole = f"from x | where {' '.join(pieces)}"
-    assert _outcome(whole) == _outcome(whole.replace(" ", "\n"))
+    pieces = data.draw(st.lists(st.sampled_from([*_CLAUSES[language], *_AROUND]), min_size=1))
+    whole = " ".join([_BEGINNINGS[language], *pieces])
+    assert _outcome(language, whole) == _outcome(language, whole.replace(" ", "\n"))
 
 
-def _outcome(text: str) -> tuple[Node, ...] | str:
+def _outcome(language: str, text: str) -> tuple[Node, ...] | str:
     try:
-        return (_node("esql", text),)
+        return (_node(language, text),)
     except QueryError as error:
         return f"{type(error).__name__} {error} {error.position} {error.hint}"
 
