@@ -113,20 +113,24 @@ class Indices:
             asked = {"query": body["query"], "analyze_wildcard": True, "lenient": False}
             client.search(index=index, query={"query_string": asked}, size=0)
             return True
-        _, _, rest = body["query"].partition(" metadata ")
-        query = f"from {index} metadata {rest} | limit 1"
-        try:
-            client.esql.query(query=query)
-        except BadRequestError as error:
-            missed = {name for name in UNKNOWN.findall(str(error)) if not self.table.lacks(name)}
-            if not missed:
-                raise
+        parsed = parse_esql(body["query"])
+        metadata = f" metadata {', '.join(parsed.metadata)}" if parsed.metadata else ""
+        query = f"from {index}{metadata} {parsed.rest} | limit 1"
+        # A command's unknown columns are told once those of the commands before it are known.
+        while True:
             try:
-                client.indices.put_mapping(index=index, properties=dict.fromkeys(missed, KEYWORD))
-            except BadRequestError:
-                return False
-            client.esql.query(query=query)
-        return True
+                client.esql.query(query=query)
+            except BadRequestError as error:
+                missed = {n for n in UNKNOWN.findall(str(error)) if not self.table.lacks(n)}
+                if not missed:
+                    raise
+                properties = dict.fromkeys(missed, KEYWORD)
+                try:
+                    client.indices.put_mapping(index=index, properties=properties)
+                except BadRequestError:
+                    return False
+            else:
+                return True
 
 
 @pytest.mark.filterwarnings("ignore::elasticsearch.ElasticsearchWarning")
