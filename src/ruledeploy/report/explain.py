@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from rich.text import Text
 
-from ruledeploy.report.terminal import console
+from ruledeploy.report.terminal import console, visible
 
 
 def print_explanation(explained: Mapping[str, Any], stream: IO[str] | None = None) -> None:
@@ -31,14 +31,14 @@ def _print_rule(rule: Mapping[str, Any], line: Any) -> None:
     for step in rule["steps"]:
         place = step["location"]
         line(Text(f"  {place['line']}:{place['column']}  {step['field']} ({step['type']})"))
-        line(Text(f"      {step['asked']}", "cyan"))
+        line(Text(f"      {visible(step['asked'])}", "cyan"))
         line(Text(f"      {step['why']}", "dim"))
     line(Text("  query", "bold"))
-    line(Text(f"      {rule['query']}", "cyan"))
+    line(Text(f"      {visible(rule['query'])}", "cyan"))
     for item in rule["items"]:
         line(Text(f"  but not {item['name']!r}  {item['path']}:{item['line']}"))
         for entry in item["entries"]:
-            line(Text(f"      {_entry(entry)}", "cyan"))
+            line(Text(f"      {visible(_entry(entry))}", "cyan"))
     if rule["exception_filter"]:
         line(Text("  Kibana adds under must_not", "bold"))
         text = json.dumps(rule["exception_filter"], ensure_ascii=False)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 # A log or a pipe has no width of its own; wrapping its lines would only break `grep`.
 PLAIN_WIDTH = 160
+_PICTURES = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | {127: 0x2421}
 
 
 class _Console(Console):
@@ -35,6 +36,14 @@ def console(stream: IO[str] | None = None) -> Console:
         emoji=False,
         soft_wrap=not terminal,
     )
+
+
+def visible(text: str) -> str:
+    """A query with a picture for each control character but line ends: `[␉-␍ ]`.
+
+    Rich drops them, or makes blanks of them, and a terminal obeys them.
+    """
+    return text.translate(_PICTURES)
 
 
 def table(*columns: str, title: str | None = None) -> Table:

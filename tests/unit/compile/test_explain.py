@@ -106,6 +106,19 @@ def test_filters_and_exceptions_are_shown() -> None:
         assert part in text
 
 
+def test_what_a_terminal_obeys_is_shown() -> None:
+    """A tab and a carriage return of a query, which would pass for blanks or for nothing."""
+    weeds = RULE.replace("5a74", "6a74").replace("riters", "eeds").replace("^c:", r"a\sb")
+    found = explained("Weeds", o=weeds)
+    out = io.StringIO()
+    (rule,) = found["rules"]
+    assert "\t" in rule["query"]
+    print_explanation(found, out)
+    shown = out.getvalue()
+    assert rule["query"].replace("\t", "␉").replace("\r", "␍") in shown
+    assert not {"\t", "\r"} & {*shown}
+
+
 def test_an_unknown_rule_is_a_usage_error() -> None:
     """With the nearest name."""
     with pytest.raises(UsageError, match="did you mean 'writers'"):
