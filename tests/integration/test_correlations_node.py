@@ -1,10 +1,14 @@
-"""Compiled correlations count the same on a real Elasticsearch and in process."""
+"""Compiled correlations count the same on a real Elasticsearch and in process.
+
+`DIFF_WORLDS` sets of how many worlds generated ones are compared, `DIFF_SEED` where seeds begin.
+"""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -22,9 +26,11 @@ from ruledeploy.engine import (
     Memory,
 )
 from ruledeploy.fields import load_table
-from support.correlations import query
+from support.correlations import generated, query
 from support.elasticsearch_node import Degrade, FreshIndex, Node
 
+WORLDS = int(os.environ.get("DIFF_WORLDS", "3"))
+SEED = int(os.environ.get("DIFF_SEED", "0"))
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TABLE = load_table("sysmon-integration")
 LASSES = (r"C:\Windows\System32\lsass.exe", r"c:\windows\system32\LSASS.EXE", r"C:\x\y.exe")
@@ -70,9 +76,11 @@ CORRELATIONS = [
 ]
 
 
-def events() -> list[dict[str, Any]]:
-    """Sysmon events of both kinds on some hosts, a few without the field that is grouped by."""
-    random = Random(5)  # noqa: S311 - a seed names the events
+def events(random: Random, *, several: float = 0.0) -> list[dict[str, Any]]:
+    """Sysmon events of both kinds on some hosts, a few without the field that is grouped by.
+
+    A share of the images has `several` values, which rules that compare one pass over.
+    """
     out = []
     for number in range(150):
         code = random.choice(("10", "8"))
@@ -87,39 +95,73 @@ def events() -> list[dict[str, Any]]:
             event["process"]["executable"] = source
         if random.random() < 0.9:
             event["host"] = {"name": random.choice("abcdefgh")}
+        if random.random() < several:
+            event["process"]["executable"] = list(SOURCES[:2])
+        if random.random() < several:
+            event["winlog"]["event_data"]["TargetImage"] = list(LASSES[1:])
+        if random.random() < several:
+            event["process"]["pid"] = [3, 7]
         out.append(event)
     return out
 
 
 def bag(rows: Iterable[Mapping[str, Any]]) -> Counter[Any]:
-    """Rows without their order."""
-    return Counter(tuple(sorted(row.items(), key=str)) for row in rows)
+    """Rows without their order, doubles to twelve digits."""
+    return Counter(tuple(sorted((k, plain(v)) for k, v in row.items())) for row in rows)
 
 
-@pytest.fixture
-def loaded(node: Node, fresh_index: FreshIndex, degrade: Degrade) -> tuple[str, list[Document]]:
+def plain(value: Any) -> Any:
+    """A value that compares: sums of doubles depend on their order."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
+
+
+def loaded(
+    node: Node, fresh_index: FreshIndex, degrade: Degrade, made: list[dict[str, Any]]
+) -> tuple[str, list[Document]]:
     """The events on the node, and in memory."""
     index = fresh_index("windows.sysmon_operational")
     mappings, _ = degrade(TABLE.mappings())
     node.client.indices.create(index=index, mappings=mappings)
-    documents = [Document(index, str(n), event) for n, event in enumerate(events())]
+    documents = [Document(index, str(n), event) for n, event in enumerate(made)]
     actions = ({"_index": index, "_id": one.id, "_source": one.source} for one in documents)
     bulk(node.client, actions, refresh=True)
     return index, documents
 
 
-def test_correlations_count_alike(node: Node, loaded: tuple[str, list[Document]]) -> None:
-    """Every kind of correlation, with groups and without; most of them find something."""
-    index, documents = loaded
+def differences(node: Node, queries: Iterable[str], documents: list[Document]) -> Iterator[str]:
+    """The queries of which the engines give other rows, each with both, and the number of rows."""
     here, there = EmbeddedEngine(lambda _: TABLE), ElasticsearchEngine(node.client)
-    found = 0
-    for correlation in CORRELATIONS:
-        rule = EngineRule("r", "esql", query(correlation, index), ())
+    for text in queries:
+        rule = EngineRule("r", "esql", text, ())
         mine = here.run([rule], Memory(documents), None, NOW)["r"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ElasticsearchWarning)
             other = there.run([rule], Indices(), None, NOW)["r"]
-        assert bag(mine.rows) == bag(other.rows), rule.query
-        assert mine.count == other.count
-        found += bool(mine.rows)
-    assert found >= len(CORRELATIONS) - 2
+        if bag(mine.rows) != bag(other.rows) or mine.count != other.count:
+            only_mine, only_other = (
+                bag(mine.rows) - bag(other.rows),
+                bag(other.rows) - bag(mine.rows),
+            )
+            yield f"{text}\n   here {only_mine}\n  there {only_other}"
+
+
+def test_correlations_count_alike(node: Node, fresh_index: FreshIndex, degrade: Degrade) -> None:
+    """Every kind of correlation, with groups and without; most of them find something."""
+    made = events(Random(5))  # noqa: S311 - a seed names the events
+    index, documents = loaded(node, fresh_index, degrade, made)
+    queries = [query(correlation, index) for correlation in CORRELATIONS]
+    assert not list(differences(node, queries, documents))
+    rules = [EngineRule(str(n), "esql", text, ()) for n, text in enumerate(queries)]
+    found = EmbeddedEngine(lambda _: TABLE).run(rules, Memory(documents), None, NOW)
+    assert sum(bool(hits.rows) for hits in found.values()) >= len(CORRELATIONS) - 2
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + WORLDS))
+def test_generated_correlations_count_alike(
+    seed: int, node: Node, fresh_index: FreshIndex, degrade: Degrade
+) -> None:
+    """Forty of any kind, over events some of which have fields of several values."""
+    random = Random(seed)  # noqa: S311 - a seed names a world
+    index, documents = loaded(node, fresh_index, degrade, events(random, several=0.15))
+    queries = [query(generated(random), index) for _ in range(40)]
+    assert not list(differences(node, queries, documents))

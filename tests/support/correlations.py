@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from random import Random
 
 from ruledeploy.compile import compile_release
 from ruledeploy.model import Release
@@ -58,3 +59,39 @@ def query(correlation: str, index: str = INDEX) -> str:
     """The correlation's query."""
     (found,) = [rule for rule in release(correlation, index).rules if rule.name == "Together"]
     return str(found.body["query"])
+
+
+def generated(random: Random) -> str:
+    """Some correlation of the first two rules, in YAML's flow style."""
+    kind = random.choice(
+        ("event_count", "value_count", "value_sum", "value_avg", "value_median",
+         "value_percentile", "temporal", "temporal")
+    )  # fmt: skip
+    rules = random.choice((["access"], ["thread"], ["access", "thread"]))
+    parts = [f"type: {kind}", "timespan: 1h"]
+    condition = f"{random.choice(('gt', 'gte', 'lt', 'lte', 'eq', 'neq'))}: {random.randint(0, 9)}"
+    match kind:
+        case "value_count":
+            fields = ("SourceImage", "TargetImage", "SourceProcessId", "[SourceImage, TargetImage]")
+            condition += f", field: {random.choice(fields)}"
+        case "value_percentile":
+            condition += f", field: SourceProcessId, percentile: {random.choice((0, 5, 50, 99))}"
+        case "temporal" if random.random() < 0.5:
+            rules = []
+            condition = random.choice(
+                ("access and thread", "access or not thread", "not (access and thread)", "thread")
+            )
+        case "event_count" | "temporal":
+            pass
+        case _:
+            condition += ", field: SourceProcessId"
+    groups = random.sample(["host.name", "SourceImage", "TargetImage"], random.randint(0, 2))
+    if len(rules) > 1 and random.random() < 0.4:
+        groups.append("who")
+        parts.append("aliases: {who: {access: SourceImage, thread: TargetImage}}")
+    if rules:
+        parts.append(f"rules: [{', '.join(rules)}]")
+    if groups:
+        parts.append(f"group-by: [{', '.join(groups)}]")
+    parts.append(f"condition: {condition}" if not rules else f"condition: {{{condition}}}")
+    return f"{{{', '.join(parts)}}}"
