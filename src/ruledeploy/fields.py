@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ruledeploy.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FAMILIES = (
     "endpoint-api",
@@ -164,6 +164,13 @@ class FieldTable:
         if found is not None and found.path is not None:
             return self.fields.get(found.path)
         return found
+
+    def names(self) -> Iterator[str]:
+        """Every field and multi-field that is listed, and no object."""
+        for name, type_ in self.fields.items():
+            if type_.type not in ("object", "nested"):
+                yield name
+                yield from (f"{name}.{suffix}" for suffix in type_.fields)
 
     def lacks(self, name: str) -> bool:
         """Whether no event can have a value in the field: a query sees it missing, always.

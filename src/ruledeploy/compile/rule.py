@@ -14,6 +14,7 @@ from ruledeploy.errors import Location, QueryError, RuleError, UnsupportedQuery
 from ruledeploy.fields import FieldTable, family_of, table_of
 from ruledeploy.model import DetectionRule, Environment, Finding, JsonObject, Provenance, digest
 from ruledeploy.query.ir import Node, fields_used
+from ruledeploy.query.kql import named_in
 from ruledeploy.query.limits import LimitExceeded, check_limits
 from ruledeploy.query.parse import parse_query
 from ruledeploy.sigma import RuleSource, severity, threat
@@ -214,7 +215,7 @@ class RuleCompiler:
         language = target.language
         fields: list[JsonObject] = []
         try:
-            node = parse_query(language, query).node
+            node = _parse(language, query, target.table)
             check_limits(language, node)
             fields = _required_fields(node, target.table)
         except UnsupportedQuery as error:
@@ -284,6 +285,18 @@ def _refuse_filters(source: RuleSource, filters: Sequence[RuleSource]) -> None:
         message = f"the filter cannot narrow {source.title!r}, whose query is written by hand"
         hint = "put the condition into `elastic.query`, or into an allowlist"
         raise RuleError(message, location=each.doc.at("filter", "rules"), hint=hint)
+
+
+def _parse(language: str, query: str, table: FieldTable) -> Node:
+    """The query's conditions; what KQL asks depends on the fields and their types."""
+    if language != "kuery":
+        return parse_query(language, query).node
+
+    def type_of(name: str) -> str | None:
+        found = table.get(name)
+        return found.type if found else None
+
+    return parse_query(language, query, type_of, named_in(table)).node
 
 
 def _required_fields(node: Node, table: FieldTable) -> list[JsonObject]:

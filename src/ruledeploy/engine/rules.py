@@ -18,7 +18,7 @@ from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.esql_run import run_pipe
 from ruledeploy.query.exceptions import is_expired, item_clause
 from ruledeploy.query.ir import Node, simplify
-from ruledeploy.query.kql import Types
+from ruledeploy.query.kql import Types, named_in, unnamed
 from ruledeploy.query.parse import ParsedQuery, parse_query
 
 Tables: TypeAlias = Callable[[str], FieldTable]
@@ -53,7 +53,8 @@ def parse_rules(rules: Sequence[EngineRule], tables: Tables, now: datetime) -> l
                 for item in rule.items
                 if not is_expired(item, now)
             )
-            query = parse_query(rule.language, rule.query, _types(rule, tables))
+            named = named_in(tables(rule.index[0])) if rule.index else unnamed
+            query = parse_query(rule.language, rule.query, _types(rule, tables), named)
             out.append(Parsed(rule, query, items))
     collector.raise_if_any()
     return out

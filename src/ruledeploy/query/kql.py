@@ -9,16 +9,23 @@ value; only quoting keeps it together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.fields import FieldTable
 from ruledeploy.model import JsonObject
 from ruledeploy.query.ir import MAX_DEPTH
 
 # The Elasticsearch type of a field; None where it is not known.
 Types = Callable[[str], str | None]
+# A text in parts, None for each wildcard.
+Parts: TypeAlias = tuple[str | None, ...]
+# The fields whose names fit, each with the nested object that holds it, if one does. Raises
+# UnsupportedQuery where nobody knows all names.
+Named = Callable[[Parts], Sequence[tuple[str, str | None]]]
 
 _SPACE = re.compile(r"\s*")
 _KEYWORD = re.compile(r"\s+(?:or|and)\s+|not\s+", re.IGNORECASE)
@@ -28,14 +35,16 @@ _QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
 _RANGES = {"<=": "lte", ">=": "gte", "<": "lt", ">": "gt"}
 _SPECIAL = frozenset('\\():<>"*{}')
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
+# Fields that every index has and Kibana knows: a name that fits them means too much.
+_OF_THE_INDEX = ("_id", "_index", "_ignored", "_score", "_source", "_type")
 _RESERVED = re.compile(r'[-+=&|><!(){}\[\]^"~*?:\\/]')
 
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """A value: its text in parts, None for each wildcard."""
+    """A value or a field's name."""
 
-    parts: tuple[str | None, ...]
+    parts: Parts
     quoted: bool
 
     @property
@@ -63,23 +72,51 @@ def unknown(_: str) -> None:
     """No field's type is known."""
 
 
-def parse_kql(text: str, types: Types = unknown) -> JsonObject:
+def unnamed(_: Parts) -> Sequence[tuple[str, str | None]]:
+    """No field's name is known."""
+    raise UnsupportedQuery("a wildcard in a field's name", hint="name the fields")
+
+
+def named_in(table: FieldTable) -> Named:
+    """The fields of a table, unless events may have others of such a name."""
+
+    def named(parts: Parts) -> Sequence[tuple[str, str | None]]:
+        start = parts[0] or ""
+        prefixes = [glob.partition("*")[0] for glob in table.dynamic_keyword]
+        if table.open or any(one.startswith(start) or start.startswith(one) for one in prefixes):
+            message = "a wildcard in the name of fields that no table lists"
+            raise UnsupportedQuery(message, hint="name the fields")
+        fits = _names(parts)
+        return [(name, table.nested_path(name)) for name in table.names() if fits(name)]
+
+    return named
+
+
+def _names(parts: Parts) -> Callable[[str], bool]:
+    text = "".join(".*" if part is None else re.escape(part) for part in parts)
+    fullmatch = re.compile(text, re.DOTALL).fullmatch
+    return lambda name: fullmatch(name) is not None
+
+
+def parse_kql(text: str, types: Types = unknown, named: Named = unnamed) -> JsonObject:
     """The DSL of a query. A blank one matches all.
 
-    Raises QueryError with the offset; UnsupportedQuery for a wildcard in a field's name, and for a
-    wildcard beside a space where the field's type is not known, since it decides what is meant.
+    Raises QueryError with the offset; UnsupportedQuery for a wildcard in a field's name where the
+    names are not known, and for a wildcard beside a space where the field's type is not, since it
+    decides what is meant.
     """
     if not text.strip():
         return {"match_all": {}}
-    return _Parser(text, types).parse()
+    return _Parser(text, types, named).parse()
 
 
 class _Parser:
     """Recursive descent, as Kibana's grammar."""
 
-    def __init__(self, text: str, types: Types) -> None:
+    def __init__(self, text: str, types: Types, named: Named) -> None:
         self.text = text
         self.types = types
+        self.named = named
         self.at = 0
         self.depth = 0
         self.path = ""
@@ -164,7 +201,7 @@ class _Parser:
         for sign, key in _RANGES.items():
             if self.take(sign):
                 self.space()
-                return _should({"range": {self.name(left): {key: self.literal().text}}})
+                return self.each(left, partial(_range, key, self.literal().text))
         if not self.take(":"):
             self.at = before
             return self.anywhere(left)
@@ -182,7 +219,7 @@ class _Parser:
         if not self.take("}"):
             self.fail()
         self.path = outer
-        return {"nested": {"path": path, "query": query, "score_mode": "none"}}
+        return _within(path, query)
 
     def values(self, field: _Literal) -> JsonObject:
         """One value, or several joined by `or`, `and` and `not` in parentheses."""
@@ -252,26 +289,43 @@ class _Parser:
     def name(self, field: _Literal) -> str:
         """The full name of a field."""
         if field.wild:
-            raise UnsupportedQuery(f"a wildcard in a field's name at {self.at}", position=self.at)
+            message = f"a wildcard in a nested field's name at {self.at}"
+            raise UnsupportedQuery(message, position=self.at)
         return f"{self.path}.{field.text}" if self.path else field.text
+
+    def each(self, field: _Literal, ask: Callable[[str], JsonObject]) -> JsonObject:
+        """Any of the fields that a name stands for; one that fits none is sent as it is written."""
+        if not field.wild:
+            return _should(ask(self.name(field)))
+        parts = _trimmed([f"{self.path}.", *field.parts]) if self.path else field.parts
+        if any(map(_names(parts), _OF_THE_INDEX)):
+            raise UnsupportedQuery(f"any field at all at {self.at}", position=self.at)
+        clauses = [
+            ask(name) if nested is None or self.path else _within(nested, ask(name))
+            for name, nested in self.named(parts)
+        ]
+        return _any(clauses or [ask("".join("*" if one is None else one for one in parts))])
 
     def condition(self, field: _Literal, value: _Literal) -> JsonObject:
         """A field and one value."""
         if field.anything and value.anything:
             return {"match_all": {}}
-        name = self.name(field)
+        return self.each(field, lambda name: self.asked(name, value))
+
+    def asked(self, name: str, value: _Literal) -> JsonObject:
+        """What one value is to one field, by its type."""
         type_ = self.types(name)
         if value.anything:
-            return _should({"exists": {"field": name}})
+            return {"exists": {"field": name}}
         if value.wild:
-            return _should(self.pattern(name, type_, value))
+            return self.pattern(name, type_, value)
         _refuse_null(value)
         if type_ == "keyword":
-            return _should({"term": {name: {"value": value.text}}})
+            return {"term": {name: {"value": value.text}}}
         if type_ in ("date", "date_nanos"):
             bounds = {"gte": value.text, "lte": value.text, "time_zone": "Zulu"}
-            return _should({"range": {name: bounds}})
-        return _should({"match_phrase" if value.quoted else "match": {name: _typed(value)}})
+            return {"range": {name: bounds}}
+        return {"match_phrase" if value.quoted else "match": {name: _typed(value)}}
 
     def pattern(self, name: str, type_: str | None, value: _Literal) -> JsonObject:
         """A value with wildcards; on what is no keyword `query_string` splits it at spaces."""
@@ -293,6 +347,14 @@ class _Parser:
             return {"query_string": {"query": value.pattern()}}
         kind = "phrase" if value.quoted else "best_fields"
         return {"multi_match": {"type": kind, "query": _typed(value), "lenient": True}}
+
+
+def _range(key: str, bound: str, name: str) -> JsonObject:
+    return {"range": {name: {key: bound}}}
+
+
+def _within(path: str, query: JsonObject) -> JsonObject:
+    return {"nested": {"path": path, "query": query, "score_mode": "none"}}
 
 
 def _any(parts: list[JsonObject]) -> JsonObject:

@@ -10,7 +10,7 @@ from ruledeploy.query.dsl import parse_dsl
 from ruledeploy.query.eql import parse_eql
 from ruledeploy.query.esql import EsqlQuery, esql_sources, parse_esql
 from ruledeploy.query.ir import Node, simplify
-from ruledeploy.query.kql import Types, parse_kql, unknown
+from ruledeploy.query.kql import Named, Types, parse_kql, unknown, unnamed
 from ruledeploy.query.lucene import parse_lucene
 
 LANGUAGES = ("lucene", "eql", "esql", "kuery")
@@ -40,8 +40,12 @@ def index_patterns(rule: JsonObject) -> tuple[str, ...]:
     return tuple(rule.get("index") or ())
 
 
-def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery:
+def parse_query(
+    language: str, text: str, types: Types = unknown, named: Named = unnamed
+) -> ParsedQuery:
     """The parsed query. `types` gives a field's type, which `eql` and `kuery` depend on.
+
+    `named` gives the fields that a wildcard in a name stands for, in `kuery`.
 
     Raises QueryError where the language does, UnsupportedQuery for a construct or a language that
     we do not evaluate.
@@ -57,7 +61,7 @@ def parse_query(language: str, text: str, types: Types = unknown) -> ParsedQuery
             query = parse_esql(text)
             return ParsedQuery(language, text, query.where, query)
         case "kuery":
-            dsl = parse_kql(text, types)
+            dsl = parse_kql(text, types, named)
             return ParsedQuery(language, text, simplify(parse_dsl(dsl)), dsl=dsl)
         case _:
             raise UnsupportedQuery(

@@ -32,6 +32,7 @@ from ruledeploy.query.ir import (
     fields_used,
     simplify,
 )
+from ruledeploy.query.kql import named_in
 from ruledeploy.query.parse import parse_query
 from ruledeploy.telemetry.validate import leaves
 from ruledeploy.verify.running import Bench
@@ -43,13 +44,15 @@ _NEAR = 0.8
 
 def explain_silence(rule: DetectionRule, document: Document, bench: Bench) -> tuple[str, ...]:
     """Reasons why a rule's query does not match a document of its own family; none when it does."""
-    truth = Truth(table_of(rule.family, bench.pulled), document, bench.now)
+    table = table_of(rule.family, bench.pulled)
+    truth = Truth(table, document, bench.now)
 
     def type_of(field: str) -> str | None:
         found = truth.type_of(field)
         return found.type if found else None
 
-    query = parse_query(str(rule.body["language"]), str(rule.body["query"]), type_of)
+    language, text = str(rule.body["language"]), str(rule.body["query"])
+    query = parse_query(language, text, type_of, named_in(table))
     reasons = why_not(query.node, truth)
     return (*reasons, *_misnamed(query.node, truth, document)) if reasons else ()
 

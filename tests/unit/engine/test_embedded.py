@@ -107,6 +107,40 @@ def test_kql_knows_the_types_of_fields() -> None:
     assert run(rule("line: *a b*", language="kuery"), *documents).event_ids == ("1",)
 
 
+def test_kql_asks_every_field_that_a_name_with_a_wildcard_fits() -> None:
+    """A value, any value, none; and a text asked of a number fails, as on Elasticsearch."""
+    fields = {
+        "p.name": {"type": "keyword"},
+        "p.pid": {"type": "long"},
+        "p.parent.name": {"type": "keyword"},
+        "parts": {"type": "nested"},
+        "parts.name": {"type": "keyword"},
+    }
+    engine = EmbeddedEngine(lambda _: table_of(fields))
+    events = Memory(
+        [
+            event("1", **{"p.name": "a"}),
+            event("2", p={"parent": {"name": "a"}}),
+            event("3", parts=[{"name": "a"}]),
+            event("4", p={"pid": 7}),
+        ]
+    )
+    for query, found in {
+        "p.*name: a": ("1", "2"),
+        "pa*: a": ("3",),
+        "p*name: (a or b)": ("1", "2", "3"),
+        "p.*: *": ("1", "2", "4"),
+        "not p.*: *": ("3",),
+        "p.*id >= 7": ("4",),
+        "q.*: a": (),
+        "q.*: *": (),
+    }.items():
+        asked = rule(query, language="kuery")
+        assert engine.run([asked], events, None, NOW)["r"].event_ids == found, query
+    with pytest.raises(QueryError):
+        engine.run([rule("p.*: a", language="kuery")], events, None, NOW)
+
+
 def test_every_rule_that_cannot_run_is_named() -> None:
     """Before any event is looked at."""
     rules = [rule("k:(", rule_id="one"), rule("k:a~", rule_id="two"), rule(rule_id="three")]

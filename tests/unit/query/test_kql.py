@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
-from ruledeploy.query.kql import parse_kql
+from ruledeploy.fields import FieldTable, FieldType
+from ruledeploy.query.kql import named_in, parse_kql
 
 FIXTURE = json.loads((Path(__file__).parents[2] / "fixtures/kql/cases.json").read_text("utf-8"))
 
@@ -68,6 +69,67 @@ def test_what_is_no_query_is_refused(text: str) -> None:
     """With the offset of what stands wrong."""
     with pytest.raises(QueryError):
         parse_kql(text)
+
+
+TABLE = FieldTable(
+    "f",
+    "logs-*",
+    {
+        "process.name": FieldType("keyword", fields={"text": FieldType("match_only_text")}),
+        "process.pid": FieldType("long"),
+        "process": FieldType("object"),
+        "processes": FieldType("nested"),
+        "processes.name": FieldType("keyword"),
+    },
+    dynamic_keyword=("winlog.event_data.*",),
+)
+
+
+def named(text: str) -> Any:
+    """The DSL of a query over the table."""
+
+    def type_of(name: str) -> str | None:
+        found = TABLE.get(name)
+        return found.type if found else None
+
+    return parse_kql(text, type_of, named_in(TABLE))
+
+
+def test_a_wildcard_in_a_name_stands_for_the_fields_it_fits() -> None:
+    """Multi-fields too; each is asked as its type is, and a nested one within its object."""
+    assert named("process*.na*: a")["bool"]["should"] == [
+        {"term": {"process.name": {"value": "a"}}},
+        {"match": {"process.name.text": "a"}},
+        {
+            "nested": {
+                "path": "processes",
+                "query": {"term": {"processes.name": {"value": "a"}}},
+                "score_mode": "none",
+            }
+        },
+    ]
+    assert named("process.*: *")["bool"]["should"] == [
+        {"exists": {"field": name}} for name in ("process.name", "process.name.text", "process.pid")
+    ]
+    assert named("p*.pid >= 5")["bool"]["should"] == [{"range": {"process.pid": {"gte": "5"}}}]
+    assert named("process.n*: (a or not b*)")["bool"]["minimum_should_match"] == 1
+    assert named("processes: {n*: a}")["nested"]["query"]["bool"]["should"] == [
+        {"term": {"processes.name": {"value": "a"}}}
+    ]
+
+
+def test_a_name_that_fits_no_field_is_sent_as_it_is_written() -> None:
+    """And so finds nothing."""
+    assert named("file.*: a")["bool"]["should"] == [{"match": {"file.*": "a"}}]
+
+
+@pytest.mark.parametrize(
+    "text", ["winlog.*: a", "*.pid: 1", "winlog.event_data.Im*: a", "*: a", "*d: a"]
+)
+def test_a_wildcard_is_refused_where_events_may_have_other_fields(text: str) -> None:
+    """Those that are mapped as they come, and those of every index."""
+    with pytest.raises(UnsupportedQuery):
+        named(text)
 
 
 @pytest.mark.parametrize("text", ["f: *a b*", "proc*: x", "f: null"])
