@@ -118,19 +118,36 @@ class PipeGenerator:
         type_ = self.random.choice(
             ("keyword", "integer", "long", "double", "boolean", "date", "ip")
         )
+        if self.random.random() < 0.2:
+            # A column of the same name hides the index's own.
+            name = self._column(type_) or name
+        name = f"c{self.count}" if name == "n" else name
         expression = self.of(type_, 2)
         if expression in self.columns:
             # Groups by a column and its copy are groups by pairs of equal values on the node.
             return ""
         text = f"eval {name} = {expression}"
-        self.made.append(name)
+        varies = self._varies(expression)
+        self.made = [one for one in self.made if one != name] + [name]
         self.columns[name] = type_
-        if not self._varies(expression):
-            self.constant.add(name)
+        self.constant = self.constant - {name} if varies else self.constant | {name}
         return text
 
     def _other(self) -> str:
-        match self.random.randint(0, 4):
+        match self.random.randint(0, 7):
+            case 7 if {"k", "j"} <= self.columns.keys():
+                del self.columns["k"]
+                constant = {"j"} if "k" in self.constant else set()
+                self.constant = self.constant - {"k", "j"} | constant
+                self.made = [one for one in self.made if one not in ("k", "j")] + ["j"]
+                return "rename k as j"
+            case 6:
+                self._forget(*(name for name in self.columns if name.startswith("c")))
+                return "drop c*, x" if self._forget("x") else "drop c*"
+            case 5:
+                kind = self.random.choice(("keyword", "integer", "long", "double", "date", "ip"))
+                order = self.random.choice(("", " desc", " nulls first", " desc nulls last"))
+                return f"sort {self.of(kind, 1)}{order}, n desc | limit 20"
             case 4:
                 kept = ["n, k, l, i", "d, t, ip, b", *self.made]
                 if "k" not in self.columns:
@@ -158,6 +175,13 @@ class PipeGenerator:
                 return "drop x"
             case _:
                 return ""
+
+    def _forget(self, *names: str) -> bool:
+        """Whether any of the columns was there; none of them is any longer."""
+        there = {*names} & self.columns.keys()
+        self.columns = {name: kind for name, kind in self.columns.items() if name not in there}
+        self.made = [name for name in self.made if name not in there]
+        return bool(there)
 
     def _ending(self) -> str:
         if self.random.random() < 0.5:

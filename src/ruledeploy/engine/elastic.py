@@ -158,6 +158,7 @@ class ElasticsearchEngine:
         if search.query.esql is not None and search.query.esql.pipe:
             alerts, rows = self._piped(search, search.query.esql, extra)
         else:
+            self._check_columns(search)
             alerts = self._ids(search, extra)
         suppressed = {item_id: self._ids(search, clauses[item_id]) for item_id in sorted(clauses)}
         limit = search.query.esql.limit if search.query.esql else None
@@ -209,6 +210,16 @@ class ElasticsearchEngine:
         return dict(answer)
 
     # ---------------------------------------------------------------------------------- ES|QL
+
+    def _check_columns(self, search: _Search) -> None:
+        """Let `keep` and `drop` fail on columns that are not there, though we ask for ids alone."""
+        esql = search.query.esql
+        if esql is None or not esql.commands:
+            return
+        metadata = f" metadata {', '.join(esql.metadata)}" if esql.metadata else ""
+        sources = search.index or ",".join(esql.sources)
+        with without_warnings():
+            self._client.esql.query(query=f"from {sources}{metadata} {esql.rest} | limit 0")
 
     def _esql(self, search: _Search, extra: JsonObject | None) -> list[Row]:
         """Every row; where an answer is cut off, the window is halved and each half asked."""

@@ -115,7 +115,7 @@ class EmbeddedEngine:
         hits = found.hits(esql.limit if esql else None)
         if esql is None or not esql.pipe:
             return hits
-        types = types_in([self._tables(pattern) for pattern in item.patterns])
+        types = types_in([self._tables(pattern) for pattern in item.patterns], esql.metadata)
         return piped(esql, types, found.rows, now, hits.suppressed)
 
 

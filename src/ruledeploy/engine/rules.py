@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from ruledeploy.engine.binding import Binder, Bound, resolve, types_of
-from ruledeploy.engine.pipes import has_column, types_in
+from ruledeploy.engine.pipes import check_condition_column, names_in, types_in
 from ruledeploy.engine.protocol import EngineRule
 from ruledeploy.engine.sources import selects, stream_name
 from ruledeploy.errors import Collector, QueryError, UnsupportedQuery
@@ -111,12 +111,13 @@ class naming:  # noqa: N801 - a context manager, used like a function
 
 def check_columns(item: Parsed, tables: Sequence[FieldTable], now: datetime) -> None:
     """ES|QL fails on a column that no index has, and on types that do not go together."""
-    if item.query.esql is None or not tables:
+    query = item.query.esql
+    if query is None or not tables:
         return
-    for name in sorted(item.query.esql.columns):
-        if not any(has_column(table, name) for table in tables):
-            raise QueryError(f"unknown column {name}")
-    run_pipe(item.query.esql.pipe, types_in(tables), (), now)
+    for name in sorted(query.columns):
+        check_condition_column(name, tables, query)
+    types, names = types_in(tables, query.metadata), names_in(tables, query.metadata)
+    run_pipe(query.commands, types, (), now, names)
 
 
 def refuse_pipe(rule: EngineRule, query: ParsedQuery) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 from ruledeploy.errors import QueryError, UnsupportedQuery
 from ruledeploy.query.esql_aggregates import AGGREGATES, Fold, aggregate, percentile
@@ -28,16 +28,22 @@ from ruledeploy.query.esql_pipe import (
 )
 from ruledeploy.query.esql_types import Row, Typed, Types, Value, each
 
+Names: TypeAlias = Callable[[], Iterable[str]]
+
 # What Elasticsearch gives of a query without a limit.
 DEFAULT_LIMIT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns there are: those made in the pipe, and those of the index still in sight."""
+    """The columns there are: those made in the pipe, and those of the index still in sight.
+
+    `names` gives the latter; None where nobody knows all of them.
+    """
 
     made: Mapping[str, str]
     mapped: Types
+    names: Names | None = None
 
     def type(self, name: str) -> str | None:
         """The type of a column, or None if there is none."""
@@ -46,8 +52,19 @@ class Columns:
     def only(self, kept: Callable[[str], bool]) -> Columns:
         """Those whose name passes."""
         made = {name: type_ for name, type_ in self.made.items() if kept(name)}
-        mapped = self.mapped
-        return Columns(made, lambda name: mapped(name) if kept(name) else None)
+        mapped, names = self.mapped, self.names
+        left = None if names is None else lambda: filter(kept, names())
+        return Columns(made, lambda name: mapped(name) if kept(name) else None, left)
+
+    def refuse_misfit(self, pattern: str) -> None:
+        """Raise QueryError for a name, or a pattern, of no column."""
+        if "*" not in pattern:
+            if self.type(pattern) is None:
+                raise QueryError(f"unknown column {pattern}")
+        elif pattern != "*" and self.names is not None:
+            known = (*self.made, *self.names())
+            if not any(fnmatchcase(name, pattern) for name in known):
+                raise QueryError(f"no column fits {pattern}")
 
     def plus(self, more: Mapping[str, str]) -> Columns:
         """With others, which hide those of the same name."""
@@ -63,14 +80,18 @@ class Table:
 
 
 def run_pipe(
-    commands: Sequence[Command], types: Types, rows: Iterable[Row], now: datetime
+    commands: Sequence[Command],
+    types: Types,
+    rows: Iterable[Row],
+    now: datetime,
+    names: Names | None = None,
 ) -> Table:
     """The rows a pipe gives; at most a thousand, unless it says so.
 
     Raises QueryError where Elasticsearch refuses the pipe for its columns or types; with no rows
     at all that is a check of the pipe.
     """
-    table = Table(Columns({}, types), list(rows))
+    table = Table(Columns({}, types, names), list(rows))
     for number, command in enumerate(commands):
         if isinstance(command, Limit) and not _ordered(commands[:number], commands[number + 1 :]):
             raise UnsupportedQuery("rows computed after a limit without a sort: which are kept?")
@@ -99,6 +120,8 @@ def _run(command: Command, table: Table, now: datetime) -> Table:
             return replace(table, columns=columns.only(lambda name: _fits(name, patterns)))
         case Drop(patterns):
             _there(patterns, columns)
+            if "*" in patterns:
+                raise QueryError("drop * would leave no column")
             return replace(table, columns=columns.only(lambda name: not _fits(name, patterns)))
         case Rename(pairs):
             return _rename(pairs, table)
@@ -112,8 +135,7 @@ def _run(command: Command, table: Table, now: datetime) -> Table:
 
 def _there(patterns: Sequence[str], columns: Columns) -> None:
     for pattern in patterns:
-        if "*" not in pattern and columns.type(pattern) is None:
-            raise QueryError(f"unknown column {pattern}")
+        columns.refuse_misfit(pattern)
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:
@@ -240,7 +262,7 @@ class _Grouping:
         out = [self._row(key, members) for key, members in gathered.items()]
         made = {name: typed.type for name, typed in self.results}
         made |= {name: _kind(typed.type) for name, typed in self.groups}
-        return Table(Columns(made, lambda _: None), out)
+        return Table(Columns(made, lambda _: None, tuple), out)
 
     def _keys(self, row: Row) -> Iterator[tuple[Any, ...]]:
         """The groups of a row: one for each of a column's values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,36 @@ def test_buckets_and_a_condition_on_groups() -> None:
     """A correlation in the words of ES|QL."""
     hits = run("| stats c = count(*) by t = bucket(@timestamp, 5 minutes), host | where c >= 2")
     assert hits.rows == ({"c": 2, "t": "2026-01-01T10:00:00.000Z", "host": "a"},)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "| eval m = n | keep _id, _index, _version, m",
+        "| keep _*, n | where n > 0",
+        "| eval v = _version + 1 | where v == 2",
+        '| sort _id desc | eval x = _index | where x == "i"',
+    ],
+)
+def test_metadata_are_columns(tail: str) -> None:
+    """As rules ask for them so that their alerts can be told apart; of one write, the first."""
+    assert run(f"metadata _id, _version, _index {tail}").event_ids == ("0", "1", "2", "3")
+
+
+def test_metadata_that_we_do_not_know_is_refused() -> None:
+    """By name, and only where it is used."""
+    assert run("metadata _id, _score | eval m = n").count == 4
+    for tail in ("| eval s = _score", "| where _score > 1", "| where _version > 1"):
+        with pytest.raises(UnsupportedQuery, match="the metadata _"):
+            run(f"metadata _score, _version {tail}")
+
+
+def test_a_column_is_not_missed_where_tables_are_not_complete() -> None:
+    """A pattern may fit fields that a table does not list."""
+    table = replace(TABLE, dynamic_keyword=("winlog.event_data.*",))
+    rule = EngineRule("r", "esql", "from i | keep winlog.event_data.*", ())
+    engine = EmbeddedEngine(lambda _: table)
+    assert engine.run([rule], Memory([Document("i", "1", {})]), None, NOW)["r"].count == 1
 
 
 def test_without_groups_there_is_one_row_even_of_nothing() -> None:

@@ -24,9 +24,6 @@ from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.search import Matching, unreadable
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
-# Types of the fields that `metadata` names; the others are keywords.
-_METADATA = {"_version": "long"}
-
 
 def query(stack: Stack, call: Call) -> Answer:
     """Rows of the columns that the query leaves: without a `keep`, all that the indices map."""
@@ -79,10 +76,9 @@ def _run(
         }
         for stored in rows
     ]
-    known = types_in(list(tables.values()))
-    metadata = {name: _METADATA.get(name, "keyword") for name in esql.metadata}
+    types = types_in(list(tables.values()), esql.metadata)
     try:
-        return run_pipe(esql.commands, lambda name: metadata.get(name) or known(name), read, now)
+        return run_pipe(esql.commands, types, read, now)
     except QueryError as error:
         raise unreadable(error) from error
 
