@@ -58,6 +58,12 @@ def test_info_and_health(es: Elasticsearch) -> None:
     assert es.cluster.health()["status"] == "green"
 
 
+def test_the_licence_allows_everything(es: Elasticsearch) -> None:
+    """A trial that does not end."""
+    found = es.license.get()["license"]
+    assert (found["type"], found["status"]) == ("trial", "active")
+
+
 def test_create_is_refused_the_second_time(es: Elasticsearch, index: str) -> None:
     """`_create` is what locks are made of."""
     made = es.create(index=index, id="1", document={"a": 1})

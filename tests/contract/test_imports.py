@@ -155,6 +155,16 @@ def test_exports_can_be_put_together(kibana: Client, space: str) -> None:
     }
 
 
+def test_an_overwriting_import_leaves_the_version(kibana: Client, space: str) -> None:
+    """Of the list, as seen in 9.5.1: an export after it is the export before it."""
+    kibana("POST", LISTS, LIST, space=space)
+    before = kibana("GET", f"{LISTS}?list_id=l", space=space).body
+    done = upload(kibana, f"{LISTS}/_import?overwrite=true", [LIST], space).body
+    assert done["success"] is True
+    after = kibana("GET", f"{LISTS}?list_id=l", space=space).body
+    assert (before["version"], after["version"]) == (1, 1)
+
+
 def test_an_overwriting_import_leaves_the_expiry(kibana: Client, space: str) -> None:
     """And an item whose id another list has is left alone, with nobody told."""
     first, later = "2030-01-01T00:00:00.000Z", "2031-01-01T00:00:00.000Z"

@@ -8,6 +8,18 @@ from ruledeploy.stack.context import Stack
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
 _AVAILABLE = {"level": "available", "summary": "All services and plugins are available"}
+_CORE = {
+    "elasticsearch": {
+        "level": "available",
+        "summary": "Elasticsearch is available",
+        "meta": {"warningNodes": [], "incompatibleNodes": []},
+    },
+    "savedObjects": {
+        "level": "available",
+        "summary": "SavedObjects service has completed migrations and is available",
+        "meta": {"migratedIndices": {"migrated": 0, "skipped": 0, "patched": 0}},
+    },
+}
 _INDEX_RIGHTS = (
     "all", "create", "create_doc", "create_index", "delete", "delete_index", "index", "maintenance",
     "manage", "monitor", "read", "view_index_metadata", "write",
@@ -20,7 +32,6 @@ def status(stack: Stack, call: Call) -> Answer:
     """`GET /api/status`: strangers learn the level only."""
     if stack.auth.known(call.headers.get("authorization")) is None:
         return Answer({"status": {"overall": {"level": "available"}}})
-    service = {"level": "available", "summary": "Service is working"}
     return Answer(
         {
             "name": "ruledeploy-stack",
@@ -35,8 +46,8 @@ def status(stack: Stack, call: Call) -> Answer:
             },
             "status": {
                 "overall": _AVAILABLE,
-                "core": dict.fromkeys(("elasticsearch", "http", "savedObjects"), service),
-                "plugins": dict.fromkeys(("alerting", "lists", "securitySolution"), service),
+                "core": _CORE,
+                "plugins": dict.fromkeys(("alerting", "lists", "securitySolution"), _AVAILABLE),
             },
             "metrics": {},
         }

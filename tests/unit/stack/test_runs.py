@@ -48,7 +48,8 @@ def test_the_alert_is_the_event_and_the_rule(lab: Lab) -> None:
     assert alert["@timestamp"] == "2026-11-23T00:05:00.000Z"
     assert alert["kibana.alert.original_time"] == "2026-11-23T00:03:00.000Z"
     assert alert["process"]["name"] == "evil.exe"
-    assert alert["event"]["kind"] == "signal"
+    assert alert["event.kind"] == "signal"
+    assert "kind" not in alert["event"]
     assert alert["kibana.alert.original_event.id"] == "e0-3"
     assert alert["kibana.alert.rule.uuid"] == rule["id"]
     assert alert["kibana.alert.rule.rule_id"] == "wpm"

@@ -20,14 +20,15 @@ from ruledeploy.stack.store import Saved
 # Fields of the body that become `kibana.alert.rule.<name>` as they are.
 _COPIED = (
     "author", "building_block_type", "created_at", "created_by", "description", "enabled",
-    "false_positives", "from", "immutable", "interval", "license", "max_signals", "name", "note",
-    "references", "revision", "risk_score_mapping", "rule_id", "rule_name_override",
+    "exceptions_list", "false_positives", "from", "immutable", "interval", "license",
+    "max_signals", "name", "note", "references", "revision", "risk_score_mapping", "rule_id",
+    "rule_name_override",
     "severity_mapping", "tags", "threat", "timestamp_override", "to", "type", "updated_at",
     "updated_by", "version",
 )  # fmt: skip
 _NOT_PARAMETERS = {
     "id", "name", "tags", "enabled", "actions", "interval", "created_at", "created_by",
-    "updated_at", "updated_by", "revision",
+    "updated_at", "updated_by", "revision", "output_index",
 }  # fmt: skip
 
 
@@ -45,17 +46,20 @@ class Execution:
 def alert(execution: Execution, finding: Finding, event: dict[str, Any] | None) -> dict[str, Any]:
     """The alert for a finding: what was found, `event.kind` signal, and `kibana.alert.*`.
 
-    `event` is the source of the finding's event; None for a finding that is none.
+    `event` is the source of the finding's event; None for a finding that is none. Kibana writes
+    `event.kind` with a dot beside the event's own object, which has none (seen in 9.5.1).
     """
     rule, now = execution.rule, iso(execution.at)
     body, found = rule.body, finding.source if event is None else event
     inner = found.get("event")
     original = inner if isinstance(inner, dict) else {}
+    kept = {key: value for key, value in original.items() if key != "kind"}
     ancestors = _ancestors(finding, found, body)
     return {
         **{k: v for k, v in found.items() if k not in {"event", "@timestamp"}},
         "@timestamp": now,
-        "event": {**original, "kind": "signal"},
+        **({"event": kept} if kept else {}),
+        "event.kind": "signal",
         "kibana.alert.ancestors": ancestors,
         "kibana.alert.depth": ancestors[-1]["depth"] + 1,
         "kibana.alert.intended_timestamp": now,
@@ -110,11 +114,12 @@ def _rule_fields(execution: Execution) -> dict[str, Any]:
         "actions": body["actions"],
         "category": category,
         "consumer": "siem",
+        "execution.timestamp": iso(execution.at),
         "execution.uuid": execution.id,
         "execution.type": "manual" if execution.preview_id else "scheduled",
         "indices": body.get("index", []),
         "parameters": {k: v for k, v in body.items() if k not in _NOT_PARAMETERS},
-        "producer": "siem",
+        "producer": "preview-producer" if execution.preview_id else "siem",
         "risk_score": body["risk_score"],
         "rule_type_id": type_id,
         "severity": body["severity"],

@@ -58,6 +58,27 @@ def health(stack: Stack, call: Call) -> Answer:
     )
 
 
+def license_of(stack: Stack, call: Call) -> Answer:
+    """`GET /_license`: a trial, for everything is allowed here."""
+    del call
+    return Answer(
+        {
+            "license": {
+                "status": "active",
+                "uid": stack.store.get_meta("uuid"),
+                "type": "trial",
+                "issue_date": "2026-01-01T00:00:00.000Z",
+                "issue_date_in_millis": 1_767_225_600_000,
+                "max_nodes": 1000,
+                "max_resource_units": None,
+                "issued_to": "ruledeploy-stack",
+                "issuer": "elasticsearch",
+                "start_date_in_millis": -1,
+            }
+        }
+    )
+
+
 def create_index(stack: Stack, call: Call) -> Answer:
     """`PUT /{index}`: 400 when it exists."""
     name = call.params["index"]
@@ -180,6 +201,7 @@ ROUTES = (
     Endpoint("GET", "/", info),
     Endpoint("HEAD", "/", info),
     Endpoint("GET", "/_cluster/health", health),
+    Endpoint("GET", "/_license", license_of),
     Endpoint("POST", "/_refresh", refresh, "write"),
     Endpoint("PUT", "/_index_template/{name}", put_template, "write"),
     Endpoint("GET", "/_index_template/{name}", read_template),

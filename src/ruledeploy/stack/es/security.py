@@ -8,6 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+from ruledeploy.stack.auth import ANYBODY
 from ruledeploy.stack.clock import duration
 from ruledeploy.stack.config import ApiKey
 from ruledeploy.stack.context import Stack
@@ -24,10 +25,10 @@ def authenticate(stack: Stack, call: Call) -> Answer:
     realm = {"name": caller.realm, "type": caller.realm}
     body: dict[str, Any] = {
         "username": caller.name,
-        "roles": [caller.role],
+        "roles": [] if caller.key else [caller.role],
         "full_name": None,
         "email": None,
-        "metadata": {},
+        "metadata": {"_reserved": True} if caller.name == ANYBODY.name else {},
         "enabled": True,
         "authentication_realm": realm,
         "lookup_realm": realm,

@@ -156,7 +156,7 @@ def _import_list(run: _Run, line: dict[str, Any]) -> None:
         )
         run.list_errors.append(_error({"list_id": list_id}, 409, message))
     else:
-        body = {**found.body, **parsed, "version": found.body["version"] + 1}
+        body = {**found.body, **parsed, "version": found.body["version"]}
         body["updated_at"], body["updated_by"] = run.stack.clock.text(), run.call.caller.name
         run.stack.store.put(Saved(found.kind, found.space, found.id, found.key, body))
         run.overwritten.append(found)
