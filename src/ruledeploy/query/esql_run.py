@@ -213,9 +213,9 @@ class _Grouping:
         self.columns = columns
         self.now = now
         self.slots: dict[str, _Slot] = {}
-        self.groups = [
-            (name, compile_expr(expr, columns.type, now)) for name, expr in command.groups
-        ]
+        # Of groups of one name the last counts.
+        groups = dict(command.groups)
+        self.groups = [(name, compile_expr(e, columns.type, now)) for name, e in groups.items()]
         kinds = {name: _kind(typed.type) for name, typed in self.groups}
         taken = [(name, self._taken(expr)) for name, expr in command.aggregates]
         kinds |= {name: slot.type for name, slot in self.slots.items()}

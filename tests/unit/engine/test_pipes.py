@@ -51,6 +51,12 @@ def test_groups_are_rows() -> None:
     )
 
 
+def test_a_group_named_twice_is_one_group() -> None:
+    """Not pairs of an event's values."""
+    once, twice = run("| stats c = count(*) by user"), run("| stats c = count(*) by user, user")
+    assert once.rows == twice.rows
+
+
 def test_buckets_and_a_condition_on_groups() -> None:
     """A correlation in the words of ES|QL."""
     hits = run("| stats c = count(*) by t = bucket(@timestamp, 5 minutes), host | where c >= 2")
