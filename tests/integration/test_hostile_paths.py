@@ -167,6 +167,19 @@ def test_an_overlay_that_is_no_file_is_refused(root: Path, make: Callable[[Path]
     assert json.loads(done.stdout)["name"] == "Good"
 
 
+@pytest.mark.parametrize("make", [pipe, device, nowhere, circle])
+@pytest.mark.parametrize("name", ["exceptions/value_lists/odd.txt", "ruledeploy.lock/local.json"])
+def test_whatever_is_named_like_content_is_no_pipe(
+    root: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    """A lock that cannot be read must not pass for none: rules would be compiled otherwise."""
+    (root / name).parent.mkdir(parents=True)
+    make(root / name)
+    done = ruledeploy(root, "check")
+    assert done.returncode == 1
+    assert name in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(("name", "shown"), NAMES)
 def test_names_that_cannot_be_shown_are_refused(root: Path, name: bytes, shown: str) -> None:
     """Of events and of rules, escaped in the message; the other rule converts."""

@@ -78,8 +78,8 @@ def content_files(root: Path, errors: Collector) -> dict[str, str]:
 
 
 def _is_content(name: str, path: str) -> bool:
-    """A pipe or a folder is an error where a rule is expected, and else nobody's business."""
-    return is_yaml(name) or (_suffix(name) in _SUFFIXES and os.path.isfile(path))  # noqa: PTH113 - a string
+    """A pipe or a link to nowhere is an error; a folder is one where a rule is expected."""
+    return is_yaml(name) or (_suffix(name) in _SUFFIXES and not os.path.isdir(path))  # noqa: PTH112 - a string
 
 
 def _name_below(root: Path, folder: str) -> str:
