@@ -138,7 +138,7 @@ class FieldTable:
     _types: dict[str, FieldType | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _nested: dict[str, str | None] = field(
+    _holders: dict[tuple[str, tuple[str, ...]], str | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -212,17 +212,23 @@ class FieldTable:
 
     def nested_path(self, name: str) -> str | None:
         """The outermost `nested` object that holds the field, or None."""
-        if name not in self._nested:
-            self._nested[name] = self._find_nested(name)
-        return self._nested[name]
+        above, _, _ = name.rpartition(".")
+        return self.held_by(above, ("nested",)) if above else None
 
-    def _find_nested(self, name: str) -> str | None:
+    def held_by(self, name: str, types: tuple[str, ...]) -> str | None:
+        """The outermost field of some types that the field is or lies in, or None."""
+        asked = name, types
+        if asked not in self._holders:
+            self._holders[asked] = self._find_holder(name, types)
+        return self._holders[asked]
+
+    def _find_holder(self, name: str, types: tuple[str, ...]) -> str | None:
         parts = name.split(".")
-        for length in range(1, len(parts)):
-            above = self.fields.get(".".join(parts[:length]))
-            if above is not None and above.type == "nested":
-                return ".".join(parts[:length])
-        return None
+        above = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        return next(
+            (each for each in above if each in self.fields and self.fields[each].type in types),
+            None,
+        )
 
     def mappings(self) -> dict[str, Any]:
         """The table as the `mappings` of an index template, objects nested in `properties`."""
@@ -308,6 +314,7 @@ _BY_INDEX = (
 )
 
 
+@lru_cache(maxsize=1024)
 def family_of(index_pattern: str) -> str:
     """The telemetry family an index pattern belongs to; `ecs` when it is none we know better."""
     for glob, family in _BY_INDEX:

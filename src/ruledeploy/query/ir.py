@@ -253,8 +253,8 @@ def each_leaf(node: Node) -> Iterator[Leaf]:
             yield node
             if isinstance(node.matcher, Within):
                 todo.append(node.matcher.node)
-        elif isinstance(node, And | Or):
-            todo.extend(reversed(node.children))
+        elif isinstance(node, (And, Or)):
+            todo.extend(node.children[::-1])
         elif isinstance(node, Not):
             todo.append(node.child)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sigma.conditions import ConditionAND, ConditionItem, ConditionNOT
@@ -38,15 +39,8 @@ class _NotPlainError(Exception):
 
 
 def _read(text: str, selections: Selections) -> Tree | None:
-    tokens, at = [], len(text) - len(text.lstrip(" \t\r\n"))
-    while at < len(text):
-        found = _TOKENS.match(text, at)
-        if found is None:
-            raise _NotPlainError
-        tokens.append(found[1])
-        at = found.end()
-    # To pySigma `notes` is `not es`.
-    if any(token.startswith(_WORDS) and token not in _WORDS for token in tokens):
+    tokens = _tokens(text)
+    if tokens is None:
         raise _NotPlainError
     reader = _Reader(tokens, selections)
     tree = reader.disjunction()
@@ -55,11 +49,27 @@ def _read(text: str, selections: Selections) -> Tree | None:
     return tree
 
 
+@lru_cache(maxsize=1024)
+def _tokens(text: str) -> tuple[str, ...] | None:
+    """The words and parentheses of a condition; None where something else is in it."""
+    tokens, at = [], len(text) - len(text.lstrip(" \t\r\n"))
+    while at < len(text):
+        found = _TOKENS.match(text, at)
+        if found is None:
+            return None
+        tokens.append(found[1])
+        at = found.end()
+    # To pySigma `notes` is `not es`.
+    if any(token.startswith(_WORDS) and token not in _WORDS for token in tokens):
+        return None
+    return tuple(tokens)
+
+
 class _Reader:
     """Recursive descent: or, and, not, then a name, a selector or parentheses."""
 
-    def __init__(self, tokens: list[str], selections: Selections) -> None:
-        self.tokens = [*tokens, "", "", ""]
+    def __init__(self, tokens: tuple[str, ...], selections: Selections) -> None:
+        self.tokens = (*tokens, "", "", "")
         self.selections = selections
         self.at = 0
         self.depth = 0

@@ -105,8 +105,9 @@ class _Builder:
         }
         condition = self._condition(raw)
         if self.taxonomy.condition and self.root == "detection":
-            lines = (self.line(*each, ()) for each in self.taxonomy.condition.items())
-            named[_LOG_SOURCE] = joined(And, [line.tree() for line in lines])
+            always = self.taxonomy.condition.items()
+            lines = [line_of_texts(field, value, self.place) for field, value in always]
+            named[_LOG_SOURCE] = joined(And, [line.tree() for line in lines if line])
             condition = f"{_LOG_SOURCE} and ({condition})"
         if not named:
             raise self._wrong((self.root,), "No detections defined in Sigma rule")
@@ -116,7 +117,7 @@ class _Builder:
         written = raw["condition"]
         each_written = written if isinstance(written, list) else [written]
         several = [str(each) for each in each_written]
-        place = self.source.doc.at(self.root, "condition")
+        place = self.place
         if any(isinstance(each, bool) for each in each_written):
             # YAML reads a bare yes, no, on or off so.
             raise RuleError("condition: must be text", location=place, hint="quote it")
@@ -133,10 +134,9 @@ class _Builder:
         for pattern in _OF.findall(condition):
             glob = "[!_]*" if pattern == "them" else pattern
             if not any(fnmatchcase(name, glob) for name in names):
-                place = self.source.doc.at(self.root, "condition")
                 message = f"condition: no selection is named {pattern!r}"
                 hint = f"there are: {', '.join(names) or 'none'}"
-                raise RuleError(message, location=place, hint=hint)
+                raise RuleError(message, location=self.place, hint=hint)
 
     def selection(self, definition: Any, keys: Keys) -> Tree:
         """A mapping (AND), a list of mappings (OR), or keywords."""
@@ -144,12 +144,12 @@ class _Builder:
             case None | []:
                 message = f"{keys[-1]} is empty"
                 raise RuleError(message, location=self.source.doc.at(*keys), hint="field: value")
-            case Mapping():
+            case dict():
                 lines = [self.item(str(k), v, (*keys, k)) for k, v in definition.items()]
                 if not lines:
                     raise self._wrong(keys, "Detection is empty")
                 return joined(And, lines)
-            case list() if any(isinstance(each, Mapping | list) for each in definition):
+            case list() if any(isinstance(each, dict | list) for each in definition):
                 parts = (self.selection(each, (*keys, n)) for n, each in enumerate(definition))
                 return joined(Or, parts)
             case _:
@@ -159,19 +159,18 @@ class _Builder:
 
     def item(self, key: str, value: Any, keys: Keys) -> Tree:
         """One line, under the names of the family."""
-        self._refuse_values(key, value, keys)
-        line = self.line(key, value, keys)
-        if line.field is not None and is_fieldref(line):
-            return in_family(line, line.field, self.taxonomy, self.table).apart()
+        line = line_of_texts(key, value, self.place)
+        if line is None:
+            line = self._other_line(key, value, keys)
+            if line.field is not None and is_fieldref(line):
+                return in_family(line, line.field, self.taxonomy, self.table).apart()
         return self._in_family(line, keys)
 
-    def line(self, key: str, value: Any, keys: Keys) -> Line:
-        """One line as it is written."""
-        texts = line_of_texts(key, value, self.place)
-        if texts is not None:
-            return texts
-        if isinstance(value, Mapping) or (
-            isinstance(value, list) and any(isinstance(each, list | Mapping) for each in value)
+    def _other_line(self, key: str, value: Any, keys: Keys) -> Line:
+        """A line of other values than texts, or with modifiers that pySigma has to apply."""
+        self._refuse_values(key, value, keys)
+        if isinstance(value, dict) or (
+            isinstance(value, list) and any(isinstance(each, list | dict) for each in value)
         ):
             message = f"{key}: nested values mean nothing in Sigma"
             hint = "write the field's full dotted name"
@@ -250,6 +249,8 @@ class _Builder:
 
 
 def _renamed(line: Line, fields: tuple[str, ...]) -> Tree:
+    if fields == (line.field,):
+        return line.tree()
     lines = [replace(line, field=name).tree() for name in fields]
     return joined(_turned(False, line), lines)
 

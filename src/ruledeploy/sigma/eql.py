@@ -47,6 +47,7 @@ _ESCAPES = str.maketrans(
     }
 )  # fmt: skip
 _HINT = "language: lucene or esql"
+_UNUSABLE = ("nested", "flattened")
 # A comparison with text: the word of EQL that asks it, and what it is compared with.
 _Asked = tuple[str, str]
 
@@ -202,17 +203,14 @@ class EqlText(Rendering):
     def _column(self, field: str, place: Location) -> str:
         """The field's name; with `?` where it need not be in the index."""
         table = self.leaves.table
-        parts = field.split(".")
-        above = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
-        unusable = ("nested", "flattened")
-        for name in above:
-            found = table.fields.get(name)
-            if found is not None and found.type in unusable:
-                raise RuleError(
-                    f"{field} is, or lies in, the {found.type} `{name}`, which EQL cannot search",
-                    location=place,
-                    hint=_HINT,
-                )
+        unusable = table.held_by(field, _UNUSABLE)
+        if unusable is not None:
+            kind = table.fields[unusable].type
+            raise RuleError(
+                f"{field} is, or lies in, the {kind} `{unusable}`, which EQL cannot search",
+                location=place,
+                hint=_HINT,
+            )
         return field_name(field) if self._is_sure(field) else f"?{field_name(field)}"
 
     def _is_sure(self, field: str) -> bool:

@@ -149,7 +149,8 @@ class Rendering(ABC):
                 self.refuse_wider(part, negative=not negative)
             case Both(parts) | Either(parts) | Listed(parts):
                 for each in parts:
-                    self.refuse_wider(each, negative=negative)
+                    if negative or not isinstance(each, Clause):
+                        self.refuse_wider(each, negative=negative)
 
     # ------------------------------------------------------------------- from forms to text
 

@@ -31,7 +31,9 @@ def line_of_texts(key: str, value: Any, place: Location) -> Line | None:
     name, *modifiers = key.split("|")
     opened = _OPENED.get(tuple(modifiers))
     values = value if isinstance(value, list) else [value]
-    if opened is None or not name or not all(isinstance(each, str) and each for each in values):
+    if opened is None or not name or not values:
+        return None
+    if not all([isinstance(each, str) and each for each in values]):  # noqa: C419 - the faster
         return None
     patterns = tuple([text_pattern(each, *opened) for each in values])
     return Line(name, patterns, "all" in modifiers, negated=False, place=place)

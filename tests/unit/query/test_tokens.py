@@ -49,7 +49,7 @@ _CLAUSES = {
     ],
     "eql": [
         *('a like "x*"', '?a.b : ("X", "y?")', 'a == "x"', 'a in ("x", "y")', 'a : "\\\\*"'),
-        *('not in ("x")', 'a.in == "x"', 'a == ("x")', 'a in "x"', '== "x"', '?a == "x"'),
+        *('not in ("x")', 'a.in == "x"', 'a == ("x", "y")', 'a in "x"', '== "x"', '?a == "x"'),
     ],
 }
 _BEGINNINGS = {"esql": "from x | where", "eql": "any where"}
