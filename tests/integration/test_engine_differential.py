@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
+from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.helpers import bulk
 
 from ruledeploy.engine import (
@@ -26,7 +27,10 @@ from ruledeploy.engine import (
     Indices,
     Memory,
 )
+from ruledeploy.engine.binding import resolve
 from ruledeploy.errors import QueryError, UnsupportedQuery
+from ruledeploy.fields import FieldTable
+from ruledeploy.query.kql import named_in, parse_kql
 from support.elasticsearch_node import Degrade, FreshIndex, Node
 from support.engine_cases import Case, Generator
 from support.engine_values import FIELDS, LOWERCASE
@@ -48,6 +52,8 @@ class World:
     here: EmbeddedEngine
     there: ElasticsearchEngine
     documents: list[Document]
+    client: Elasticsearch
+    table: FieldTable
 
     def compare(self, case: Case) -> str:
         """SAME, UNSUPPORTED, or what each engine says."""
@@ -55,10 +61,33 @@ class World:
         if here == UNSUPPORTED:
             return UNSUPPORTED
         there = asked(self.there, case.rule, Indices(self.index))
+        if there == UNSUPPORTED and case.rule.language == "kuery":
+            there = self.as_kibana(case.rule.query)
         # The node alone refuses some long literals, whose automata grow too large.
         if here == there or (there == ERROR and len(case.text) > LONG):
             return SAME
         return f"{case.text}\n  here  {here}\n  there {there}"
+
+    def as_kibana(self, query: str) -> Hits | str:
+        """What the node finds by the DSL that Kibana makes of KQL, which knows the fields."""
+
+        def type_of(name: str) -> str | None:
+            found = resolve(self.table, name)
+            return found.type.type if found else None
+
+        dsl = parse_kql(query, type_of, named_in(self.table))
+        try:
+            answer = self.client.search(
+                index=self.index,
+                query={"bool": {"filter": [dsl]}},
+                size=DOCUMENTS,
+                allow_partial_search_results=False,
+            )
+        except ApiError:
+            return ERROR
+        times = {one.id: (one.source["@timestamp"], one.id) for one in self.documents}
+        ids = sorted((hit["_id"] for hit in answer["hits"]["hits"]), key=times.__getitem__)
+        return Hits(len(ids), tuple(ids), {})
 
 
 def asked(engine: Engine, rule: EngineRule, source: Memory | Indices) -> Hits | str:
@@ -81,7 +110,12 @@ def world(node: Node, degrade: Degrade, index: str, generator: Generator) -> Wor
     actions = ({"_index": index, "_id": one.id, "_source": one.source} for one in documents)
     bulk(node.client, actions, refresh=True)
     return World(
-        index, EmbeddedEngine(lambda _: table), ElasticsearchEngine(node.client), documents
+        index,
+        EmbeddedEngine(lambda _: table),
+        ElasticsearchEngine(node.client),
+        documents,
+        node.client,
+        table,
     )
 
 
