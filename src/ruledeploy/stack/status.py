@@ -57,7 +57,12 @@ def status(stack: Stack, call: Call) -> Answer:
 def privileges(stack: Stack, call: Call) -> Answer:
     """`GET /api/detection_engine/privileges`: has_privileges plus two flags of Kibana's."""
     body = has_privileges(call, [f".alerts-security.alerts-{call.space}"])
-    return Answer({**body, "is_authenticated": stack.config.secured, "has_encryption_key": True})
+    return Answer({**body, "is_authenticated": _is_known(stack, call), "has_encryption_key": True})
+
+
+def _is_known(stack: Stack, call: Call) -> bool:
+    """Whether the caller has shown who they are."""
+    return stack.config.secured or call.caller.key is not None
 
 
 def has_privileges(call: Call, indices: list[str]) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def list_privileges(stack: Stack, call: Call) -> Answer:
         {
             "lists": has_privileges(call, [f".lists-{call.space}"]),
             "listItems": has_privileges(call, [f".items-{call.space}"]),
-            "is_authenticated": stack.config.secured,
+            "is_authenticated": _is_known(stack, call),
         }
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from elasticsearch import Elasticsearch
 
 from ruledeploy.stack import ApiKey, User, running_stack
 
@@ -83,3 +84,14 @@ def test_status_greets_strangers_briefly(send: Any) -> None:
     """They learn the level and nothing else."""
     assert send("GET", "/api/status").json() == {"status": {"overall": {"level": "available"}}}
     assert "version" in send("GET", "/api/status", token("Basic", "bob:secret")).json()
+
+
+def test_a_key_made_here_is_known_without_security(tmp_path: Path) -> None:
+    """Whoever shows it is told so; whoever shows nothing, or another one, is let in."""
+    with running_stack(tmp_path) as stack, Elasticsearch(stack.elasticsearch_url) as es:
+        key = es.security.create_api_key(name="ci")["encoded"]
+        mine = es.options(api_key=key).security.authenticate()
+        assert (mine["authentication_type"], mine["roles"]) == ("api_key", [])
+        assert mine["api_key"]["name"] == "ci"
+        other = es.options(api_key="bm9uZTpub25l").security.authenticate()
+        assert other["authentication_type"] == es.security.authenticate()["authentication_type"]
