@@ -152,14 +152,15 @@ def both(parts: Sequence[Tri]) -> Tri:
     lone = _lone([part for part in parts if part.true != ALWAYS])
     if lone is not None:
         return lone
-    missing = frozenset[str]().union(*(part.absent for part in parts))
-    parts = [part for part in parts if not part.spared & missing]
+    missing = _NONE.union(*[part.absent for part in parts])
+    if missing:
+        parts = [part for part in parts if not part.spared & missing]
     equal = tuple(one for part in parts for one in part.equal)
     within = tuple(one for part in parts for one in part.within)
-    names, absent, present, others = (
-        frozenset[str]().union(*sets)
-        for sets in zip(*((p.names, p.absent, p.present, p.others) for p in parts), strict=True)
-    )
+    names = _NONE.union(*[part.names for part in parts])
+    absent = _NONE.union(*[part.absent for part in parts])
+    present = _NONE.union(*[part.present for part in parts])
+    others = _NONE.union(*[part.others for part in parts])
     if _contradict(equal, within) or absent & present:
         return replace(_FALSE, names=names)
     found = _joined(parts)
@@ -183,6 +184,8 @@ def _contradict(
 
     Of dates the optimizer does not say so.
     """
+    if not equal:
+        return False
     known: dict[Field, Scalar] = {}
     for field, value in equal:
         first = known.setdefault(field, value)
@@ -324,11 +327,10 @@ def pattern(field: Field, matcher: Matcher) -> Tri:
     """One pattern. The optimizer reads one that fits all as `is not null`, one text as `==`."""
     match matcher:
         case Glob(pattern):
-            pieces = glob.parts(pattern)
-            if not pieces:
+            if not pattern:
                 return single(field, matcher)
             fits_all = glob.matches_all(pattern)
-            literal = None if any(wild for _, wild in pieces) else "".join(t for t, _ in pieces)
+            literal = glob.literal(pattern)
         case Regexp(pattern):
             expr = parse_regexp(pattern)
             fits_all, literal = expr == ANYTHING, literal_of(expr)

@@ -29,6 +29,14 @@ def escape(text: str) -> str:
     return re.sub(r"[\\*?]", r"\\\g<0>", text)
 
 
+def literal(pattern: str) -> str | None:
+    """The one text that the pattern fits, or None."""
+    if pattern.startswith((ANY, ONE)):
+        return None  # as most do: it need not be taken apart
+    pieces = parts(pattern)
+    return None if any(wild for _, wild in pieces) else "".join(text for text, _ in pieces)
+
+
 def matches_all(pattern: str) -> bool:
     """Whether the pattern is made of `*` alone."""
     return pattern.strip(ANY) == "" and pattern != ""

@@ -24,8 +24,6 @@ from ruledeploy.query import glob
 from ruledeploy.query.ir import (
     Column,
     Glob,
-    Leaf,
-    Matcher,
     Node,
     Prefix,
     Regexp,
@@ -39,6 +37,8 @@ from ruledeploy.query.regexp_expr import ANY_CHAR, ANYTHING, EMPTY, Chars, Expr,
 
 MAX_CLAUSES = 16_384
 MAX_LITERAL_BYTES = 1_000
+# What an automaton is made of.
+_LIMITED = (Glob, Regexp, Prefix, Term)
 # A character as it is, escaped, or in both cases; and `.*`.
 _PIECE = re.compile(r"\.\*|\\[^A-Za-z]|\[[^\W\d_]{2}\]|[^.?+*|{}\[\]()\"\\#@&<>~]")
 _FOLDED = re.compile(f"(?:{_PIECE.pattern})*")
@@ -75,7 +75,9 @@ def check_limits(language: str, node: Node) -> None:
     for leaf in asked:
         if language != "esql" and isinstance(leaf.matcher, Regexp):
             _regex(leaf.field, leaf.matcher.pattern)
-        _automaton(leaf)
+        matcher = leaf.matcher.inner if isinstance(leaf.matcher, Column) else leaf.matcher
+        if isinstance(matcher, _LIMITED):
+            _automaton(leaf.field, matcher)
 
 
 def _regex(field: str, pattern: str) -> None:
@@ -87,23 +89,20 @@ def _regex(field: str, pattern: str) -> None:
         )
 
 
-def _automaton(leaf: Leaf) -> None:
-    matcher: Matcher = leaf.matcher.inner if isinstance(leaf.matcher, Column) else leaf.matcher
+def _automaton(field: str, matcher: Glob | Regexp | Prefix | Term) -> None:
     match matcher:
         case Glob(pattern) if not _is_harmless(pattern):
             pieces = glob.parts(pattern)
-            _short(leaf.field, "".join(text for text, _ in pieces))
+            _short(field, "".join(text for text, _ in pieces))
             if _may_be_dear(pieces) and is_too_complex(_expression(pieces)):
-                raise _too_complex(leaf.field, pattern)
+                raise _too_complex(field, pattern)
         case Regexp(pattern):
             if not _is_cheap(pattern) and regex_is_too_complex(pattern):
-                raise _too_complex(leaf.field, pattern)
+                raise _too_complex(field, pattern)
         case Prefix(text):
-            _short(leaf.field, f"{text}*")
+            _short(field, f"{text}*")
         case Term(str(text), fold=True):
-            _short(leaf.field, text)
-        case _:
-            pass
+            _short(field, text)
 
 
 def _is_harmless(pattern: str) -> bool:

@@ -180,7 +180,7 @@ class EqlText(Rendering):
             raise RuleError(
                 f"{field} is analysed text, which EQL cannot search", location=place, hint=_HINT
             )
-        return Value(f"{field}.keyword", pattern, fold=True)
+        return Value(f"{field}.keyword", pattern, fold=has_case(pattern.literal))
 
     def forms(self, comparison: Comparison) -> list[Form]:
         """A keyword without a field is refused, for what is searched is an analysed text."""
@@ -238,7 +238,7 @@ def _asked(form: Value | Regex) -> _Asked:
     if isinstance(form, Regex):
         return "regex", form.regex
     literal = form.pattern.literal
-    folds = form.fold and has_case(literal)
+    folds = form.fold
     plain = form.pattern.plain
     if folds and not literal.isascii() and has_case(_beyond_ascii(literal)):
         return "regex", fold(form.pattern)
@@ -246,7 +246,7 @@ def _asked(form: Value | Regex) -> _Asked:
         return "in", plain
     if not _WILD.search(literal):
         wild = "".join(
-            part.sign if isinstance(part, Wildcard) else part for part in form.pattern.parts
+            [part if isinstance(part, str) else part.sign for part in form.pattern.parts]
         )
         return (":" if folds else "like"), wild
     if plain is not None:

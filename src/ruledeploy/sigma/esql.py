@@ -38,6 +38,7 @@ from ruledeploy.sigma.rendering import Asked, Both, Clause, Either, Listed, Oppo
 
 _COMPARED = (Value, Words, Regex, Exact, Network, Compare)
 _NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_@][A-Za-z0-9_]*)*")
+_LIKE_ESCAPES = str.maketrans({char: f"\\{char}" for char in "\\*?"})
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -63,16 +64,14 @@ class EsqlText(Rendering):
                 return "false"
             case AnyOf() | AllOf():
                 return self._joined(form, place)
-            case Value(pattern=Pattern(plain=str(plain))) if _is_term(form) and self.of_rows:
-                return _any_equals(form, plain)
-            case Value(pattern=Pattern(plain=str(plain))) if _is_term(form):
-                return f"{field_name(form.field)} : {string(plain)}"
+            case Value():
+                return self._value(form, place)
             case Fields():
                 return self._fields(form)
             case Network():
-                return self._guarded(_address(form), self._comparison(form, place))
+                return self._guarded(_address(form), self._comparison(form))
             case _:
-                return self._guarded(field_name(form.field), self._comparison(form, place))
+                return self._guarded(field_name(form.field), self._comparison(form))
 
     def _negation(self, form: Not, place: Location) -> str:
         before, self.negated = self.negated, True
@@ -98,12 +97,11 @@ class EsqlText(Rendering):
         clauses = [self.render(each, place) for each in form.forms]
         return clauses[0] if len(clauses) == 1 else f"({word.join(clauses)})"
 
-    def _comparison(self, form: Form, place: Location) -> str:
+    def _comparison(self, form: Form) -> str:
         match form:
-            case Value():
-                return self._value(form, place)
             case Words():
-                return _compare_text(form.field, form.pattern, fold=True)
+                fold = has_case(form.pattern.literal)
+                return _compare_text(form.field, form.pattern, fold=fold)
             case Regex():
                 return f"{field_name(form.field)} rlike {string(form.regex)}"
             case Exact():
@@ -116,10 +114,16 @@ class EsqlText(Rendering):
         raise AssertionError(form)  # the other forms are not comparisons
 
     def _value(self, form: Value, place: Location) -> str:
+        plain = form.pattern.plain
+        if plain is not None and not form.fold:
+            if self.of_rows:
+                return _any_equals(form, plain)
+            return f"{field_name(form.field)} : {string(plain)}"
         if form.array:
             message = f"{form.field} may hold several values; ES|QL then matches none of them"
             self.warn("multi-value", message, place)
-        return _compare_text(form.field, form.pattern, fold=form.fold)
+        clause = _compare_text(form.field, form.pattern, fold=form.fold)
+        return self._guarded(field_name(form.field), clause)
 
     def text(self, asked: Asked) -> str:
         """One node; under a NOT, comparisons of one field alone share one guard.
@@ -152,7 +156,7 @@ class EsqlText(Rendering):
     def group_key(self, form: Form) -> str | None:
         """Whole values of one field fit in one `in (…)`."""
         match form:
-            case Value(array=False) if form.pattern.plain is not None and _folds(form):
+            case Value(fold=True, array=False) if form.pattern.plain is not None:
                 return f"~{form.field}"
             case Exact(quoted=False):
                 return f"#{form.field}"
@@ -226,18 +230,12 @@ def _any_equals(form: Value, plain: str) -> str:
     return f"{listed} like {string(like(pattern))}"
 
 
-def _folds(form: Value) -> bool:
-    """Whether the comparison must look past a letter case that the index keeps."""
-    return form.fold and has_case(form.pattern.literal)
-
-
 def _is_term(form: Value) -> bool:
     """Whether `:` asks it: a whole value, in the letter case of the index."""
-    return form.pattern.plain is not None and not _folds(form)
+    return form.pattern.plain is not None and not form.fold
 
 
 def _compare_text(field: str, pattern: Pattern, *, fold: bool) -> str:
-    fold = fold and has_case(pattern.literal)
     name = _column(field, fold=fold)
     wanted = pattern.lowered() if fold else pattern
     if fold and wanted.plain is not None and not wanted.plain.isascii():
@@ -268,8 +266,10 @@ def field_name(name: str) -> str:
 def like(pattern: Pattern) -> str:
     r"""A pattern of LIKE: `*`, `?`, and `\` before their literals and its own."""
     return "".join(
-        part.sign if isinstance(part, Wildcard) else re.sub(r"[\\*?]", r"\\\g<0>", part)
-        for part in pattern.parts
+        [
+            part.sign if isinstance(part, Wildcard) else part.translate(_LIKE_ESCAPES)
+            for part in pattern.parts
+        ]
     )
 
 

@@ -108,6 +108,8 @@ class Reader:
         if value is None:
             return ()
         items = value if isinstance(value, list) else [value]
+        if all([type(item) is str for item in items]):  # noqa: C419 - as nearly all are, and fast
+            return tuple(items)
         if any(isinstance(item, list | Mapping | bool) or item is None for item in items):
             self.wrong(key, "must be a list of texts")
             return ()
