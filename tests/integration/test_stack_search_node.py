@@ -401,6 +401,29 @@ def test_esql_shows_columns_in_order(
     assert told[1] == told[0]
 
 
+def test_esql_by_columns(both: tuple[Elasticsearch, Elasticsearch], index: str) -> None:
+    """The values of each column together; none of no rows."""
+    for limit in (3, 0):
+        query = f"from {index} | sort n | keep n, host.name | limit {limit}"
+        told = [client.esql.query(query=query, columnar=True)["values"] for client in both]
+        assert told[1] == told[0]
+
+
+@pytest.mark.parametrize("option", [{"size": 2}, {"no_such": True}, {"queri": "from x"}])
+def test_an_option_of_esql_that_is_none(
+    both: tuple[Elasticsearch, Elasticsearch], index: str, option: dict[str, Any]
+) -> None:
+    """Refused in the body and in the URL."""
+    body = {"query": f"from {index} | limit 1", **option}
+    headers = {"accept": "application/json", "content-type": "application/json"}
+    for client in both:
+        with pytest.raises(BadRequestError, match="unknown field"):
+            client.perform_request("POST", "/_query", headers=headers, body=body)
+        path = f"/_query?{next(iter(option))}=1"
+        with pytest.raises(BadRequestError, match="unrecognized parameter"):
+            client.perform_request("POST", path, headers=headers, body={"query": body["query"]})
+
+
 @pytest.mark.parametrize(
     "lines",
     [b'{"index":{}}\n', b'{"index":{}}\nnot json\n', b'["index"]\n{}\n', b'{"touch":{}}\n{}\n'],

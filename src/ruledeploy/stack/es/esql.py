@@ -24,10 +24,18 @@ from ruledeploy.stack.es.documents import Stored
 from ruledeploy.stack.es.search import Matching, unreadable
 from ruledeploy.stack.http import Answer, Call, Endpoint
 
+_IN_URL = {
+    *("allow_partial_results", "drop_null_columns", "format"),
+    *("error_trace", "filter_path", "human", "pretty"),
+}
+_IN_BODY = {"query", "filter", "columnar", "include_ccs_metadata", "locale", "time_zone"}
+_NOT_DONE = {"params", "profile", "tables"}
+
 
 def query(stack: Stack, call: Call) -> Answer:
     """Rows of the columns that the query leaves: without a `keep`, all that the indices map."""
     body = json_object(call)
+    _refuse_options(body, call)
     parsed = _parsed(str(body.get("query", "")))
     asked = parsed.esql or EsqlQuery(())
     backings = documents.resolve(stack.store, ",".join(asked.sources))
@@ -49,7 +57,27 @@ def query(stack: Stack, call: Call) -> Answer:
     answer = _answer(table, shown)
     if call.query.get("drop_null_columns") == "true":
         answer = _without_nulls(answer)
+    if body.get("columnar") is True:
+        answer["values"] = [list(column) for column in zip(*answer["values"], strict=True)]
     return Answer({"took": 1, "is_partial": False, **answer})
+
+
+def _refuse_options(body: Mapping[str, Any], call: Call) -> None:
+    """A 400 for what a node does not know, and for what this stack does not do."""
+    for key in call.query:
+        if key not in _IN_URL:
+            reason = f"request [/_query] contains unrecognized parameter: [{key}]"
+            raise elastic(400, "illegal_argument_exception", reason)
+    for key in body:
+        if key not in _IN_BODY and key not in _NOT_DONE:
+            reason = f"[esql/query] unknown field [{key}]"
+            raise elastic(400, "x_content_parse_exception", reason)
+        if key in _NOT_DONE and body[key]:
+            reason = f"the local stack does not support [{key}]"
+            raise elastic(400, "illegal_argument_exception", reason)
+    if call.query.get("format", "json") != "json":
+        reason = "the local stack answers ES|QL as [json] only"
+        raise elastic(400, "illegal_argument_exception", reason)
 
 
 def _first(commands: Sequence[Command], rows: Sequence[Stored]) -> Sequence[Stored]:
