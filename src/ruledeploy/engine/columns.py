@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
 import msgspec
@@ -91,16 +91,15 @@ class Column:
     def rows_of_each(self, numbers: dict[int, list[int]]) -> dict[int, Rows]:
         """The rows of many sets of values at once, each by its key."""
         size = len(self.codes) // 8 + 1
+        rows_of = self._rows_by_value().__getitem__
         out: dict[int, Rows] = {}
         for key, some in numbers.items():
             bits = bytearray(size)
-            for number in some:
-                for row in self._rows_by_value[number]:
-                    bits[row >> 3] |= 1 << (row & 7)
+            for row in chain.from_iterable(map(rows_of, some)):
+                bits[row >> 3] |= 1 << (row & 7)
             out[key] = int.from_bytes(bits, "little")
         return out
 
-    @cached_property
     def _rows_by_value(self) -> list[list[int]]:
         out: list[list[int]] = [[] for _ in range(len(self.values) + 1)]
         for row, code in enumerate(self.codes):

@@ -91,6 +91,8 @@ class Kept:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store or MemoryStore()
+        # Without a store nobody sees columns but this object, which has them anyway.
+        self._stores_columns = store is not None
         self._version = version
         self._largest = largest
         self._clock = clock
@@ -147,7 +149,9 @@ class Kept:
         files = fingerprint(question.source, self._largest, self._clock)
         if files is None or self._key(b"corpus", files) != key:
             raise Changed
-        self._store.put({self._key(key, name): c.to_bytes() for name, c in made.columns.items()})
+        if self._stores_columns:
+            columns = made.columns.items()
+            self._store.put({self._key(key, name): column.to_bytes() for name, column in columns})
         return made
 
     def _known(self, key: bytes) -> Corpus | None:

@@ -264,7 +264,11 @@ class PathTests:
         """The numbers that hold for a string or a list of values, each once; nothing is kept."""
         if not self._ready:
             self._prepare()
-        return self._of_one(value) if value.__class__ is str else self._of_many(value)
+        if value.__class__ is not str:
+            return self._of_many(value)
+        if self._equals is not None and lower(value) not in self._equals:
+            return ()
+        return self._of_one(value)
 
     def _remember(self, key: str | tuple[str, ...], numbers: Iterable[int]) -> Answer:
         if len(self._memo) >= _MEMO:
