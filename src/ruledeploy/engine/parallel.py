@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -160,7 +161,8 @@ class _Child:
     def __init__(self, context: Any, work: tuple[Any, ...]) -> None:
         self._answer: Connection
         self._answer, there = context.Pipe(duplex=False)
-        self._process: BaseProcess = context.Process(target=_work, args=(there, *work), daemon=True)
+        ends = (self._answer, there)
+        self._process: BaseProcess = context.Process(target=_work, args=(ends, *work), daemon=True)
         with there:
             self._process.start()
 
@@ -184,11 +186,18 @@ class _Child:
 
 
 def _work(
-    answer: Connection, run: Run[Any], cuts: Sequence[Cut], index: str, todo: Connection
+    ends: tuple[Connection, Connection],
+    run: Run[Any],
+    cuts: Sequence[Cut],
+    index: str,
+    todo: Connection,
 ) -> None:
+    theirs, answer = ends
+    theirs.close()  # kept open here, it would hide that the parent is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     run.forget_found()
     with dozing():
         failure = _work_off(run, cuts, index, todo)
-    answer.send((run.found, failure))
+    with suppress(BrokenPipeError):  # the parent is gone
+        answer.send((run.found, failure))
     answer.close()

@@ -26,9 +26,9 @@ from ruledeploy.paths import printable, refuse_special
 _SUFFIXES = (".ndjson", ".jsonl", ".json")
 _BACKING = ".ds-"
 _BACKING_DASHES = 3
-_BLOCK = 1 << 18
+_BLOCK = 1 << 19
 # Blocks of lines grow: out of the first it is learnt how to go through the others fast.
-_FIRST = _BLOCK >> 3
+_FIRST = 1 << 15
 # An element of a JSON array that is longer is taken for a broken one.
 _LONGEST = 64 << 20
 _GAP = re.compile(r"[ \t\r\n,]*")

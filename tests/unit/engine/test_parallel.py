@@ -6,6 +6,8 @@ import gc
 import gzip
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -126,6 +128,52 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Run, "put_part", killed)
     with pytest.raises(RuledeployError, match="a worker process ended with -9"):
         found([tmp_path], 2)
+
+
+VICTIM = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ruledeploy.engine import EmbeddedEngine, EngineRule, Files, parallel
+
+parallel._SHARES = {"fork": 1 << 18}
+parallel._LESSON = 1 << 16
+began = parallel._work
+
+def work(*given):
+    print(os.getpid(), flush=True)
+    began(*given)
+
+def work_off(run, cuts, index, todo, parent=os.getpid(), work_off=parallel._work_off):
+    if os.getpid() == parent:
+        os.kill(parent, 9)
+    for part in cuts[0]:
+        while len(run.found["r"].alerts) < 30_000:
+            run.put_part(part, index)
+    return work_off(run, cuts, index, todo)
+
+parallel._work, parallel._work_off = work, work_off
+path, index = sys.argv[1:]
+rule = EngineRule("r", "lucene", "*:*", (index,))
+EmbeddedEngine(jobs=2).run([rule], Files((Path(path),), index), None, datetime.now(UTC))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_nobody_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """Not even one whose answer is more than a pipe takes."""
+    path = tmp_path / "a.ndjson"
+    path.write_text("\n".join(map(line, range(4_000))))
+    command = [sys.executable, "-c", VICTIM, str(path), INDEX]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        # Its output ends when the last process that has it does.
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == -9
+        assert out.strip().isdigit()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_garbage_is_collected_as_before_after_a_run(tmp_path: Path) -> None:
