@@ -21,7 +21,10 @@ class Chars:
 
     def has(self, code: int) -> bool:
         """Whether the character belongs to the class."""
-        return any(low <= code <= high for low, high in self.ranges)
+        for low, high in self.ranges:  # noqa: SIM110 - `any` takes twice as long
+            if low <= code <= high:
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)

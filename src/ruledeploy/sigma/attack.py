@@ -10,13 +10,16 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 from ruledeploy.errors import ConfigError, Location
-from ruledeploy.model import Finding, JsonObject
+from ruledeploy.model import Finding, JsonObject, Severity
+
+# Severity, code and message of a finding.
+_Said = tuple[Severity, str, str]
 
 VERSIONS = ("v18", "v19")
 FRAMEWORK = "MITRE ATT&CK"
@@ -101,18 +104,27 @@ def threat(
     Every technique stands under the tagged tactics it truly belongs to in that version; when no
     tagged tactic fits, under all of its own. A tactic without a technique stands alone.
     """
-    placing = _Placing(load_attack(attack_version), location)
-    names = [tag.removeprefix("attack.") for tag in tags if tag.startswith("attack.")]
+    names = tuple([tag.removeprefix("attack.") for tag in tags if tag.startswith("attack.")])
+    entries, said = _placed(names, attack_version)
+    findings = [Finding(severity, code, message, location) for severity, code, message in said]
+    return list(entries), findings
+
+
+@lru_cache(maxsize=4096)
+def _placed(
+    names: tuple[str, ...], attack_version: str
+) -> tuple[tuple[JsonObject, ...], tuple[_Said, ...]]:
+    """The entries and what there is to say: many rules have the same tags."""
+    placing = _Placing(load_attack(attack_version))
     tactics = [found for name in names for found in placing.tactics(name)]
     techniques = [found for name in names for found in placing.techniques(name)]
-    return placing.entries(tactics, techniques), placing.findings
+    return tuple(placing.entries(tactics, techniques)), tuple(placing.said)
 
 
 class _Placing:
-    def __init__(self, table: AttackTable, location: Location) -> None:
+    def __init__(self, table: AttackTable) -> None:
         self.table = table
-        self.location = location
-        self.findings: list[Finding] = []
+        self.said: list[_Said] = []
 
     def tactics(self, name: str) -> tuple[str, ...]:
         """The version's tactics that a tag names; none for a technique."""
@@ -185,8 +197,8 @@ class _Placing:
             "reference": f"{_SITE}/techniques/{path}/",
         }
 
-    def _warn(self, code: str, message: str, severity: Any = "warning") -> None:
-        self.findings.append(Finding(severity, code, message, self.location))
+    def _warn(self, code: str, message: str, severity: Severity = "warning") -> None:
+        self.said.append((severity, code, message))
 
 
 SEVERITIES = MappingProxyType(
