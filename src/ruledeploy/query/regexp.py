@@ -95,6 +95,8 @@ def check_length(pattern: str) -> None:
         raise QueryError(f"regular expression is longer than {MAX_REGEX_LENGTH} characters")
 
 
+# One rule's are parsed again and again: to be translated, judged and read.
+@lru_cache(maxsize=64)
 def parse_regexp(pattern: str, *, fold: bool = False) -> Expr:
     """The expression; raises QueryError where Lucene would, and for one too long."""
     check_length(pattern)
