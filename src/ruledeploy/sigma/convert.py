@@ -130,7 +130,7 @@ def condition_tree(
     parts = [
         build(each, taxonomy, target.table, target.placeholders) for each in (source, *filters)
     ]
-    place = source.doc.at("detection", "condition")
+    place = parts[0].place
     try:
         trees = [tree for part in parts if (tree := part.tree()) is not None]
     except SigmaError as error:

@@ -17,7 +17,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetection, SigmaDetectionItem
 from sigma.types import SigmaString
 
-from ruledeploy.errors import RuleError
+from ruledeploy.errors import Location, RuleError
 from ruledeploy.fields import FieldTable
 from ruledeploy.sigma.condition import condition_tree
 from ruledeploy.sigma.fieldref import in_family, is_fieldref
@@ -57,10 +57,11 @@ Keys = tuple[str | int, ...]
 
 
 class Detection(Struct, frozen=True, gc=False):
-    """What a document asks: selections by name, and one condition over them."""
+    """What a document asks: selections by name, and one condition over them, with its place."""
 
     selections: Mapping[str, Tree]
     condition: str
+    place: Location
 
     def tree(self) -> Tree | None:
         """The condition with its selections; None where it asks nothing. Raises `SigmaError`."""
@@ -111,7 +112,7 @@ class _Builder:
             condition = f"{_LOG_SOURCE} and ({condition})"
         if not named:
             raise self._wrong((self.root,), "No detections defined in Sigma rule")
-        return Detection(named, condition)
+        return Detection(named, condition, self.place)
 
     def _condition(self, raw: Mapping[str, Any]) -> str:
         written = raw["condition"]
