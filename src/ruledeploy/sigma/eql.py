@@ -48,8 +48,9 @@ _ESCAPES = str.maketrans(
 )  # fmt: skip
 _HINT = "language: lucene or esql"
 _UNUSABLE = ("nested", "flattened")
-# A comparison with text: the word of EQL that asks it, and what it is compared with.
-_Asked = tuple[str, str]
+# A comparison with text: the word of EQL that asks it, what it is compared with, and the word that
+# it shares with others in a list.
+_Asked = tuple[str, str, str]
 
 
 class EqlText(Rendering):
@@ -116,10 +117,8 @@ class EqlText(Rendering):
         """
         match form:
             case Value() | Regex():
-                word, text = _asked(form)
-                # `like` compares whole values too, unless they hold what are wildcards to it.
-                word = "like" if word == "in" and not _WILD.search(text) else word
-                return None if word == "regex" else f"{word} {form.field}"
+                _, _, word = _asked(form)
+                return f"{word} {form.field}" if word else None
             case Exact():
                 return f"in {form.field}"
             case Network(texts=()):
@@ -162,9 +161,9 @@ class EqlText(Rendering):
     def _texts(self, field: str, asked: list[_Asked], place: Location) -> str:
         """The clause for texts compared by one word, or by `in` and `like`."""
         column = self._column(field, place)
-        words = {word for word, _ in asked}
+        words = {word for word, _, _ in asked}
         word = "like" if words == {"in", "like"} else words.pop()
-        texts = [text for _, text in asked]
+        texts = [text for _, text, _ in asked]
         match word:
             case "in":
                 return _listed(column, "==", "in", map(string, texts))
@@ -236,22 +235,24 @@ def _asked(form: Value | Regex) -> _Asked:
     `:` and `like` have no escapes for their wildcards, and letter case is that of ASCII to them.
     """
     if isinstance(form, Regex):
-        return "regex", form.regex
+        return "regex", form.regex, ""
     literal = form.pattern.literal
     folds = form.fold
     plain = form.pattern.plain
     if folds and not literal.isascii() and has_case(_beyond_ascii(literal)):
-        return "regex", fold(form.pattern)
+        return "regex", fold(form.pattern), ""
     if plain is not None and not folds:
-        return "in", plain
+        # `like` compares whole values too, unless they hold what are wildcards to it.
+        return "in", plain, "in" if _WILD.search(plain) else "like"
     if not _WILD.search(literal):
         wild = "".join(
             [part if isinstance(part, str) else part.sign for part in form.pattern.parts]
         )
-        return (":" if folds else "like"), wild
+        word = ":" if folds else "like"
+        return word, wild, word
     if plain is not None:
-        return "in~", plain
-    return "regex", fold(form.pattern) if folds else _as_regex(form.pattern)
+        return "in~", plain, "in~"
+    return "regex", fold(form.pattern) if folds else _as_regex(form.pattern), ""
 
 
 def _beyond_ascii(text: str) -> str:
