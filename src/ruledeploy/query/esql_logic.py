@@ -95,8 +95,10 @@ class Tri(Struct, frozen=True, gc=False):
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
             swapped = replace(_about(Tri(self.false, self.true), self.names), inverse=self)
-            # A check for null is not seen behind a NOT, but is no other condition either.
-            return replace(swapped, others=_NONE) if self.is_check else swapped
+            # A check for null is not seen behind a NOT, but is no other condition either; nor is
+            # what always holds.
+            known = self.is_check or swapped.true == ALWAYS
+            return replace(swapped, others=_NONE) if known else swapped
         return replace(self.inverse, inverse=self)
 
 
@@ -212,13 +214,13 @@ def _is_out(value: Scalar, bounds: Range) -> bool:
 def _lone(parts: Sequence[Tri]) -> Tri | None:
     """What is left of AND or OR by itself, if the optimizer sees more of it than of others.
 
-    That is a column that is a condition, its NOT, and a check for null.
+    That is a column that is a condition, a check for null, and the NOT of either.
     """
     if len(parts) != 1:
         return None
     (part,) = parts
-    column = part if part.inverse is None else part.inverse
-    return part if column.several is not None or part.is_check else None
+    seen = part if part.inverse is None else part.inverse
+    return part if seen.several is not None or part.is_check or seen.is_check else None
 
 
 def _joined(parts: Sequence[Tri]) -> Tri:
