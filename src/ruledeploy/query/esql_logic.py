@@ -228,6 +228,7 @@ def _joined(parts: Sequence[Tri]) -> Tri:
         return Tri(all_of(*(p.true for p in parts)), any_of(*(p.false for p in parts)))
     if any(part.false == ALWAYS for part in parts):
         return _FALSE  # the optimizer never asks the column
+    parts = [part for part in parts if part.true != ALWAYS]
     return reduce(
         lambda a, b: _strict(a, b, all_of(a.true, b.true), any_of(a.false, b.false)), parts
     )
@@ -253,6 +254,8 @@ def _alternatives(parts: Sequence[Tri]) -> Tri:
         return Tri(any_of(*(p.true for p in parts)), all_of(*(p.false for p in parts)))
     if any(part.true == ALWAYS for part in parts):
         return Tri(ALWAYS, NEVER)
+    # What the optimizer has taken out is nobody's other side.
+    parts = [part for part in parts if part.false != ALWAYS]
     return reduce(
         lambda a, b: _strict(a, b, any_of(a.true, b.true), all_of(a.false, b.false)), parts
     )
