@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -83,9 +84,9 @@ def convert(
         compiled, _ = compile_rules(project, scope, collector, how, retired=bool(paths))
     rules = [rule for each in compiled for rule in each.rules]
     if output is not None:
-        write_file(output, _text(rules, format_))
+        write_file(output, _lines(rules, format_))
     elif not json_:
-        typer.echo(_text(rules, format_), nl=False)
+        sys.stdout.writelines(_lines(rules, format_))
     idle = sum(not each.rules and not each.problems for each in compiled)
     summary = _summary(rules, idle, collector.errors)
     if json_:
@@ -143,19 +144,15 @@ def _target(root: Path, env: str, paths: list[Path], expect: Expect) -> tuple[Pr
     return project, project.environment(env or names[0])
 
 
-def _text(rules: Sequence[WrittenRule], format_: Format) -> str:
-    return "".join(f"{line}\n" for line in _lines(rules, format_))
-
-
 def _lines(rules: Sequence[WrittenRule], format_: Format) -> Iterator[str]:
     match format_:
         case Format.query:
             for rule in rules:
-                yield f"# {rule.name} ({rule.provenance.path})"
-                yield str(rule.body["query"])
+                yield f"# {rule.name} ({rule.provenance.path})\n"
+                yield f"{rule.body['query']}\n"
         case Format.ndjson:
             for rule in rules:
-                yield rule.line
+                yield f"{rule.line}\n"
         case Format.rules_json:
             bodies = [rule.body for rule in rules]
-            yield json.dumps(bodies, ensure_ascii=False, indent=2, sort_keys=True)
+            yield json.dumps(bodies, ensure_ascii=False, indent=2, sort_keys=True) + "\n"

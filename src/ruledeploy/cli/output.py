@@ -46,8 +46,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201 - the program's own messages
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises `RuledeployError` when it cannot be written.
+def write_file(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file, given in one piece or many, whole or not at all.
+
+    Raises `RuledeployError` when it cannot be written.
 
     A link stays one; what is no file, or stands in `/dev`, is written to and never replaced.
     """
@@ -56,20 +58,25 @@ def write_file(path: Path, text: str) -> None:
     try:
         device = path.absolute().is_relative_to("/dev") or not path.is_file()
         if device and path.exists():
-            path.write_text(text, "utf-8")
+            _write(path, text)
         else:
             _replace(Path(os.path.realpath(path)), text)
     except OSError as error:
         raise RuledeployError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str | Iterable[str]) -> None:
     beside = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        beside.write_text(text, "utf-8")
+        _write(beside, text)
         beside.replace(path)
     except OSError:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def _write(path: Path, text: str | Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines([text] if isinstance(text, str) else text)
