@@ -156,18 +156,19 @@ class _Builder:
             case _:
                 found = self._sigma(lambda: SigmaDetection.from_definition(definition), keys)
                 (keywords,) = found.detection_items
-                return self._as_line(keywords).tree()
+                return _as_line(keywords, self.source.doc.at(*keys)).tree()
 
     def item(self, key: str, value: Any, keys: Keys) -> Tree:
         """One line, under the names of the family."""
-        line = line_of_texts(key, value, self.place)
+        place = self.source.doc.at(*keys)
+        line = line_of_texts(key, value, place)
         if line is None:
-            line = self._other_line(key, value, keys)
+            line = self._other_line(key, value, keys, place)
             if line.field is not None and is_fieldref(line):
                 return in_family(line, line.field, self.taxonomy, self.table).apart()
         return self._in_family(line, keys)
 
-    def _other_line(self, key: str, value: Any, keys: Keys) -> Line:
+    def _other_line(self, key: str, value: Any, keys: Keys, place: Location) -> Line:
         """A line of other values than texts, or with modifiers that pySigma has to apply."""
         self._refuse_values(key, value, keys)
         if isinstance(value, dict) or (
@@ -175,14 +176,10 @@ class _Builder:
         ):
             message = f"{key}: nested values mean nothing in Sigma"
             hint = "write the field's full dotted name"
-            raise RuleError(message, location=self.source.doc.at(*keys), hint=hint)
+            raise RuleError(message, location=place, hint=hint)
         item = self._sigma(lambda: SigmaDetectionItem.from_mapping(key, value), keys)
-        with_values(item, self.placeholders, self.source.doc.at(*keys))
-        return self._as_line(item)
-
-    def _as_line(self, item: Any) -> Line:
-        every = item.value_linking is ConditionAND
-        return Line(item.field, tuple(item.value), every, item.negated, self.place)
+        with_values(item, self.placeholders, place)
+        return _as_line(item, place)
 
     def _in_family(self, line: Line, keys: Keys) -> Tree:
         name = line.field
@@ -247,6 +244,11 @@ class _Builder:
 
     def _wrong(self, keys: Keys, what: str) -> RuleError:
         return RuleError(f"{keys[-1]}: {what}", location=self.source.doc.at(*keys))
+
+
+def _as_line(item: Any, place: Location) -> Line:
+    every = item.value_linking is ConditionAND
+    return Line(item.field, tuple(item.value), every, item.negated, place)
 
 
 def _renamed(line: Line, fields: tuple[str, ...]) -> Tree:

@@ -75,3 +75,56 @@ def test_a_detection_becomes_this_query(case: Case) -> None:
     query = convert(rule_of(case), target).query
     prefix = "from x metadata _id, _index, _version | where "
     assert query.removeprefix(prefix).removeprefix("any where ") == case.expected
+
+
+LINES = b"""title: T
+logsource: {product: windows, category: process_creation}
+detection:
+  selection:
+    Image|endswith: a.exe
+    NoSuchField: x
+    process.pid: word
+    Hashes: nonsense
+  other:
+    - CommandLine|contains: b
+    - ParentImage|fieldref: Image
+  words:
+    - keyword
+  condition: 1 of *
+"""
+
+
+@pytest.mark.parametrize(
+    ("without", "language", "refusal", "line"),
+    [
+        ((), "lucene", "names no hash", 8),
+        (("Hashes",), "lucene", "fieldref", 11),
+        (("Hashes", "fieldref"), "eql", "keyword", 12),
+    ],
+)
+def test_a_refusal_is_at_its_line(
+    without: tuple[str, ...], language: str, refusal: str, line: int
+) -> None:
+    """Not at the condition, which every line of the rule is a part of."""
+    with pytest.raises(RuledeployError, match=refusal) as raised:
+        convert(_without(without), Target(language, ("x",), load_table("endpoint-process")))
+    assert raised.value.location is not None
+    assert raised.value.location.line == line
+
+
+def test_a_warning_is_at_its_line() -> None:
+    """One for each line that it is about."""
+    rule = _without(("Hashes", "fieldref", "words", "keyword"))
+    found = convert(rule, Target("lucene", ("x",), load_table("endpoint-process"))).findings
+    places = {each.code: each.location.line for each in found if each.location}
+    assert places == {"unmapped-field": 6, "type-mismatch": 7}
+
+
+def _without(words: tuple[str, ...]) -> RuleSource:
+    """The rule less the lines that hold one of the words, which are left empty."""
+    lines = [
+        b"" if any(word.encode() in line for word in words) else line for line in LINES.splitlines()
+    ]
+    loaded = load_rules({"r.yml": b"\n".join(lines)})
+    assert not loaded.errors, loaded.errors
+    return loaded.rules[0]
