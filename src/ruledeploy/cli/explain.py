@@ -20,6 +20,10 @@ def explain(
     env: Env,
     root: Root = HERE,
     json_: Json = False,
+    published: Annotated[
+        bool,
+        typer.Option(help="Show beside it what pySigma's published backend makes of the rule."),
+    ] = False,
     day: Day = "",
     no_cache: NoCache = False,
 ) -> None:
@@ -27,12 +31,15 @@ def explain(
 
     For each comparison: the line, the field and its type, what the query asks, and why so.
     """
+    from ruledeploy.allowlist.compile import Scope
     from ruledeploy.compile.explain import explain_rule
     from ruledeploy.report.explain import print_explanation
 
     project = open_project(root)
     target = project.environment(env)
-    explained = explain_rule(project, target, parse_day(day), rule, means(no_cache=no_cache))
+    scope = Scope(project.name, target, parse_day(day))
+    how = means(no_cache=no_cache)
+    explained = explain_rule(project, scope, rule, how, compare=published)
     if json_:
         print_json(explained)
     else:

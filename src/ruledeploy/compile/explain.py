@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 from ruledeploy.allowlist.compile import Scope
@@ -13,7 +12,7 @@ from ruledeploy.compile.rule import RuleCompiler
 from ruledeploy.compile.together import Library, filters_of
 from ruledeploy.compile.unit import Recipe
 from ruledeploy.errors import Collector, Problems, RuledeployError, RuleError, UsageError
-from ruledeploy.model import DetectionRule, Environment, Release
+from ruledeploy.model import DetectionRule, Release
 from ruledeploy.project import Project
 from ruledeploy.query.exceptions import build_exception_filter
 from ruledeploy.sigma import (
@@ -29,20 +28,22 @@ SCHEMA = 1
 
 
 def explain_rule(
-    project: Project, env: Environment, today: date, wanted: str, means: Means = PLAIN
+    project: Project, scope: Scope, wanted: str, means: Means = PLAIN, *, compare: bool = False
 ) -> dict[str, Any]:
     """`{schema, env, source, filters, rules[]}` for the rule of that id, name, title or path.
 
     Each rule (one for each variant) has `query`, `steps` (how each comparison became its part of
     the query), `items` (the exceptions it links) and `exception_filter` (what Kibana adds under
-    `must_not`). Raises `UsageError` for a rule that is not there or not deployed in `env`, and the
-    rule's own errors.
+    `must_not`); to `compare`, also `published`, as pySigma's own backend converts it. Raises
+    `UsageError` for a rule that is not there or not deployed in the environment, and the rule's
+    own errors.
     """
+    env = scope.env
     collector = Collector()
-    compiled = compile_all(project, env, today, collector, means)
+    compiled = compile_all(project, env, scope.today, collector, means)
     head = _named(wanted, compiled.sources, collector)
     _raise_own(collector, head)
-    recipe = Recipe(env, Scope(project.name, env, today).marker, project.env_names)
+    recipe = Recipe(env, scope.marker, project.env_names)
     library = Library(project.rule_files)
     source = library.source(head)
     filters = _filters(project, recipe, library, compiled.sources, head)
@@ -50,6 +51,10 @@ def explain_rule(
     if not rules:
         raise UsageError(f"{head.title!r} is not deployed in {env.name}", location=head.location)
     compiler = RuleCompiler(env, recipe.marker)
+    explained = [_explained(rule, source, filters, compiler, compiled.release) for rule in rules]
+    if compare:
+        for each in explained:
+            each["published"] = _published(source, each["language"])
     return {
         "schema": SCHEMA,
         "env": env.name,
@@ -62,7 +67,7 @@ def explain_rule(
             "detection": source.raw.get("detection"),
         },
         "filters": [{"path": each.path, "title": each.title} for each in filters],
-        "rules": [_explained(rule, source, filters, compiler, compiled.release) for rule in rules],
+        "rules": explained,
     }
 
 
@@ -149,3 +154,13 @@ def _steps(
             except RuledeployError:
                 continue
     return []
+
+
+def _published(source: RuleSource, language: str) -> dict[str, Any] | None:
+    """None for a query written by hand, and a language the published backend does not write."""
+    from ruledeploy.sigma.published import published  # noqa: PLC0415 - loads slowly, seldom asked
+
+    if source.elastic.query is not None or source.kind != "rule":
+        return None
+    found = published(source, language)
+    return None if found is None else asdict(found)

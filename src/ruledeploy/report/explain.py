@@ -35,6 +35,10 @@ def _print_rule(rule: Mapping[str, Any], line: Any) -> None:
         line(Text(f"      {step['why']}", "dim"))
     line(Text("  query", "bold"))
     line(Text(f"      {visible(rule['query'])}", "cyan"))
+    if (published := rule.get("published")) is not None:
+        line(Text("  pySigma's published backend", "bold"))
+        shown = published["query"] or f"none: {published['refused']}"
+        line(Text(f"      {visible(shown)}", "cyan"))
     for item in rule["items"]:
         line(Text(f"  but not {item['name']!r}  {item['path']}:{item['line']}"))
         for entry in item["entries"]:

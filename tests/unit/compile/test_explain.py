@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ruledeploy.allowlist.compile import Scope
 from ruledeploy.compile.explain import explain_rule
 from ruledeploy.errors import RuledeployError, UsageError
 from ruledeploy.project import load_project
@@ -39,7 +40,7 @@ filter: {{rules: [{RULE_ID}], s: {{host.name: Lab}}, condition: not s}}
 """
 
 
-def explained(wanted: str = "writers", **more: str) -> dict[str, Any]:
+def explained(wanted: str = "writers", *, compare: bool = False, **more: str) -> dict[str, Any]:
     """The explanation in environment `local`."""
     files = {
         "ruledeploy.toml": SETTINGS,
@@ -48,7 +49,8 @@ def explained(wanted: str = "writers", **more: str) -> dict[str, Any]:
         **{f"rules/{name}.yml": text for name, text in more.items()},
     }
     project = load_project({path: text.encode() for path, text in files.items()})
-    return explain_rule(project, project.environment("local"), date(2027, 1, 1), wanted)
+    scope = Scope(project.name, project.environment("local"), date(2027, 1, 1))
+    return explain_rule(project, scope, wanted, compare=compare)
 
 
 def reasons() -> dict[str, str]:
@@ -132,3 +134,36 @@ def test_a_broken_rule_says_what_is_wrong() -> None:
     bad = RULE.replace("Writers", "Bad").replace("5a74", "6a74")
     with pytest.raises(RuledeployError, match=r"rules/b\.yml.*'x' is not allowed"):
         explained("Bad", b=f"{bad}level: x\n")
+
+
+PLAIN_RULE = """\
+title: Plain
+id: 33333333-3333-4333-8333-333333333333
+logsource: {product: windows, category: process_creation}
+detection:
+  s: {Image|endswith: '\\A.exe'}
+  condition: s
+"""
+
+
+def test_what_the_published_backend_makes_of_it() -> None:
+    """Its own query beside ours, or its refusal; nothing where nobody asks."""
+    (rule,) = explained("Plain", compare=True, plain=PLAIN_RULE)["rules"]
+    assert rule["published"]["query"] == r"process.executable.caseless:*\\A.exe"
+    assert rule["query"].endswith(r"process.executable:/.*\\[Aa]\.[Ee][Xx][Ee]/")
+    keywords = PLAIN_RULE.replace("s: {Image|endswith: '\\A.exe'}", "s: [mimikatz]")
+    esql = keywords + "elastic: {language: esql}\n"
+    (rule,) = explained("Plain", compare=True, plain=esql)["rules"]
+    assert rule["published"]["query"] is None
+    assert rule["published"]["refused"]
+    out = io.StringIO()
+    print_explanation(explained("Plain", compare=True, plain=PLAIN_RULE), out)
+    assert "published backend" in out.getvalue()
+    assert "published" not in explained("Plain", plain=PLAIN_RULE)["rules"][0]
+
+
+def test_a_query_written_by_hand_has_no_other() -> None:
+    """There is nothing to convert."""
+    by_hand = PLAIN_RULE.partition("detection:")[0] + "elastic: {language: lucene, query: 'a:b'}\n"
+    (rule,) = explained("Plain", compare=True, plain=by_hand)["rules"]
+    assert rule["published"] is None
