@@ -103,6 +103,7 @@ class Cache:
         self.max_bytes = max_bytes
         self._tell = tell
         self._told = False
+        self._patience = _PATIENCE
         self._fresh: set[bytes] = set()  # found, and noted as used today already
 
     def is_older(self, places: Iterable[str]) -> bool:
@@ -174,7 +175,7 @@ class Cache:
                 break
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=_PATIENCE)
+        db = sqlite3.connect(self.path, timeout=self._patience)
         db.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still to be made
         # A torn file costs a rebuild, so nothing waits for the disk.
         db.execute("PRAGMA journal_mode = WAL")
@@ -185,7 +186,9 @@ class Cache:
         """This run goes without; a file that is no database of ours any more is removed."""
         code = getattr(error, "sqlite_errorcode", None)
         if code in _BUSY or (code == sqlite3.SQLITE_ERROR and not writing):
-            return  # held by another run, which may be making the table just now
+            # Held by another run, which may be making the table just now, and waited for once.
+            self._patience = 0.0
+            return
         if not self._told:
             self._told = True
             self._tell(f"warning: rules are compiled anew, for {self.path} cannot be used: {error}")

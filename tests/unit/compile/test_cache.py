@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
 
@@ -272,6 +273,22 @@ def test_a_cache_that_another_run_holds_is_a_miss(
     other.close()
     assert cache.get([b"k"]) == {b"k": b"v"}
     assert not remarks
+
+
+def test_another_run_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run keeps what it makes in many parts, and does not stand still at each."""
+    monkeypatch.setattr("ruledeploy.compile.cache._PATIENCE", 0.5)
+    cache = Cache(tmp_path)
+    cache.put({b"k": b"v"})
+    with sqlite3.connect(cache.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        for n in range(8):
+            cache.put({bytes([n]): b"w"})
+        assert 0.4 < time.monotonic() - began < 2
+    other.close()
+    cache.put({b"l": b"w"})
+    assert cache.get([b"k", b"l"]) == {b"k": b"v", b"l": b"w"}
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
