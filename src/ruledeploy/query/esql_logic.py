@@ -163,10 +163,12 @@ def both(parts: Sequence[Tri]) -> Tri:
     absent = _NONE.union(*[part.absent for part in parts])
     present = _NONE.union(*[part.present for part in parts])
     others = _NONE.union(*[part.others for part in parts])
+    denied = _NONE.union(*[part.inverse.absent for part in parts if part.inverse is not None])
     if _contradict(equal, within) or absent & present:
         return replace(_FALSE, names=names)
     found = _joined(parts)
-    if found.false != ALWAYS and (absent & others or any(part.is_null for part in parts)):
+    nothing = absent & (others | denied) or any(part.is_null for part in parts)
+    if found.false != ALWAYS and nothing:
         return replace(NULL, names=names)
     return replace(
         found,
