@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -20,9 +19,8 @@ from ruledeploy.engine import EmbeddedEngine, EngineRule, Files, Hits
 from ruledeploy.engine import parallel as module
 from ruledeploy.engine.embedded import bundled_table
 from ruledeploy.engine.parallel import cuts_of
-from ruledeploy.engine.run import Run
-from ruledeploy.engine.sources import Part, parts
-from ruledeploy.errors import RuledeployError, SourceError
+from ruledeploy.engine.sources import parts
+from ruledeploy.errors import SourceError
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 INDEX = "logs-endpoint.events.process-default"
@@ -79,7 +77,8 @@ def test_files_of_all_kinds_are_shared(tmp_path: Path, started: list[str]) -> No
     alone = found([tmp_path], 1)
     assert alone["all"].count == 4_000 + 2_000 + 3_000 + sum(range(20)) + 3_000
     assert found([tmp_path], 3) == alone
-    assert started == ["fork", "fork"]
+    alone_here = sys.platform == "linux" and threading.active_count() == 1
+    assert started == ["fork" if alone_here else "spawn"] * 2
     assert "e.ndjson:5999" in alone["all"].event_ids
 
 
@@ -114,20 +113,75 @@ def test_the_first_that_is_wrong_is_told(tmp_path: Path, broken: tuple[int, ...]
             found([tmp_path], 3)
 
 
-@pytest.mark.usefixtures("small_shares")
-def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+FORKED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ruledeploy.engine import EmbeddedEngine, EngineRule, Files, parallel
+
+parallel._SHARES = {"fork": 1 << 18}
+parallel._LESSON = 1 << 16
+path, index = sys.argv[1:]
+rules = [
+    EngineRule("odd", "lucene", "process.pid:1", (index,)),
+    EngineRule("named", "lucene", "process.name:cmd*.exe AND NOT process.name:cmd3.exe", (index,)),
+]
+began = parallel._work
+parallel._work = lambda *given: (print("forked", flush=True), began(*given))
+one, many = (
+    EmbeddedEngine(jobs=jobs).run(rules, Files((Path(path),), index), None, datetime.now(UTC))
+    for jobs in (1, 3)
+)
+print("same" if one == many else "different", one["odd"].count)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_forked_processes_find_the_same(tmp_path: Path) -> None:
+    """In a process without threads, whatever the tests before this one have left running."""
+    for name in "ab":
+        (tmp_path / f"{name}.ndjson").write_text("\n".join(map(line, range(4_000))))
+    command = [sys.executable, "-c", FORKED, str(tmp_path), INDEX]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.count("forked") == 2
+    assert done.stdout.endswith("same 4000\n")
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ruledeploy.engine import EmbeddedEngine, EngineRule, Files, parallel
+from ruledeploy.engine.run import Run
+from ruledeploy.errors import RuledeployError
+
+parallel._SHARES = {"fork": 1 << 18}
+parallel._LESSON = 1 << 16
+parent, put = os.getpid(), Run.put_part
+
+def killed(run, part, index):
+    if os.getpid() != parent:
+        os.kill(os.getpid(), 9)
+    put(run, part, index)
+
+Run.put_part = killed
+path, index = sys.argv[1:]
+rule = EngineRule("r", "lucene", "*:*", (index,))
+try:
+    EmbeddedEngine(jobs=2).run([rule], Files((Path(path),), index), None, datetime.now(UTC))
+except RuledeployError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:
     """Its part of the events would be missing."""
-    (tmp_path / "a.ndjson").write_text("\n".join(map(line, range(4_000))))
-    parent, put = os.getpid(), Run.put_part
-
-    def killed(run: Any, part: Part, index: str) -> None:
-        if os.getpid() != parent:
-            os.kill(os.getpid(), 9)
-        put(run, part, index)
-
-    monkeypatch.setattr(Run, "put_part", killed)
-    with pytest.raises(RuledeployError, match="a worker process ended with -9"):
-        found([tmp_path], 2)
+    path = tmp_path / "a.ndjson"
+    path.write_text("\n".join(map(line, range(4_000))))
+    command = [sys.executable, "-c", KILLED, str(path), INDEX]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert "a worker process ended with -9" in done.stdout
 
 
 VICTIM = """
