@@ -123,8 +123,11 @@ def _together(run: Run[Any], cuts: Sequence[Cut], index: str, context: Any, othe
     with todo:
         with there:
             os.write(there.fileno(), bytes(range(len(cuts))))
-        children = [_Child(context, (run, cuts, index, todo)) for _ in range(others)]
+        children: list[_Child] = []
         try:
+            for _ in range(others):
+                with suppress(OSError):  # no further process is to be had: those there are will do
+                    children.append(_Child(context, (run, cuts, index, todo)))
             failures = [_work_off(run, cuts, index, todo)]
             for child in children:
                 found, failure = child.answer()

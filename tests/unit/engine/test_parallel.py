@@ -113,6 +113,21 @@ def test_the_first_that_is_wrong_is_told(tmp_path: Path, broken: tuple[int, ...]
             found([tmp_path], 3)
 
 
+@pytest.mark.usefixtures("small_shares")
+def test_without_another_process_one_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system gives none, as under a limit of processes."""
+
+    def none(*_: object) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    (tmp_path / "a.ndjson").write_text("\n".join(map(line, range(4_000))))
+    alone = found([tmp_path], 1)
+    monkeypatch.setattr(module, "_Child", none)
+    assert found([tmp_path], 3) == alone
+
+
 FORKED = """
 import sys
 from datetime import UTC, datetime
