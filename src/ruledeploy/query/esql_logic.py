@@ -94,11 +94,11 @@ class Tri(Struct, frozen=True, gc=False):
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
-            swapped = replace(_about(Tri(self.false, self.true), self.names), inverse=self)
             # A check for null is not seen behind a NOT, but is no other condition either; nor is
             # what always holds.
-            known = self.is_check or swapped.true == ALWAYS
-            return replace(swapped, others=_NONE) if known else swapped
+            known = self.is_check or self.false == ALWAYS
+            others = _NONE if known else self.others | self.absent | self.present
+            return Tri(self.false, self.true, inverse=self, names=self.names, others=others)
         return replace(self.inverse, inverse=self)
 
 
@@ -237,18 +237,31 @@ def _joined(parts: Sequence[Tri]) -> Tri:
 
 
 def either(parts: Sequence[Tri]) -> Tri:
-    """OR: true if one is, false if all are. The optimizer drops what is null by itself."""
-    names = frozenset[str]().union(*(part.names for part in parts))
+    """OR: true if one is, false if all are. The optimizer drops what is null by itself.
+
+    What cannot hold it drops before it looks for nulls; but a text that no function makes it sees
+    as false only later, so that its columns still count.
+    """
+    names = _NONE.union(*(part.names for part in parts))
     if any(part.is_null for part in parts):
-        # It drops what is false before it looks for nulls.
-        parts = [p for p in parts if not p.is_null and p.false != ALWAYS] or [NULL]
-    lone = _lone([part for part in parts if part.false != ALWAYS])
+        # Before it looks for nulls it drops what is written as false, after that what is found so.
+        parts = [p for p in parts if not p.is_null and (p.false != ALWAYS or p.names)] or [NULL]
+    kept = [part for part in parts if part.false != ALWAYS]
+    later = _NONE.union(*(part.others for part in parts if part.false == ALWAYS))
+    lone = _lone(kept)
     if lone is not None:
-        return lone
+        return _beside(lone, later) if later else lone
     # A lone check of a column; of two in a conjunction neither is enough.
     alone = [part.absent for part in parts if len(part.absent) == 1 and not part.others]
-    spared = frozenset[str]().union(*alone)
-    return replace(_about(_alternatives(parts), names), spared=spared)
+    spared = _NONE.union(*alone)
+    seen = later.union(*(part.names for part in kept))
+    return replace(_alternatives(parts), names=names, others=seen, spared=spared)
+
+
+def _beside(lone: Tri, later: frozenset[str]) -> Tri:
+    """What is left by itself, to which the columns of what fell away later count."""
+    other = lone.inverse
+    return replace(lone, others=later, inverse=other and replace(other, others=later))
 
 
 def _alternatives(parts: Sequence[Tri]) -> Tri:
