@@ -94,10 +94,8 @@ class Tri(Struct, frozen=True, gc=False):
         """The condition under a NOT."""
         if self.inverse is None:
             # What the swap cannot keep, a second NOT gives back.
-            # A check for null is not seen behind a NOT, but is no other condition either; nor is
-            # what always holds.
-            known = self.is_check or self.false == ALWAYS
-            others = _NONE if known else self.others | self.absent | self.present
+            # A check for null is not seen behind a NOT, but is no other condition either.
+            others = _NONE if self.is_check else self.others | self.absent | self.present
             return Tri(self.false, self.true, inverse=self, names=self.names, others=others)
         return replace(self.inverse, inverse=self)
 
@@ -152,7 +150,8 @@ def both(parts: Sequence[Tri]) -> Tri:
     `is null`, whatever else names the column is null to it, and then the whole.
     """
     lone = _lone([part for part in parts if part.true != ALWAYS])
-    if lone is not None:
+    # What it finds to hold only later is no reason not to look at the columns in it.
+    if lone is not None and not any(part.others for part in parts if part.true == ALWAYS):
         return lone
     missing = _NONE.union(*[part.absent for part in parts])
     if missing:
