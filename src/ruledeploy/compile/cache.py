@@ -25,7 +25,7 @@ from ruledeploy.errors import Collector
 from ruledeploy.project.files import files_below
 
 # Packages whose code decides what a rule becomes.
-_PACKAGES = ("pysigma", "pysigma-backend-elasticsearch", "pyyaml", "msgspec")
+_PACKAGES = ("pysigma", "pyyaml", "msgspec")
 # With an index apart from the values: to find a key among large values reads none of them.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS entry (

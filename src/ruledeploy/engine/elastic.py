@@ -33,6 +33,7 @@ from ruledeploy.errors import (
 from ruledeploy.model import JsonObject
 from ruledeploy.query.dates import from_ms, parse_date
 from ruledeploy.query.esql import EsqlQuery
+from ruledeploy.query.esql_pipe import Drop, Keep
 from ruledeploy.query.exceptions import build_exception_filter, is_expired, item_clause
 from ruledeploy.query.parse import ParsedQuery, parse_query
 
@@ -214,7 +215,7 @@ class ElasticsearchEngine:
     def _check_columns(self, search: _Search) -> None:
         """Let `keep` and `drop` fail on columns that are not there, though we ask for ids alone."""
         esql = search.query.esql
-        if esql is None or not esql.commands:
+        if esql is None or not any(isinstance(each, Keep | Drop) for each in esql.commands):
             return
         metadata = f" metadata {', '.join(esql.metadata)}" if esql.metadata else ""
         sources = search.index or ",".join(esql.sources)

@@ -31,6 +31,11 @@ RULES = [
 ]
 
 
+only_forked = pytest.mark.skipif(
+    sys.platform != "linux", reason="other processes are forked on Linux only: nothing to test here"
+)
+
+
 @pytest.fixture
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a megabyte are worth another process, however it is started."""
@@ -151,7 +156,7 @@ print("same" if one == many else "different", one["odd"].count)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@only_forked
 def test_forked_processes_find_the_same(tmp_path: Path) -> None:
     """In a process without threads, whatever the tests before this one have left running."""
     for name in "ab":
@@ -189,7 +194,7 @@ except RuledeployError as error:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@only_forked
 def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:
     """Its part of the events would be missing."""
     path = tmp_path / "a.ndjson"
@@ -228,7 +233,7 @@ EmbeddedEngine(jobs=2).run([rule], Files((Path(path),), index), None, datetime.n
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@only_forked
 def test_nobody_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
     """Not even one whose answer is more than a pipe takes."""
     path = tmp_path / "a.ndjson"
